@@ -1,0 +1,27 @@
+"""Reads a training log and says what is wrong with the run, how it knows, and what to change.
+
+import diagnose
+report = diagnose.diagnose("run.csv")      # a path, several paths, or a pandas DataFrame
+report.to_frame()                          # one row per finding
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from diagnose.audit import Report as Report
+    from diagnose.audit import diagnose as diagnose
+
+__all__ = ["Report", "__version__", "diagnose"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the API at its first use, so that `diagnose --version` does not wait for NumPy."""
+    if name in {"Report", "diagnose"}:
+        from diagnose import audit
+
+        return getattr(audit, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
