@@ -1,0 +1,183 @@
+"""The words every rule speaks: Rule, Finding, Evidence, Fix, Severity, Case.
+
+All of them are frozen values: they can be listed, compared, replaced (`dataclasses.replace`) and passed around in a
+test without a registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from diagnose.curves import Run
+
+
+class CannotJudge(Exception):  # noqa: N818 - no error: the third outcome of a check besides a finding and silence
+    """Raised by a check whose inputs are there but say nothing (a policy loss need not fall); `str()` is the reason."""
+
+
+class Severity(StrEnum):
+    """How bad it is if it is true. The names are SARIF's levels."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """0 for a note, 1 for a warning, 2 for an error."""
+        return ("note", "warning", "error").index(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One measured number and the threshold it was held against.
+
+    unit: `percent`, `standard deviations`, `epochs` ...; empty for a pure number.
+    threshold: None where the number is context and decided nothing.
+    """
+
+    statistic: str
+    value: float
+    threshold: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a fix may use to speak in the run's own numbers (see `Run.hyperparameter`)."""
+
+    run: Run
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One entry of the catalogue of fixes.
+
+    id: stable name, such as `lower-learning-rate`.
+    title: what to do, in the imperative, without numbers of a run.
+    why: why it helps, in one sentence.
+    source: where the advice comes from: the lecture notes' heading, or a paper.
+    phrase: the title in the run's own numbers ("learning_rate 0.1 -> 0.01"), or None where they are unknown.
+    """
+
+    id: str
+    title: str
+    why: str
+    source: str
+    phrase: Callable[[Context], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A fix as it is offered for one finding: concrete words, and how often it helped in trials.
+
+    trials, resolved: counts from the reference trainer; 0 trials means that it was not tried.
+    """
+
+    id: str
+    title: str
+    why: str
+    source: str
+    trials: int = 0
+    resolved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says about a run, in three steps: what was measured, what it means, what to try.
+
+    severity: how bad it is if it is true.
+    confidence: probability in [0, 1] that a practitioner looking at the curve would agree.
+    summary: what was measured, with numbers, one sentence.
+    meaning: what that means, one or two sentences.
+    steps: the first and last step it concerns, in the unit of the run's axis.
+    marks: the single steps worth a mark on the curve (the spikes, the best epoch), at most a few dozen.
+    series: canonical names of the curves it was seen in, the most telling first.
+    evidence: the numbers behind it.
+    fixes: ids of the catalogue in the order to try, where the finding knows better than its rule; empty otherwise.
+    rule: id of the rule; the engine fills it in.
+    recommendations: the fixes in concrete words; the engine fills them in.
+    """
+
+    severity: Severity
+    confidence: float
+    summary: str
+    meaning: str
+    steps: tuple[float, float]
+    series: tuple[str, ...]
+    evidence: tuple[Evidence, ...] = ()
+    marks: tuple[float, ...] = ()
+    fixes: tuple[str, ...] = ()
+    rule: str = ""
+    recommendations: tuple[Recommendation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An example a rule must get right: `build()` makes a run; `expect` is the severity, or None for silence."""
+
+    title: str
+    build: Callable[[], Run]
+    expect: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One pathology.
+
+    id: the module's name with hyphens.
+    doc: the manual page, which is the module's docstring.
+    check: the judgement; see `diagnose.engine` for what its signature means.
+    min_points: fewest aligned points below which the rule is "not judged".
+    fixes: ids of the catalogue in the order to try.
+    cases: runs the rule must fire on and runs it must leave alone.
+    """
+
+    id: str
+    doc: str
+    check: Callable[..., Finding | None]
+    min_points: int
+    fixes: tuple[str, ...]
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The first line of the manual page without the name: what the rule finds."""
+        first = self.doc.strip().splitlines()[0]
+        return first.partition(": ")[2].rstrip(".") or first.rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """A rule that could not say anything about a run, and why."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything `diagnose` says about one run.
+
+    findings: worst first.
+    not_judged: the rules that lacked something, in the rules' order.
+    judged: ids of the rules that looked and were able to judge.
+    milestone: `learn-anything`, `learn-everything` or `learn-the-right-thing` (the lecture notes' training milestones),
+        or `unknown`.
+    milestone_reason: why, in one sentence.
+    """
+
+    run: Run
+    findings: tuple[Finding, ...]
+    not_judged: tuple[NotJudged, ...]
+    judged: tuple[str, ...]
+    milestone: str = "unknown"
+    milestone_reason: str = ""
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding; None where there is none."""
+        return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
