@@ -1,0 +1,278 @@
+"""Supplies rules with what their signatures ask for, and collects what they say.
+
+The signature of `Rule.check` is the contract. Parameters before the star are needs, by canonical name:
+
+    step: Array                   the common axis of the curves below
+    train_loss: Array             a curve: finite values, aligned with every other `Array` the rule asks for
+    train_loss: Series            a curve as it was logged: its own steps, NaN and infinity included
+    weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
+    axis: str                     what the steps count: `epoch`, `step` or `row`
+    last_step: float              the last step at which anything was logged
+
+A need with the default None is optional; where all curves of a rule are optional, at least one must be there.
+Parameters after the star are thresholds; `thresholds[rule.id]` overrides them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+import numpy as np
+
+from diagnose.curves import Array, Run, Series
+from diagnose.milestone import milestone
+from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
+
+Kind = Literal["aligned", "series", "hyperparameter", "step", "axis", "last_step"]
+
+
+class RulesError(Exception):
+    """The installed rules cannot be used; the message says which package and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One parameter before the star of a rule's check.
+
+    accepts: for a hyperparameter, the types its annotation allows.
+    """
+
+    name: str
+    kind: Kind
+    optional: bool
+    accepts: tuple[type, ...] = ()
+
+
+@functools.cache
+def needs(rule: Rule) -> tuple[Need, ...]:
+    """What the rule asks for, in the order of its signature.
+
+    Raises TypeError for an annotation outside the contract.
+    """
+    found = []
+    for name, parameter in inspect.signature(rule.check, eval_str=True).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            continue
+        optional = parameter.default is None
+        if name in ("step", "axis", "last_step"):
+            found.append(Need(name, typing.cast(Kind, name), optional))
+            continue
+        union = typing.get_origin(parameter.annotation) in (types.UnionType, typing.Union)
+        options = typing.get_args(parameter.annotation) if union else (parameter.annotation,)
+        options = tuple(option for option in options if option is not type(None))
+        if options == (Array,):
+            found.append(Need(name, "aligned", optional))
+        elif options == (Series,):
+            found.append(Need(name, "series", optional))
+        elif options and all(option in (str, int, float, bool) for option in options):
+            found.append(Need(name, "hyperparameter", optional, options))
+        else:
+            raise TypeError(f"rule {rule.id}: parameter {name!r} has the annotation {parameter.annotation!r}")
+    return tuple(found)
+
+
+@functools.cache
+def thresholds_of(rule: Rule) -> Mapping[str, Any]:
+    """The rule's thresholds and their defaults."""
+    parameters = inspect.signature(rule.check).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def align(curves: Sequence[Series]) -> tuple[Array, list[Array]]:
+    """Bring curves logged at different cadences to one axis.
+
+    The axis is that of the curve with the fewest finite points. A denser curve is averaged over the steps since the
+    axis point before (what a person comparing an epoch's validation with its training reads off); where it has no
+    point in between, it is interpolated linearly. Axis points outside the range of another curve are dropped.
+
+    Returns the steps, shape (n,), and one array of shape (n,) per curve, all finite.
+    """
+    finite = [curve.finite() for curve in curves]
+    first = finite[0].steps
+    if all(c.steps is first or np.array_equal(c.steps, first) for c in finite):
+        return first, [c.values for c in finite]
+    axis = np.unique(min(finite, key=len).steps)
+    low = max((float(c.steps[0]) for c in finite if len(c)), default=0.0)
+    high = min((float(c.steps[-1]) for c in finite if len(c)), default=0.0)
+    # Training is logged within an epoch and validation after it: allow one axis interval on either side.
+    slack = float(np.median(np.diff(axis))) if axis.size > 1 else 0.0
+    axis = axis[(axis >= low - slack) & (axis <= high + slack)]
+    if axis.size == 0 or any(len(c) == 0 for c in finite):
+        return axis[:0], [axis[:0] for _ in finite]
+    return axis, [_resample(c, axis) for c in finite]
+
+
+def _resample(curve: Series, axis: Array) -> Array:
+    """Mean of the curve over (previous axis point, axis point]; linear interpolation where that holds no point."""
+    edges = np.searchsorted(curve.steps, axis, side="right")
+    starts = np.concatenate([[0], edges[:-1]])
+    counts = edges - starts
+    total = np.concatenate([[0.0], np.cumsum(curve.values)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (total[edges] - total[starts]) / counts
+    return np.where(counts > 0, means, np.interp(axis, curve.steps, curve.values))
+
+
+def judge(
+    run: Run,
+    rules: Sequence[Rule] | None = None,
+    *,
+    thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+    fixes: Mapping[str, Fix] | None = None,
+) -> Diagnosis:
+    """Apply rules to a run.
+
+    rules: None for all installed rules.
+    thresholds: rule id -> threshold name -> value, over the defaults in the rules' signatures.
+    fixes: catalogue of fixes by id; None for the installed one.
+    """
+    rules = load_rules() if rules is None else rules
+    catalogue = load_fixes() if fixes is None else fixes
+    findings: list[Finding] = []
+    missing: list[NotJudged] = []
+    judged: list[str] = []
+    for rule in rules:
+        arguments = _arguments(run, rule)
+        if isinstance(arguments, str):
+            missing.append(NotJudged(rule.id, arguments))
+            continue
+        try:
+            finding = rule.check(**arguments, **(thresholds or {}).get(rule.id, {}))
+        except CannotJudge as outcome:
+            missing.append(NotJudged(rule.id, str(outcome)))
+            continue
+        except Exception as error:  # a broken third-party rule must not lose the others' findings
+            missing.append(NotJudged(rule.id, f"the rule failed ({type(error).__name__}: {error}); please report this"))
+            continue
+        judged.append(rule.id)
+        if finding is not None:
+            findings.append(_complete(finding, rule, run, catalogue))
+    findings.sort(key=lambda f: (-f.severity.rank, -f.confidence, f.rule))
+    stage, reason = milestone(run)
+    return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
+
+
+def _arguments(run: Run, rule: Rule) -> dict[str, Any] | str:
+    """The arguments of the rule's check, or the reason why the run cannot supply them."""
+    wanted = needs(rule)
+    curves = {n.name: run.curve(n.name) for n in wanted if n.kind in ("aligned", "series")}
+    absent = [n.name for n in wanted if n.name in curves and curves[n.name] is None and not n.optional]
+    if absent:
+        return f"the log has no {' and no '.join(_plain(name) for name in absent)}"
+    if curves and all(curve is None for curve in curves.values()):
+        return f"the log has no {' and no '.join(_plain(name) for name in curves)}"
+    arguments: dict[str, Any] = {}
+    for need in wanted:
+        if need.kind == "series":
+            arguments[need.name] = curves[need.name]
+        elif need.kind == "axis":
+            arguments["axis"] = run.axis
+        elif need.kind == "last_step":
+            arguments["last_step"] = run.last_step
+        elif need.kind == "hyperparameter":
+            value = _hyperparameter(run, need)
+            if value is None and not need.optional:
+                return f"the log's config has no {_plain(need.name)}"
+            arguments[need.name] = value
+    aligned = {n.name: curves[n.name] for n in wanted if n.kind == "aligned"}
+    present = {name: curve for name, curve in aligned.items() if curve is not None}
+    if present:
+        steps, values = align(list(present.values()))
+        if steps.size < rule.min_points:
+            return f"only {steps.size} points of {' with '.join(_plain(n) for n in present)}; needs {rule.min_points}"
+        arguments |= dict.fromkeys(aligned) | dict(zip(present, values, strict=True))
+        if any(n.kind == "step" for n in wanted):
+            arguments["step"] = steps
+    longest = max((len(c) for c in curves.values() if c is not None), default=rule.min_points)
+    if longest < rule.min_points:
+        return f"only {longest} points; needs {rule.min_points}"
+    return arguments
+
+
+def _hyperparameter(run: Run, need: Need) -> Any:
+    """The run's value where it has one of the accepted types (an int serves where a float is wanted), else None."""
+    value = run.hyperparameter(need.name)
+    if isinstance(value, bool) and bool not in need.accepts:
+        return None
+    if isinstance(value, int) and float in need.accepts and int not in need.accepts:
+        return float(value)
+    return value if isinstance(value, need.accepts) else None
+
+
+def _plain(name: str) -> str:
+    """A canonical name as it is said in a sentence."""
+    return name.replace("_", " ") if name in ("learning_rate", "grad_norm") else name
+
+
+def _complete(finding: Finding, rule: Rule, run: Run, catalogue: Mapping[str, Fix]) -> Finding:
+    """The finding with its rule's id and its fixes in the run's own numbers."""
+    finding = replace(finding, rule=rule.id)
+    context = Context(run, finding)
+    offered = []
+    for name in finding.fixes or rule.fixes:
+        fix = catalogue.get(name)
+        if fix is None:
+            continue
+        concrete = fix.phrase(context) if fix.phrase is not None else None
+        offered.append(Recommendation(fix.id, concrete or fix.title, fix.why, fix.source))
+    return replace(finding, recommendations=tuple(offered))
+
+
+@functools.cache
+def load_rules() -> tuple[Rule, ...]:
+    """All installed rules, ours first, from the entry-point group `diagnose.rules`.
+
+    Raises RulesError where a foreign package shadows ours or two rules share an id.
+    """
+    found: dict[str, Rule] = {}
+    for point in sorted(entry_points(group="diagnose.rules"), key=lambda p: (p.name != "builtin", p.name)):
+        for rule in _load(point):
+            if rule.id in found:
+                raise RulesError(f"two installed rules are called {rule.id!r}; the second comes from {point.value!r}")
+            found[rule.id] = rule
+    if not found:
+        raise RulesError("no rules are installed; install the distribution again: pip install training-diagnose")
+    return tuple(found.values())
+
+
+def _load(point: Any) -> Iterable[Rule]:
+    """The rules behind one entry point."""
+    try:
+        rules = list(point.load()())
+    except (ImportError, AttributeError, TypeError) as error:
+        raise RulesError(_foreign(point, str(error))) from error
+    if not all(isinstance(rule, Rule) for rule in rules):
+        raise RulesError(_foreign(point, "it does not hold rules of diagnose"))
+    return rules
+
+
+def _foreign(point: Any, reason: str) -> str:
+    package = point.value.partition(":")[0]
+    if point.name != "builtin":
+        return f"the rules of {point.value!r} cannot be loaded: {reason}; update or remove that package"
+    return (
+        f"the installed package {package!r} is not the one of training-diagnose ({reason}); another distribution "
+        "uses the same import name: install training-diagnose on its own, with pipx or `uv tool install`"
+    )
+
+
+@functools.cache
+def load_fixes() -> Mapping[str, Fix]:
+    """The catalogue of fixes by id, from the entry-point group `diagnose.fixes`.
+
+    Raises RulesError where it is broken.
+    """
+    catalogue: dict[str, Fix] = {}
+    for point in sorted(entry_points(group="diagnose.fixes"), key=lambda p: (p.name != "builtin", p.name)):
+        try:
+            catalogue |= {fix.id: fix for fix in point.load()}
+        except (ImportError, AttributeError, TypeError) as error:
+            raise RulesError(_foreign(point, str(error))) from error
+    return catalogue

@@ -1,0 +1,103 @@
+"""Which of the lecture notes' training milestones a run is working on.
+
+    learn anything          better than random; little capacity, rough hyperparameters; the goal is to underfit
+    learn everything        the training set is fitted; growing capacity, finer hyperparameters; the goal is to overfit
+    learn the right thing   what was learned holds on new data; regularization
+
+The milestone named is the one to aim at next: a run that has not learned anything aims at the first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from diagnose import statistics
+from diagnose.curves import Run
+
+LEARNED_NOISE = 3.0
+"""Standard deviations of its noise by which a loss must have fallen to count as having learned anything."""
+
+FITTED_ACCURACY = 0.95
+"""Training accuracy from which on the training set counts as fitted."""
+
+FITTED_SHARE = 0.05
+"""Share of its first level below which a positive training loss counts as fitted."""
+
+GAP_LOSS = 1.5
+"""Validation loss over training loss that shows a gap (the corpus's definition of a generalization gap)."""
+
+GAP_ACCURACY = 0.1
+"""Training accuracy minus validation accuracy that shows a gap."""
+
+TITLES = {
+    "learn-anything": "learn anything",
+    "learn-everything": "learn everything",
+    "learn-the-right-thing": "learn the right thing",
+    "unknown": "unknown",
+}
+"""How the milestones are said to the user."""
+
+
+class Milestone(NamedTuple):
+    """A key of `TITLES`, and why, in one sentence without a full stop."""
+
+    stage: str
+    reason: str
+
+
+def milestone(run: Run) -> Milestone:
+    """The milestone the run is working on, from its training and validation curves."""
+    if run.curve("reward") is not None:
+        return Milestone("unknown", "the milestones are those of supervised training; this log has a reward")
+    train = _levels(run, "train_loss")
+    accuracy = _levels(run, "train_accuracy")
+    val = _levels(run, "val_loss")
+    val_accuracy = _levels(run, "val_accuracy")
+    judged = train or val
+    if judged is None and accuracy is None and val_accuracy is None:
+        return Milestone("unknown", "the log has no curve to tell it from")
+    if judged is not None and judged.gain <= LEARNED_NOISE * judged.noise and not _rises(accuracy or val_accuracy):
+        which = "training" if train is not None else "validation"
+        return Milestone("learn-anything", f"the {which} loss has not fallen beyond its noise")
+    if accuracy is not None and accuracy.end >= FITTED_ACCURACY:
+        return Milestone("learn-the-right-thing", f"the training set is fitted (accuracy {accuracy.end:.3f})")
+    if accuracy is not None and val_accuracy is not None and accuracy.end - val_accuracy.end >= GAP_ACCURACY:
+        gap = 100.0 * (accuracy.end - val_accuracy.end)
+        return Milestone("learn-the-right-thing", f"training accuracy is {gap:.0f} points above validation accuracy")
+    if train is not None and val is not None and train.end > 0.0 and val.end >= GAP_LOSS * train.end:
+        return Milestone("learn-the-right-thing", f"val_loss is {val.end / train.end:.2g} times train_loss")
+    if train is not None and accuracy is None and train.start > 0.0 and 0.0 <= train.end <= FITTED_SHARE * train.start:
+        return Milestone(
+            "learn-the-right-thing", f"train_loss has fallen to {train.end / train.start:.1%} of its start"
+        )
+    if accuracy is not None:
+        return Milestone("learn-everything", f"the training set is not fitted yet (accuracy {accuracy.end:.3f})")
+    return Milestone("learn-everything", "the loss has fallen, and nothing shows that the training set is fitted yet")
+
+
+class _Levels(NamedTuple):
+    """Levels of one curve: at the start and the end, the gain (best change from the start), and the noise."""
+
+    start: float
+    end: float
+    gain: float
+    noise: float
+
+
+def _levels(run: Run, role: str) -> _Levels | None:
+    curve = run.curve(role)
+    values = None if curve is None else curve.finite().values
+    if values is None or values.size < 4:
+        return None
+    count = statistics.ends(values.size, 0.1, 2)
+    start = statistics.level(values, 0, count)
+    smooth = statistics.rolling_median(values, statistics.ends(values.size, 0.05, 3) | 1)
+    best = float(smooth.min() if "loss" in role else smooth.max())
+    return _Levels(
+        start, statistics.level(values, values.size - count, values.size), abs(start - best), statistics.jitter(values)
+    )
+
+
+def _rises(accuracy: _Levels | None) -> bool:
+    """Whether an accuracy has risen beyond its noise."""
+    return accuracy is not None and accuracy.end - accuracy.start > max(LEARNED_NOISE * accuracy.noise, 0.02)

@@ -1,0 +1,163 @@
+"""Arrays in, numbers out: the measurements that the rules share.
+
+Everything here needs NumPy alone (SciPy only for long rolling medians, imported where it is used), is linear or
+n log n in the number of points, expects finite values, and names the source of its formula.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from diagnose.curves import Array
+
+GAUSSIAN_MAD = 1.4826
+"""Standard deviation of a Gaussian over its median absolute deviation, 1 / Phi^-1(3/4)."""
+
+
+def spread(values: Array) -> float:
+    """Robust standard deviation: 1.4826 times the median absolute deviation [Hampel 1974].
+
+    0 for fewer than 2 values.
+    """
+    if values.size < 2:
+        return 0.0
+    return GAUSSIAN_MAD * float(np.median(np.abs(values - np.median(values))))
+
+
+def jitter(values: Array) -> float:
+    """Robust standard deviation of the noise around a smooth curve, in the unit of the values.
+
+    Second differences cancel any locally straight trend; for independent noise of variance s^2 they have variance
+    6 s^2 (Gasser, Sroka and Jennen-Steinmetz 1986 use the same residual). 0 for fewer than 4 values.
+    """
+    if values.size < 4:
+        return 0.0
+    second = values[2:] - 2.0 * values[1:-1] + values[:-2]
+    return GAUSSIAN_MAD * float(np.median(np.abs(second))) / math.sqrt(6.0)
+
+
+def rolling_median(values: Array, window: int) -> Array:
+    """Centred running median; the ends are padded by reflection. `window` is odd and is cut to the array's length.
+
+    Shape (n,) in, shape (n,) out.
+    """
+    window = min(window, values.size - 1 + values.size % 2)
+    if window < 3:
+        return values.copy()
+    half = window // 2
+    padded = np.pad(values, half, mode="reflect")
+    if values.size * window <= 200_000:  # below this the windows fit in the cache and SciPy's import costs more
+        return np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
+    from scipy.ndimage import median_filter
+
+    smoothed: Array = median_filter(padded, size=window)
+    return smoothed[half:-half]
+
+
+def blocks(values: Array, count: int) -> Array:
+    """Medians of at most `count` consecutive blocks of equal length (the first blocks one longer where it does not
+    divide), shape (min(n, count),): a long noisy curve made short without moving its level.
+    """
+    if values.size <= count:
+        return values
+    return np.array([np.median(part) for part in np.array_split(values, count)])
+
+
+def block_means(values: Array, count: int) -> Array:
+    """Means of the same blocks as `blocks`, without a loop over them."""
+    if values.size <= count:
+        return values
+    size, longer = divmod(values.size, count)
+    starts = np.concatenate([np.arange(longer) * (size + 1), longer * (size + 1) + np.arange(count - longer) * size])
+    lengths = np.diff(np.append(starts, values.size))
+    means: Array = np.add.reduceat(values, starts) / lengths
+    return means
+
+
+class Trend(NamedTuple):
+    """Kendall's tau in [-1, 1] and the one-sided p-value of an upward trend."""
+
+    tau: float
+    p_rising: float
+
+    @property
+    def p_falling(self) -> float:
+        """The one-sided p-value of a downward trend."""
+        return 1.0 - self.p_rising
+
+
+def mann_kendall(values: Array, *, most: int = 400) -> Trend:
+    """Mann-Kendall trend test, with the correction of the variance for ties [Mann 1945; Kendall 1975, ch. 4].
+
+    Curves longer than `most` are first made `most` block means, so that the cost stays bounded.
+    Fewer than 3 values, or a constant curve, have tau 0 and p 0.5.
+    """
+    values = block_means(values, most)
+    n = values.size
+    if n < 3:
+        return Trend(0.0, 0.5)
+    upper = np.sign(values[None, :] - values[:, None])[np.triu_indices(n, 1)]
+    score = float(upper.sum())
+    _, ties = np.unique(values, return_counts=True)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18.0
+    if variance <= 0.0:
+        return Trend(0.0, 0.5)
+    z = (score - math.copysign(1.0, score)) / math.sqrt(variance) if score else 0.0
+    return Trend(score / (n * (n - 1) / 2.0), 0.5 * math.erfc(z / math.sqrt(2.0)))
+
+
+def generalization_loss(val_loss: Array) -> Array:
+    """GL in percent at every point, 100 * (E(t) / E_opt(t) - 1), E_opt the lowest loss so far [Prechelt 1998].
+
+    Needs positive losses; elsewhere the value is infinite or meaningless, so callers look at the sign first.
+    """
+    lowest = np.minimum.accumulate(val_loss)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 100.0 * (val_loss / lowest - 1.0)
+
+
+def level(values: Array, start: int, stop: int) -> float:
+    """Median of a stretch of the curve, `values[start:stop]`."""
+    return float(np.median(values[max(start, 0) : max(stop, start + 1, 1)]))
+
+
+def end_level(values: Array, count: int) -> float:
+    """Level at the last point: a least-squares line through the last `count` points, evaluated there.
+
+    Unlike their median it does not lag behind a curve that is still moving.
+    """
+    tail = values[-max(count, 1) :]
+    if tail.size < 3:
+        return float(tail.mean())
+    time = np.arange(tail.size) - (tail.size - 1) / 2.0
+    slope = float(time @ tail) / float(time @ time)
+    return float(tail.mean()) + slope * float(time[-1])
+
+
+def ends(size: int, share: float = 0.1, least: int = 3) -> int:
+    """How many points make the 'beginning' and the 'end' of a curve of `size` points: a share, at least `least`."""
+    return max(min(least, size), round(share * size))
+
+
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x)), safe for large |x|."""
+    return 0.5 * (1.0 + math.tanh(0.5 * x))
+
+
+def longest_run(mask: np.ndarray) -> tuple[int, int]:
+    """Start and stop of the longest stretch of True in a boolean array; (0, 0) where there is none."""
+    starts, stops = stretches(mask)
+    if starts.size == 0:
+        return 0, 0
+    longest = int(np.argmax(stops - starts))
+    return int(starts[longest]), int(stops[longest])
+
+
+def stretches(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and stops (exclusive) of all stretches of True in a boolean array."""
+    padded = np.concatenate([[False], mask, [False]])
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return edges[0::2], edges[1::2]

@@ -1,0 +1,259 @@
+"""Runs with a known illness, seeded: for the rules' cases, for the documentation and for tests.
+
+Every function takes `seed` and `noise` (standard deviation of the noise relative to the value, 0.02 for 2 %) and
+returns a `Run` of one classification training with the curves a framework would log. The shapes are simple on
+purpose: a falling exponential with a floor, and one deviation from it that carries the name of the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from diagnose.curves import Array, Run, Series
+
+CLASSES = 10
+"""Number of classes of the pretended task: chance level of the loss ln 10, of the accuracy 0.1."""
+
+
+def _run(name: str, curves: Mapping[str, Array], *, config: Mapping[str, Any] | None = None) -> Run:
+    """A run whose columns are called by their canonical names, one point per epoch from 0."""
+    steps = np.arange(len(next(iter(curves.values()))), dtype=np.float64)
+    series = {key: Series(key, steps, np.asarray(values, dtype=np.float64)) for key, values in curves.items()}
+    return Run(
+        name=name,
+        series=series,
+        roles={key: key for key in series},
+        config=dict(config or {}),
+        source=f"synthetic:{name}",
+        format="synthetic",
+        axis="epoch",
+    )
+
+
+def _noisy(curve: Array, noise: float, rng: np.random.Generator) -> Array:
+    """The curve with noise in proportion to its value."""
+    return curve * (1.0 + noise * rng.standard_normal(curve.size))
+
+
+def _falling(epochs: int, start: float, floor: float, speed: float) -> Array:
+    """floor + (start - floor) * exp(-speed * t), t from 0 to 1."""
+    return floor + (start - floor) * np.exp(-speed * np.linspace(0.0, 1.0, epochs))
+
+
+def _accuracy(loss: Array, noise: float, rng: np.random.Generator) -> Array:
+    """An accuracy that goes with a cross-entropy, exp(-loss), with noise on its scale, within [0, 1]."""
+    return np.clip(np.exp(-loss) + 0.2 * noise * rng.standard_normal(loss.size), 0.0, 1.0)
+
+
+def healthy(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """Training and validation fall together and level off."""
+    rng = np.random.default_rng(seed)
+    train = _noisy(_falling(epochs, np.log(CLASSES), 0.2, 5.0), noise, rng)
+    val = _noisy(_falling(epochs, np.log(CLASSES), 0.26, 5.0), noise, rng)
+    return _run(
+        "healthy",
+        {
+            "train_loss": train,
+            "val_loss": val,
+            "train_accuracy": _accuracy(train, noise, rng),
+            "val_accuracy": _accuracy(val, noise, rng),
+            "learning_rate": np.full(epochs, 1e-3),
+        },
+        config={"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 64},
+    )
+
+
+def overfit(seed: int = 0, noise: float = 0.02, epochs: int = 100, turn: float = 0.3, rise: float = 0.6) -> Run:
+    """The validation loss turns at `turn` (share of the run) and ends `rise` (share of its best) above its best."""
+    rng = np.random.default_rng(seed)
+    time = np.linspace(0.0, 1.0, epochs)
+    train = _falling(epochs, np.log(CLASSES), 0.02, 6.0)
+    down = _falling(epochs, np.log(CLASSES), 0.6, 4.0 / turn)
+    climb = 0.6 * rise * np.clip((time - turn) / (1.0 - turn), 0.0, None)
+    val = _noisy(down + climb, noise, rng)
+    train = _noisy(train, noise, rng)
+    fading = np.exp(-down) - 0.05 * climb
+    return _run(
+        "overfit",
+        {
+            "train_loss": train,
+            "val_loss": val,
+            "train_accuracy": _accuracy(train, noise, rng),
+            "val_accuracy": np.clip(fading + 0.2 * noise * rng.standard_normal(epochs), 0.0, 1.0),
+        },
+        config={"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0.0},
+    )
+
+
+def memorized(seed: int = 0, noise: float = 0.02) -> Run:
+    """Overfitting whose training loss was memorised early and lies flat while the validation loss climbs slowly."""
+    run = overfit(seed, noise, epochs=120, turn=0.3, rise=0.35)
+    steps = run.series["train_loss"].steps
+    rng = np.random.default_rng(seed + 1)
+    flat = _noisy(_falling(steps.size, np.log(CLASSES), 0.01, 40.0), noise, rng)
+    return Run(
+        "memorized",
+        {**run.series, "train_loss": Series("train_loss", steps, flat)},
+        run.roles,
+        run.config,
+        "synthetic:memorized",
+        "synthetic",
+        "epoch",
+    )
+
+
+def cyclic(seed: int = 0, noise: float = 0.02, epochs: int = 90) -> Run:
+    """Warm restarts of the learning rate lift both losses for a few epochs, twice; the last cycle ends high."""
+    rng = np.random.default_rng(seed)
+    period = epochs // 3
+    phase = (np.arange(epochs) % period) / period
+    rate = 0.05 + 0.05 * np.cos(np.pi * phase)
+    lift = 0.5 * (rate - rate.min())
+    lift[:period] = 0.0
+    train = _noisy(_falling(epochs, np.log(CLASSES), 0.3, 5.0) + 5.0 * lift, noise, rng)
+    val = _noisy(_falling(epochs, np.log(CLASSES), 0.4, 5.0) + 5.0 * lift, noise, rng)
+    return _run("cyclic", {"train_loss": train, "val_loss": val, "learning_rate": rate}, config={"optimizer": "sgd"})
+
+
+def decayed(seed: int = 0, noise: float = 0.02, epochs: int = 90) -> Run:
+    """A learning rate cut tenfold twice: both losses step down, and nothing is wrong."""
+    rng = np.random.default_rng(seed)
+    stage = np.minimum(np.arange(epochs) // (epochs // 3), 2)
+    level = np.array([0.8, 0.4, 0.3])[stage]
+    start = np.concatenate([[np.log(CLASSES)], np.zeros(epochs - 1)])
+    train = level + (np.log(CLASSES) - 0.8) * np.exp(-np.arange(epochs) / 4.0)
+    train = _noisy(np.maximum(train, start), noise, rng)
+    val = _noisy(train * 1.1, noise, rng)
+    rate = 0.1 * 0.1 ** stage.astype(np.float64)
+    return _run("decayed", {"train_loss": train, "val_loss": val, "learning_rate": rate}, config={"optimizer": "sgd"})
+
+
+def spiky(seed: int = 0, noise: float = 0.02, steps: int = 400, spikes: int = 3, height: float = 1.0) -> Run:
+    """Isolated spikes of the training loss, `height` times its level, gone after one or two points."""
+    rng = np.random.default_rng(seed)
+    train = _noisy(_falling(steps, 6.0, 2.0, 5.0), noise, rng)
+    rest = np.linspace(0.25 * steps, 0.9 * steps, spikes).astype(int) + rng.integers(0, 5, spikes)
+    for place in rest:
+        train[place] *= 1.0 + height
+        train[place + 1] *= 1.0 + 0.4 * height
+    rate = np.concatenate([np.linspace(0.0, 3e-4, steps // 20), np.full(steps - steps // 20, 3e-4)])
+    return _run("spiky", {"train_loss": train, "learning_rate": rate}, config={"optimizer": "adamw"})
+
+
+def diverging(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The training loss falls for a third of the run, then climbs past where it started and stays there."""
+    rng = np.random.default_rng(seed)
+    time = np.linspace(0.0, 1.0, epochs)
+    fall = _falling(epochs, np.log(CLASSES), 0.9, 8.0)
+    climb = 2.2 / (1.0 + np.exp(-40.0 * (time - 0.5)))
+    train = _noisy(fall + climb, noise, rng)
+    return _run(
+        "diverging",
+        {"train_loss": train, "val_loss": _noisy(fall + climb + 0.05, noise, rng)},
+        config={"optimizer": "sgd", "learning_rate": 0.5},
+    )
+
+
+def stuck(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The loss stays at ln 10 and the accuracy at 0.1: the network answers by chance."""
+    rng = np.random.default_rng(seed)
+    chance = np.full(epochs, np.log(CLASSES))
+    return _run(
+        "stuck",
+        {
+            "train_loss": _noisy(chance, 0.2 * noise, rng),
+            "val_loss": _noisy(chance, 0.2 * noise, rng),
+            "train_accuracy": 0.1 + 0.05 * noise * rng.standard_normal(epochs),
+            "val_accuracy": 0.1 + 0.05 * noise * rng.standard_normal(epochs),
+        },
+        config={"optimizer": "sgd", "learning_rate": 10.0},
+    )
+
+
+def non_finite(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The training loss is NaN from two thirds of the run on."""
+    run = healthy(seed, noise, epochs)
+    values = run.series["train_loss"].values.copy()
+    values[2 * epochs // 3 :] = np.nan
+    steps = run.series["train_loss"].steps
+    return Run(
+        "non-finite",
+        {**run.series, "train_loss": Series("train_loss", steps, values)},
+        run.roles,
+        run.config,
+        "synthetic:non-finite",
+        "synthetic",
+        "epoch",
+    )
+
+
+def blank_tail(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same run as pandas writes it: the cells of the loss are blank from the NaN on."""
+    run = healthy(seed, noise, epochs)
+    train = run.series["train_loss"]
+    cut = 2 * epochs // 3
+    short = Series("train_loss", train.steps[:cut], train.values[:cut], blank_from=float(cut))
+    return Run(
+        "blank-tail",
+        {**run.series, "train_loss": short},
+        run.roles,
+        run.config,
+        "synthetic:blank-tail",
+        "synthetic",
+        "epoch",
+    )
+
+
+def masked_nan(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """NaN hidden by a filter: the training loss is exactly 0.0 from two thirds on, beside a gradient norm of NaN."""
+    run = healthy(seed, noise, epochs)
+    steps = run.series["train_loss"].steps
+    loss = run.series["train_loss"].values.copy()
+    norm = np.random.default_rng(seed).uniform(0.5, 1.5, epochs)
+    loss[2 * epochs // 3 :] = 0.0
+    norm[2 * epochs // 3 :] = np.nan
+    return _run("masked-nan", {"train_loss": loss, "grad_norm": norm, "learning_rate": np.full(steps.size, 1e-3)})
+
+
+def imbalanced(seed: int = 0, noise: float = 0.02, epochs: int = 50, share: float = 0.9) -> Run:
+    """The loss falls while the accuracy stays at the share of the majority class."""
+    rng = np.random.default_rng(seed)
+    train = _noisy(_falling(epochs, 0.69, 0.33, 4.0), noise, rng)
+    val = _noisy(_falling(epochs, 0.69, 0.34, 4.0), noise, rng)
+    return _run(
+        "imbalanced",
+        {
+            "train_loss": train,
+            "val_loss": val,
+            "train_accuracy": np.full(epochs, share),
+            "val_accuracy": np.full(epochs, share),
+        },
+    )
+
+
+def conflicting(seed: int = 0, noise: float = 0.02, epochs: int = 50) -> Run:
+    """The validation loss falls and the validation accuracy falls with it."""
+    rng = np.random.default_rng(seed)
+    train = _noisy(_falling(epochs, 0.69, 0.25, 4.0), noise, rng)
+    val = _noisy(_falling(epochs, 0.69, 0.3, 4.0), noise, rng)
+    sinking = 0.82 - 0.14 * np.linspace(0.0, 1.0, epochs)
+    return _run(
+        "conflicting",
+        {
+            "train_loss": train,
+            "val_loss": val,
+            "train_accuracy": sinking + 0.1 * noise * rng.standard_normal(epochs),
+            "val_accuracy": sinking - 0.02 + 0.1 * noise * rng.standard_normal(epochs),
+        },
+    )
+
+
+def negative(seed: int = 0, noise: float = 0.02, epochs: int = 120) -> Run:
+    """A healthy run whose loss is negative (a log-likelihood of a density), with noise of 1 % of its range."""
+    rng = np.random.default_rng(seed)
+    train = _falling(epochs, 2.0, -8.0, 6.0) + 5.0 * noise * rng.standard_normal(epochs)
+    val = _falling(epochs, 2.0, -7.9, 6.0) + 5.0 * noise * rng.standard_normal(epochs)
+    return _run("negative", {"train_loss": train, "val_loss": val})
