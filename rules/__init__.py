@@ -1,0 +1,15 @@
+"""One module per pathology; each ends in `RULE`. A new module is found without reinstalling."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from diagnose.rule import Rule
+
+
+def all_rules() -> list[Rule]:
+    """The rules of this package, in alphabetical order of their modules (entry point `diagnose.rules`)."""
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return [module.RULE for module in modules if hasattr(module, "RULE")]

@@ -1,0 +1,203 @@
+"""Loss-accuracy conflict: the loss falls while its accuracy falls with it, or stays at the share of one class.
+
+Why it matters
+    The raw output improves, but the thresholded decision does not: the model may answer with the majority class for
+    everything, and a falling loss hides it.
+
+Statistics
+    loss change      (level at the end - level at the start) / standard deviation of the noise around the loss
+    accuracy change  the same levels of the accuracy, in points (hundredths)
+    tau              Mann-Kendall trend of the accuracy over the stretch in which the loss falls [1]
+
+Limits
+    An accuracy near 1 that has nothing left to gain is no conflict; one that is near chance and noisy may be early, not
+    ill. A metric that is no accuracy (a reward, an error rate) is not judged as one. Fewer than 8 points are not
+    judged. An accuracy frozen at a value that is not an answer at all is the metric's fault; look there first.
+
+References
+    [1] Mann, Nonparametric Tests Against Trend (1945)
+    Lecture notes: "Loss goes down and accuracy goes down: raw outcome improves, but threshold metric is not met;
+    imbalance?"
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from diagnose import statistics, synthetic
+from diagnose.curves import Array, Series
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+LEAST_POINTS = 8
+
+
+class Conflict(NamedTuple):
+    """A conflict in one pair of curves.
+
+    kind: `falls`, `stays`; loss_change in standard deviations; accuracy_start, accuracy_end: levels in [0, 1].
+    """
+
+    kind: str
+    loss_change: float
+    accuracy_start: float
+    accuracy_end: float
+    tau: float
+    steps: tuple[float, float]
+
+
+def check(
+    axis: str,
+    train_loss: Series | None = None,
+    train_accuracy: Series | None = None,
+    val_loss: Series | None = None,
+    val_accuracy: Series | None = None,
+    *,
+    loss_fall: float = 4.0,  # standard deviations of the noise around the loss that count as falling
+    loss_share: float = 0.05,  # of its level; a smaller fall need not show in an accuracy
+    accuracy_fall: float = 0.02,  # two points; smaller losses of accuracy are within what seeds do
+    accuracy_still: float = 0.002,  # a fifth of a point over the whole stretch is "stays put"
+    still_share: float = 0.6,  # of the points; a shorter stretch without change is a plateau
+    accuracy_done: float = 0.97,  # nothing left to gain
+    trend_p: float = 0.01,  # nominal, of a falling accuracy
+) -> Finding | None:
+    """Judge each split that has both a loss and an accuracy; validation first."""
+    limits = (loss_fall, loss_share, accuracy_fall, accuracy_still, still_share, accuracy_done, trend_p)
+    pairs = [("val", val_loss, val_accuracy), ("train", train_loss, train_accuracy)]
+    if val_accuracy is not None and val_loss is None:
+        pairs.append(("val", train_loss, val_accuracy))
+    complete = [(split, a, b) for split, a, b in pairs if a is not None and b is not None]
+    if not complete:
+        raise CannotJudge("the log has no loss and accuracy of one split")
+    judged = False
+    for split, loss, accuracy in complete:
+        joined = _join(loss.finite(), accuracy.finite())
+        if joined is None:
+            continue
+        judged = True
+        conflict = _conflict(*joined, *limits)
+        if conflict is not None:
+            loss_role = "train_loss" if loss is train_loss else "val_loss"
+            return _finding(conflict, loss_role, f"{split}_accuracy", axis, accuracy_fall, loss_fall, trend_p)
+    if not judged:
+        raise CannotJudge(f"fewer than {LEAST_POINTS} points with both a loss and an accuracy")
+    return None
+
+
+def _join(loss: Series, accuracy: Series) -> tuple[Array, Array, Array] | None:
+    """Steps, loss and accuracy at the accuracy's steps; None where there are too few or the metric is no accuracy."""
+    keep = (accuracy.steps >= loss.steps[0]) & (accuracy.steps <= loss.steps[-1]) if len(loss) else np.zeros(0, bool)
+    if keep.sum() < LEAST_POINTS:
+        return None
+    values = accuracy.values[keep]
+    if values.min() < 0.0 or values.max() > 1.0:
+        return None
+    steps = accuracy.steps[keep]
+    return steps, np.interp(steps, loss.steps, loss.values), values
+
+
+def _conflict(
+    step: Array,
+    loss: Array,
+    accuracy: Array,
+    loss_fall: float,
+    loss_share: float,
+    accuracy_fall: float,
+    accuracy_still: float,
+    still_share: float,
+    accuracy_done: float,
+    trend_p: float,
+) -> Conflict | None:
+    """The conflict in aligned curves of shape (n,), where there is one."""
+    count = statistics.ends(loss.size)
+    after = statistics.level(accuracy, accuracy.size - count, accuracy.size)
+    if after >= accuracy_done:
+        return None
+    change = _fall(loss, loss_share)
+    if change >= loss_fall:
+        before = statistics.level(accuracy, 0, count)
+        trend = statistics.mann_kendall(accuracy)
+        lost = before - after
+        if lost >= max(accuracy_fall, 3.0 * statistics.jitter(accuracy)) and trend.p_falling < trend_p:
+            return Conflict("falls", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
+    start, stop = _still(accuracy, accuracy_still)
+    if stop - start < max(still_share * accuracy.size, LEAST_POINTS - 2):
+        return None
+    change = _fall(loss[start:stop], loss_share)
+    if change < loss_fall:
+        return None
+    held = float(np.median(accuracy[start:stop]))
+    return Conflict("stays", change, held, held, 0.0, (float(step[start]), float(step[stop - 1])))
+
+
+def _fall(loss: Array, share: float) -> float:
+    """By how many standard deviations of its noise the loss falls; 0 for less than `share` of its level."""
+    count = statistics.ends(loss.size)
+    drop = statistics.level(loss, 0, count) - statistics.level(loss, loss.size - count, loss.size)
+    if drop <= share * float(np.abs(loss[:count]).max()):
+        return 0.0
+    return min(drop / max(statistics.jitter(loss), 1e-6 * drop), 1e6)
+
+
+def _still(values: Array, tolerance: float) -> tuple[int, int]:
+    """Start and stop of the longest stretch that stays within `tolerance` of its first value."""
+    changes = np.flatnonzero(np.abs(np.diff(values)) > tolerance) + 1
+    edges = np.concatenate([[0], changes, [values.size]])
+    longest = int(np.argmax(np.diff(edges)))
+    start, stop = int(edges[longest]), int(edges[longest + 1])
+    drifted = np.flatnonzero(np.abs(values[start:stop] - values[start]) > tolerance)
+    return start, stop if drifted.size == 0 else start + int(drifted[0])
+
+
+def _finding(
+    conflict: Conflict, loss: str, accuracy: str, axis: str, accuracy_fall: float, loss_fall: float, trend_p: float
+) -> Finding:
+    points = 100.0 * (conflict.accuracy_end - conflict.accuracy_start)
+    if conflict.kind == "falls":
+        summary = (
+            f"{loss} falls by {conflict.loss_change:.3g} standard deviations of its noise while {accuracy} falls from "
+            f"{conflict.accuracy_start:.3f} to {conflict.accuracy_end:.3f}."
+        )
+        meaning = (
+            "The outputs get closer to the targets while the decisions get worse: the loss is earned on one class "
+            "(imbalance), the metric measures something else, or its labels are wrong."
+        )
+    else:
+        summary = (
+            f"{loss} falls by {conflict.loss_change:.3g} standard deviations of its noise while {accuracy} stays at "
+            f"{conflict.accuracy_end:.4f}."
+        )
+        meaning = (
+            "The answer never changes: most likely one class is predicted for everything, and "
+            f"{conflict.accuracy_end:.1%} is its share of the data; or the metric is computed wrongly."
+        )
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=statistics.logistic(1.2 + 0.05 * min(conflict.loss_change, 20.0)),
+        summary=summary,
+        meaning=meaning,
+        steps=conflict.steps,
+        series=(accuracy, loss),
+        evidence=(
+            Evidence("loss change", -conflict.loss_change, -loss_fall, "standard deviations"),
+            Evidence("accuracy change", points, -100.0 * accuracy_fall, "points"),
+            Evidence("tau", conflict.tau),
+        ),
+    )
+
+
+RULE = Rule(
+    id="loss-accuracy-conflict",
+    doc=__doc__,
+    check=check,
+    min_points=LEAST_POINTS,
+    fixes=("check-metric", "class-weights", "balanced-metric", "inspect-data", "balance-data"),
+    cases=(
+        Case("accuracy stays at the majority share", synthetic.imbalanced, Severity.WARNING),
+        Case("loss and accuracy fall together", synthetic.conflicting, Severity.WARNING),
+        Case("healthy run", synthetic.healthy),
+        Case("overfitting lifts the loss", synthetic.overfit),
+        Case("flat at chance", synthetic.stuck),
+    ),
+)

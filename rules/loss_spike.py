@@ -1,0 +1,216 @@
+"""Loss spike: the loss jumps up for one or a few points, far beyond its local jitter.
+
+Why it matters
+    A batch, a number format or the optimizer's state went wrong for a moment. A spike that comes back costs the steps
+    of the recovery and warns of divergence; one that does not has damaged the weights.
+
+Statistics
+    z       height of the peak over the higher of the medians just before and just after it, in local standard
+            deviations (1.4826 * running median of the absolute residuals [1]; of the logarithm where the loss is
+            positive). Long curves need more: the highest of n Gaussian values grows with sqrt(2 ln n).
+    height  the same height in percent of that level
+
+    A step down (a learning-rate decay) has no peak over the level before it, and is no spike. Points in the first 5 %
+    of the curve, and points where a logged learning rate rises (warmup, restart), are left alone. Noise with long tails
+    on both sides is no spike: the peak must also stand out from the deepest dip.
+
+Limits
+    Fewer than 12 points are not judged. A loss logged as a long running average hides spikes. The cause (batch,
+    logits, optimizer state) needs the gradient norm.
+
+References
+    [1] Hampel, The Influence Curve and Its Role in Robust Estimation (1974)
+    OLMo et al., 2 OLMo 2 Furious (arXiv 2501.00656) counts points 7 standard deviations from the mean of the last 1,000
+    PaLM (arXiv 2204.02311) restarts 100 steps before a spike and skips 200-500 batches
+    Lecture notes: "Loss explosion? Sudden spike? Problematic data instance; exploding gradients -> weights".
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from diagnose import statistics, synthetic
+from diagnose.curves import Array, Series
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+LEAST_POINTS = 12
+MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve
+
+
+class Spikes(NamedTuple):
+    """The spikes of one curve.
+
+    peaks: indices of the peaks, shape (k,).
+    z, height: of each peak, shape (k,); height as a share of the level around it.
+    settled: True where the level after the peak stays clearly above the level before it, shape (k,).
+    """
+
+    peaks: np.ndarray
+    z: Array
+    height: Array
+    settled: np.ndarray
+
+
+def check(
+    axis: str,
+    train_loss: Series | None = None,
+    val_loss: Series | None = None,
+    learning_rate: Series | None = None,
+    *,
+    z_warning: float = 5.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
+    height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
+    dip_factor: float = 1.5,  # times the deepest dip, in standard deviations; Gaussian noise is symmetric
+    skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
+) -> Finding | None:
+    """Judge the training loss and the validation loss, each on its own; the clearer one is reported."""
+    limits = (z_warning, height_warning, dip_factor, skip_start)
+    found = []
+    judged = False
+    for role, curve in (("train_loss", train_loss), ("val_loss", val_loss)):
+        if curve is None or len(finite := curve.finite()) < LEAST_POINTS:
+            continue
+        judged = True
+        spikes = find_spikes(finite, learning_rate, *limits)
+        if spikes.peaks.size:
+            found.append((role, finite, spikes))
+    if not judged:
+        raise CannotJudge(f"no loss with at least {LEAST_POINTS} points")
+    if not found:
+        return None
+    found.sort(key=lambda item: -float(item[2].z.max()))
+    role, curve, spikes = found[0]
+    return _finding(role, curve, spikes, axis, z_warning, height_warning, [item[0] for item in found])
+
+
+def find_spikes(
+    curve: Series, learning_rate: Series | None, z_least: float, height_least: float, dip_factor: float, skip: float
+) -> Spikes:
+    """All spikes of a finite curve, strongest point of each; linear in its points.
+
+    A positive loss is measured on its logarithm, where noise in proportion to the level is symmetric and even.
+    """
+    positive = float(curve.values.min()) > 0.0
+    values = np.log(curve.values) if positive else curve.values
+    size = values.size
+    window = min(max(5, int(0.05 * size) | 1), 25)
+    half = window // 2
+    index = np.arange(size)
+    middle = statistics.rolling_median(values, window)
+    noise = _noise(values - middle, window, values)
+    before = middle[np.maximum(index - 1 - half, 0)]
+    after = middle[np.minimum(index + 1 + half, size - 1)]
+    height = values - np.maximum(before, after)
+    z = height / noise
+    if positive:
+        share = np.expm1(np.minimum(height, 50.0))
+    else:  # a loss that crosses zero has no level to take a share of: the range of the curve stands in
+        span = float(np.quantile(middle, 0.95) - np.quantile(middle, 0.05))
+        share = height / np.maximum(np.maximum(np.abs(before), np.abs(after)), max(span, 1e-300))
+
+    inside = (index >= max(2, int(np.ceil(skip * size)))) & (index < size - 2)
+    dips = ((np.minimum(before, after) - values) / noise)[inside]
+    deepest = float(dips.max()) if dips.size else 0.0
+    gaussian = math.sqrt(2.0 * math.log(size)) + 1.5  # the highest of `size` Gaussian values, and a margin
+    candidate = inside & (z >= max(z_least, gaussian, dip_factor * deepest)) & (share >= height_least)
+    candidate &= ~_rising_rate(curve, learning_rate, window)
+    starts, stops = statistics.stretches(_close_gaps(candidate, half))
+    peaks = np.array([a + int(np.argmax(z[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
+    shift = (after - before)[peaks]
+    settled = (shift > 5.0 * noise[peaks]) & (shift > 0.5 * np.log1p(height_least))
+    return Spikes(peaks, z[peaks], share[peaks], settled)
+
+
+def _noise(residuals: Array, window: int, values: Array) -> Array:
+    """Local standard deviation around the running median: the larger of the one before and the one after each point.
+
+    The noise often falls at a learning-rate decay; the last swing before it is no spike of the calm after it.
+    """
+    wide = min(4 * window + 1, residuals.size)
+    local = statistics.GAUSSIAN_MAD * statistics.rolling_median(np.abs(residuals), wide)
+    index = np.arange(residuals.size)
+    local = np.maximum(local[np.maximum(index - wide // 2, 0)], local[np.minimum(index + wide // 2, index.size - 1)])
+    floor = max(0.5 * statistics.jitter(values), 1e-9 * float(np.abs(values).max()), 1e-300)
+    return np.maximum(local, floor)
+
+
+def _close_gaps(mask: np.ndarray, gap: int) -> np.ndarray:
+    """The mask with gaps of at most `gap` points between True points filled: one excursion is one spike."""
+    places = np.flatnonzero(mask)
+    closed = mask.copy()
+    for a, b in itertools.pairwise(places):
+        if 1 < b - a <= gap:
+            closed[a:b] = True
+    return closed
+
+
+def _rising_rate(curve: Series, learning_rate: Series | None, window: int) -> np.ndarray:
+    """True where the learning rate has risen by more than a tenth within the last `window` points."""
+    if learning_rate is None or len(learning_rate) < 2:
+        return np.zeros(len(curve), dtype=np.bool_)
+    rate = np.interp(curve.steps, learning_rate.steps, np.nan_to_num(learning_rate.values))
+    earlier = rate[np.maximum(np.arange(rate.size) - window, 0)]
+    return rate > 1.1 * earlier
+
+
+def _finding(
+    role: str, curve: Series, spikes: Spikes, axis: str, z_warning: float, height_warning: float, roles: list[str]
+) -> Finding:
+    """The finding for the clearest curve."""
+    order = np.argsort(-spikes.z)
+    top = int(order[0])
+    place = float(curve.steps[spikes.peaks[top]])
+    marks = tuple(sorted(float(curve.steps[p]) for p in spikes.peaks[order[:MOST_MARKS]]))
+    count = spikes.peaks.size
+    z = float(min(spikes.z[top], 1e6))
+    height = float(spikes.height[top])
+    many = f"{count} spikes, the highest" if count > 1 else "One spike:"
+    rise = f"{100 * height:.0f} %" if height < 10 else f"{1 + height:.3g} times"
+    stays = bool(spikes.settled[top])
+    meaning = (
+        "The loss came back: a batch or the optimizer's state went wrong for a moment. Spikes cost the steps of their "
+        "recovery and often come before a divergence."
+    )
+    if stays:
+        meaning = "The loss did not come back to its old level: the spike damaged the weights or the optimizer's state."
+    elif role == "val_loss":
+        meaning = (
+            "The validation loss jumped and came back: for that moment the weights were bad on new data, as with a "
+            "learning rate that is too high or unsettled batch-norm statistics."
+        )
+    return Finding(
+        severity=Severity.ERROR if stays else Severity.WARNING,
+        confidence=statistics.logistic(0.7 + 0.25 * min(z - z_warning, 12.0)),
+        summary=(
+            f"{many} at {axis} {place:g}: {role} {curve.values[spikes.peaks[top]]:.4g} is {rise} above the level "
+            f"around it, {z:.3g} local standard deviations."
+        ),
+        meaning=meaning,
+        steps=(marks[0], marks[-1]),
+        marks=marks,
+        series=tuple(roles),
+        evidence=(
+            Evidence("z", z, z_warning, "standard deviations"),
+            Evidence("height", 100.0 * height, 100.0 * height_warning, "percent"),
+            Evidence("spikes", float(count)),
+        ),
+    )
+
+
+RULE = Rule(
+    id="loss-spike",
+    doc=__doc__,
+    check=check,
+    min_points=LEAST_POINTS,
+    fixes=("clip-gradients", "lower-learning-rate", "inspect-batch", "warmup", "larger-batch"),
+    cases=(
+        Case("three isolated spikes of the training loss", synthetic.spiky, Severity.WARNING),
+        Case("healthy run", synthetic.healthy),
+        Case("the loss steps down at a learning-rate decay", synthetic.decayed),
+        Case("warm restarts of a known schedule", synthetic.cyclic),
+        Case("negative loss, healthy", synthetic.negative),
+    ),
+)

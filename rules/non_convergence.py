@@ -1,0 +1,136 @@
+"""Non-convergence: the training loss shows no improvement beyond its noise.
+
+Why it matters
+    The network has not learned anything: the first milestone is missed, and nothing later in the log means anything.
+
+Statistics
+    improvement  (level at the start - level at the end), in standard deviations of the noise around the curve [1]
+    p            one-sided Mann-Kendall p-value of a falling training loss [2]
+    chance       ln k, the loss of a k-class classifier that answers at random; named where the loss stays at it
+
+Limits
+    A log that starts after the learning is done (fine-tuning from a good checkpoint) looks the same; a high or rising
+    training accuracy excuses it. The losses of a policy or of adversarial networks need not fall; they are not judged.
+    Fewer than 6 points are not judged.
+
+References
+    [1] Gasser, Sroka and Jennen-Steinmetz, Residual variance and residual pattern in nonlinear regression (1986)
+    [2] Mann, Nonparametric Tests Against Trend (1945)
+    Lecture notes: "Fail to converge? No trend? Simplify problem/model; decrease LR; data corrupted? preprocessing?
+    weight init?"; milestone "learn anything: better than random".
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from diagnose import statistics, synthetic
+from diagnose.curves import Array, Series
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+
+def check(
+    step: Array,
+    train_loss: Array,
+    axis: str,
+    train_accuracy: Series | None = None,
+    learning_rate: Series | None = None,
+    reward: Series | None = None,
+    discriminator_loss: Series | None = None,
+    num_classes: int | None = None,
+    *,
+    improvement_least: float = 1.0,  # standard deviations of the noise; less than the eye sees on the curve
+    trend_p: float = 0.01,  # a falling trend as clear as this is learning, however small
+    trend_improvement: float = 0.02,  # of the level; a clear trend that moves the loss by less has learned nothing
+    accuracy_learned: float = 0.9,  # a training accuracy from which on a flat loss is a finished one
+) -> Finding | None:
+    """Judge a training loss of shape (n,)."""
+    if reward is not None:
+        raise CannotJudge("the log has a reward: the loss of a policy need not fall")
+    if discriminator_loss is not None:
+        raise CannotJudge("the log has a discriminator loss: adversarial losses need not fall")
+    count = statistics.ends(train_loss.size, 0.1, 2)
+    start = statistics.level(train_loss, 0, count)
+    end = statistics.level(train_loss, train_loss.size - count, train_loss.size)
+    smooth = statistics.rolling_median(train_loss, statistics.ends(train_loss.size, 0.1, 3) | 1)
+    best = min(float(smooth.min()), end)
+    noise = max(statistics.jitter(train_loss), 1e-9 * abs(start))
+    improvement = (start - best) / noise
+    trend = statistics.mann_kendall(train_loss)
+    moved = (start - end) > trend_improvement * abs(start)
+    falling = trend.p_falling < trend_p and (moved or (start - end) > 3.0 * noise)
+    # The lowest of several smoothed levels of pure noise lies about two standard errors below the first level.
+    if falling or improvement > improvement_least + 2.0 / math.sqrt(count):
+        return None
+    if train_accuracy is not None and _learns(train_accuracy.finite().values, accuracy_learned):
+        return None
+
+    named, fixes = _cause(end, learning_rate, train_accuracy, num_classes)
+    return Finding(
+        severity=Severity.ERROR,
+        confidence=statistics.logistic(1.5 + 0.5 * min(math.log(train_loss.size / 6.0), 3.0) - max(improvement, 0.0)),
+        summary=(
+            f"train_loss starts at {start:.4g} and ends at {end:.4g} after {train_loss.size} points: an improvement of "
+            f"{(start - end) / noise:.2g} standard deviations of its noise.{named}"
+        ),
+        meaning="The network has not learned anything yet, so nothing else in this log says much.",
+        steps=(float(step[0]), float(step[-1])),
+        series=("train_loss",),
+        evidence=(
+            Evidence("improvement", (start - end) / noise, improvement_least, "standard deviations"),
+            Evidence("p of a falling trend", trend.p_falling, trend_p),
+        ),
+        fixes=fixes,
+    )
+
+
+def _learns(accuracy: Array, learned: float) -> bool:
+    """Whether the training accuracy is high at the end, or rises beyond its noise."""
+    if accuracy.size < 4:
+        return False
+    count = statistics.ends(accuracy.size, 0.1, 2)
+    end = statistics.level(accuracy, accuracy.size - count, accuracy.size)
+    gain = end - statistics.level(accuracy, 0, count)
+    return end >= learned or (gain > max(3.0 * statistics.jitter(accuracy), 0.02))
+
+
+def _cause(
+    end: float, learning_rate: Series | None, train_accuracy: Series | None, num_classes: int | None
+) -> tuple[str, tuple[str, ...]]:
+    """What can be told about the cause, as a sentence to append, and the order of fixes it asks for."""
+    if learning_rate is not None and len(learning_rate) and not np.any(learning_rate.finite().values):
+        return " The learning rate is 0 throughout.", ("raise-learning-rate", "check-frozen-weights")
+    classes = num_classes or round(math.exp(min(max(end, 0.0), 12.0)))
+    if classes < 2 or abs(end - math.log(classes)) > 0.01 * math.log(classes):
+        return "", ()
+    # Some integer is near any large exp(loss): without the number of classes, the accuracy or a usual one must agree.
+    accuracy = float(np.median(train_accuracy.finite().values)) if train_accuracy is not None else math.nan
+    agrees = abs(accuracy * classes - 1.0) < 0.2 or classes in (2, 10, 100, 1000)
+    if num_classes is None and not agrees:
+        return "", ()
+    sentence = f" ln {classes} = {math.log(classes):.4g} is the loss of {classes} classes answered at random."
+    return sentence, ()
+
+
+RULE = Rule(
+    id="non-convergence",
+    doc=__doc__,
+    check=check,
+    min_points=6,
+    fixes=(
+        "overfit-one-batch",
+        "lower-learning-rate",
+        "initialize-weights",
+        "normalize-inputs",
+        "inspect-data",
+        "simplify",
+    ),
+    cases=(
+        Case("loss at ln 10, accuracy at 0.1", synthetic.stuck, Severity.ERROR),
+        Case("healthy run", synthetic.healthy),
+        Case("negative loss, healthy", synthetic.negative),
+        Case("spikes on a falling loss", synthetic.spiky),
+    ),
+)

@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The labelled corpus of real logs, which lies beside the repository and not in it."""
+    path = ROOT.parent / "shared" / "corpus"
+    if not path.is_dir():
+        pytest.skip("no ../shared/corpus beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The sample logs of the repository."""
+    return ROOT / "samples"

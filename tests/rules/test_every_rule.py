@@ -1,0 +1,90 @@
+"""What every rule must have: its cases right, its manual complete, its fixes known, its signature in the contract."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from diagnose.engine import judge, load_fixes, load_rules, needs, thresholds_of
+from diagnose.rule import Case, Rule
+
+RULES = load_rules()
+SECTIONS = ("Why it matters", "Statistics", "Limits", "References")
+
+
+def case_id(value: object) -> str:
+    return value.id if isinstance(value, Rule) else value.title if isinstance(value, Case) else str(value)
+
+
+@pytest.mark.parametrize(("rule", "case"), [(r, c) for r in RULES for c in r.cases], ids=case_id)
+def test_case(rule: Rule, case: Case) -> None:
+    diagnosis = judge(case.build(), [rule])
+    found = [f.severity for f in diagnosis.findings]
+    assert found == ([case.expect] if case.expect else [])
+    if case.expect is None:
+        assert all("failed" not in n.reason for n in diagnosis.not_judged)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_has_a_firing_and_a_silent_case(rule: Rule) -> None:
+    expected = {case.expect for case in rule.cases}
+    assert None in expected
+    assert len(expected) > 1
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_manual_is_complete(rule: Rule) -> None:
+    positions = [rule.doc.find(f"\n{section}\n") for section in SECTIONS]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+    assert rule.doc.splitlines()[0].endswith(".")
+    assert rule.title
+    assert all(len(line) <= 120 for line in rule.doc.splitlines())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_id_is_the_modules_name(rule: Rule) -> None:
+    module = inspect.getmodule(rule.check)
+    assert module is not None
+    assert module.__name__.rpartition(".")[2].replace("_", "-") == rule.id
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_fixes_are_in_the_catalogue(rule: Rule) -> None:
+    assert rule.fixes
+    assert set(rule.fixes) <= set(load_fixes())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_signature_is_within_the_contract(rule: Rule) -> None:
+    assert needs(rule)
+    for name, default in thresholds_of(rule).items():
+        assert default is not inspect.Parameter.empty, name
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_every_threshold_has_its_unit_or_origin_beside_it(rule: Rule) -> None:
+    source = inspect.getsource(rule.check).partition("*,\n")[2].partition(") ->")[0]
+    without = [line.strip() for line in source.splitlines() if re.match(r"\s+\w+: ", line) and "#" not in line]
+    assert without == []
+
+
+@pytest.mark.parametrize(("rule", "case"), [(r, c) for r in RULES for c in r.cases if c.expect], ids=case_id)
+def test_finding_reads_in_three_steps(rule: Rule, case: Case) -> None:
+    run = case.build()
+    finding = judge(run, [rule]).findings[0]
+    assert finding.rule == rule.id
+    assert finding.summary.endswith(".")
+    assert any(char.isdigit() for char in finding.summary)
+    assert finding.meaning.endswith(".")
+    assert finding.recommendations
+    assert finding.evidence
+    assert 0.5 <= finding.confidence <= 1.0
+    assert finding.steps[0] <= finding.steps[1]
+    assert set(finding.series) <= set(run.roles)
+
+
+def test_ids_are_unique() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
