@@ -55,14 +55,15 @@ def check(
     start = statistics.level(train_loss, 0, count)
     end = statistics.level(train_loss, train_loss.size - count, train_loss.size)
     smooth = statistics.rolling_median(train_loss, statistics.ends(train_loss.size, 0.1, 3) | 1)
-    best = min(float(smooth.min()), end)
     noise = max(statistics.jitter(train_loss), 1e-9 * abs(start))
-    improvement = (start - best) / noise
+    improvement = (start - end) / noise
     trend = statistics.mann_kendall(train_loss)
-    moved = (start - end) > trend_improvement * abs(start)
-    falling = trend.p_falling < trend_p and (moved or (start - end) > 3.0 * noise)
-    # The lowest of several smoothed levels of pure noise lies about two standard errors below the first level.
-    if falling or improvement > improvement_least + 2.0 / math.sqrt(count):
+    moved = start - end > trend_improvement * abs(start)
+    falling = trend.p_falling < trend_p and (moved or improvement > 3.0)
+    # Two levels of pure noise differ by about 1.8 standard deviations / sqrt(count); the lowest of many lies deeper.
+    chance = 2.0 / math.sqrt(count)
+    passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
+    if falling or passing or improvement > improvement_least + chance:
         return None
     if train_accuracy is not None and _learns(train_accuracy.finite().values, accuracy_learned):
         return None
@@ -73,13 +74,13 @@ def check(
         confidence=statistics.logistic(1.5 + 0.5 * min(math.log(train_loss.size / 6.0), 3.0) - max(improvement, 0.0)),
         summary=(
             f"train_loss starts at {start:.4g} and ends at {end:.4g} after {train_loss.size} points: an improvement of "
-            f"{(start - end) / noise:.2g} standard deviations of its noise.{named}"
+            f"{improvement:.2g} standard deviations of its noise.{named}"
         ),
         meaning="The network has not learned anything yet, so nothing else in this log says much.",
         steps=(float(step[0]), float(step[-1])),
         series=("train_loss",),
         evidence=(
-            Evidence("improvement", (start - end) / noise, improvement_least, "standard deviations"),
+            Evidence("improvement", improvement, improvement_least, "standard deviations"),
             Evidence("p of a falling trend", trend.p_falling, trend_p),
         ),
         fixes=fixes,

@@ -1,0 +1,48 @@
+"""Hit rate and false-alarm rate of every rule over seeded noisy runs.
+
+The everyday suite takes a few dozen seeds per case and noise; `python tests/benchmarks/seeded_rates.py` takes hundreds
+and prints the table of the README.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from diagnose.engine import judge, load_rules
+from diagnose.rule import Case, Rule, Severity
+
+SEEDS = range(1, 201)
+NOISES = (0.02, 0.05, 0.10)
+
+
+def seeded(wanted: bool) -> list[tuple[Rule, Case]]:
+    """Cases that are built from a seed and a noise, firing ones or silent ones."""
+    return [
+        (rule, case)
+        for rule in load_rules()
+        for case in rule.cases
+        if bool(case.expect) is wanted and {"seed", "noise"} <= set(inspect.signature(case.build).parameters)
+    ]
+
+
+def fires(rule: Rule, case: Case, seed: int, noise: float) -> bool:
+    run = case.build(seed=seed, noise=noise)  # type: ignore[call-arg]
+    found = judge(run, [rule]).findings
+    least = Severity.WARNING if case.expect in (None, Severity.WARNING, Severity.ERROR) else Severity.NOTE
+    return any(f.severity.rank >= least.rank for f in found)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("rule", "case"), seeded(True), ids=lambda x: getattr(x, "id", getattr(x, "title", None)))
+def test_hits(rule: Rule, case: Case, noise: float) -> None:
+    hits = sum(fires(rule, case, seed, noise) for seed in SEEDS)
+    assert hits >= 0.95 * len(SEEDS)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("rule", "case"), seeded(False), ids=lambda x: getattr(x, "id", getattr(x, "title", None)))
+def test_false_alarms(rule: Rule, case: Case, noise: float) -> None:
+    alarms = sum(fires(rule, case, seed, noise) for seed in SEEDS)
+    assert alarms <= 0.02 * len(SEEDS)

@@ -1,0 +1,108 @@
+"""The measurements: against SciPy, against their definitions, and invariant where they must be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from diagnose import statistics
+from diagnose.curves import Array
+
+finite = st.floats(-1e6, 1e6, allow_nan=False, width=32)
+curves = arrays(np.float64, st.integers(4, 60), elements=finite)
+
+
+@given(curves)
+def test_mann_kendall_agrees_with_scipy(values: Array) -> None:
+    trend = statistics.mann_kendall(values)
+    pairs = values.size * (values.size - 1) / 2
+    reference = stats.kendalltau(np.arange(values.size), values, variant="c")
+    score = np.sign(values[None, :] - values[:, None])[np.triu_indices(values.size, 1)].sum()
+    assert trend.tau == pytest.approx(score / pairs)
+    if not math.isnan(reference.statistic) and abs(trend.tau) > 0.5:
+        assert (trend.tau > 0) == (reference.statistic > 0)
+    assert 0.0 <= trend.p_rising <= 1.0
+    assert trend.p_rising + trend.p_falling == pytest.approx(1.0)
+
+
+def test_mann_kendall_p_is_nominal_on_noise() -> None:
+    rng = np.random.default_rng(7)
+    p = np.array([statistics.mann_kendall(rng.standard_normal(40)).p_rising for _ in range(2000)])
+    assert 0.005 <= (p < 0.01).mean() <= 0.02
+    assert 0.04 <= (p < 0.05).mean() <= 0.065
+
+
+def test_mann_kendall_of_a_long_curve_keeps_the_direction() -> None:
+    rng = np.random.default_rng(3)
+    values = np.linspace(1.0, 0.0, 200_000) + rng.standard_normal(200_000)
+    assert statistics.mann_kendall(values).p_falling < 1e-6
+
+
+@given(curves, st.floats(0.01, 100.0), st.floats(-1e3, 1e3))
+def test_jitter_and_spread_follow_the_unit_and_ignore_the_level(values: Array, scale: float, shift: float) -> None:
+    tolerance = 1e-6 * (1.0 + float(np.abs(values).max())) * max(scale, 1.0) + 1e-6 * abs(shift)
+    for measure in (statistics.jitter, statistics.spread):
+        assert measure(scale * values + shift) == pytest.approx(scale * measure(values), abs=tolerance)
+
+
+def test_jitter_ignores_a_straight_trend_and_finds_the_noise() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(5000)
+    assert statistics.jitter(np.linspace(0.0, 900.0, 5000)) == pytest.approx(0.0, abs=1e-9)
+    assert statistics.jitter(noise + np.linspace(0.0, 900.0, 5000)) == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("size", [5, 50, 5000])
+@pytest.mark.parametrize("window", [3, 25, 101])
+def test_rolling_median_is_the_median_of_the_window(size: int, window: int) -> None:
+    values = np.random.default_rng(size).standard_normal(size)
+    smooth = statistics.rolling_median(values, window)
+    half = min(window, size - 1 + size % 2) // 2
+    middle = size // 2
+    assert smooth.shape == values.shape
+    assert smooth[middle] == np.median(values[middle - half : middle + half + 1])
+
+
+def test_both_ways_of_the_rolling_median_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).standard_normal(9000)
+    by_scipy = statistics.rolling_median(values, 25)
+    monkeypatch.setattr(statistics, "SMALL_WORK", 10**9)
+    np.testing.assert_array_equal(by_scipy, statistics.rolling_median(values, 25))
+
+
+@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(0.01, 100.0)))
+def test_generalization_loss_is_prechelts(values: Array) -> None:
+    lowest = [values[: i + 1].min() for i in range(values.size)]
+    expected = [100.0 * (v / low - 1.0) for v, low in zip(values, lowest, strict=True)]
+    np.testing.assert_allclose(statistics.generalization_loss(values), expected, rtol=1e-9, atol=1e-9)
+
+
+@given(arrays(np.float64, st.integers(1, 300), elements=finite), st.integers(1, 50))
+def test_block_means_are_the_means_of_consecutive_blocks(values: Array, count: int) -> None:
+    blocks = statistics.block_means(values, count)
+    if values.size <= count:
+        np.testing.assert_array_equal(blocks, values)
+    else:
+        expected = [part.mean() for part in np.array_split(values, count)]
+        np.testing.assert_allclose(blocks, expected, rtol=1e-9, atol=1e-6)
+
+
+def test_end_level_does_not_lag_behind_a_moving_curve() -> None:
+    values = np.linspace(0.0, 10.0, 101)
+    assert statistics.end_level(values, 10) == pytest.approx(10.0)
+    assert statistics.level(values, 91, 101) < 9.6
+
+
+@given(arrays(np.bool_, st.integers(0, 80)))
+def test_stretches_cover_exactly_the_true_points(mask: np.ndarray) -> None:
+    rebuilt = np.zeros_like(mask)
+    for start, stop in zip(*statistics.stretches(mask), strict=True):
+        assert stop > start
+        rebuilt[start:stop] = True
+    np.testing.assert_array_equal(rebuilt, mask)
