@@ -43,8 +43,8 @@ def check(
     *,
     improvement_least: float = 1.0,  # standard deviations of the noise; less than the eye sees on the curve
     trend_p: float = 0.01,  # a falling trend as clear as this is learning, however small
-    trend_improvement: float = 0.02,  # of the level; a clear trend that moves the loss by less has learned nothing
-    accuracy_learned: float = 0.9,  # a training accuracy from which on a flat loss is a finished one
+    trend_improvement: float = 0.1,  # of the level; a clear trend that moves the loss by less has learned nothing
+    accuracy_learned: float = 0.99,  # a training accuracy from which on a flat loss is a finished one
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     if reward is not None:
@@ -59,7 +59,7 @@ def check(
     improvement = (start - end) / noise
     trend = statistics.mann_kendall(train_loss)
     moved = start - end > trend_improvement * abs(start)
-    falling = trend.p_falling < trend_p and (moved or improvement > 3.0)
+    falling = trend.p_falling < trend_p and moved
     # Two levels of pure noise differ by about 1.8 standard deviations / sqrt(count); the lowest of many lies deeper.
     chance = 2.0 / math.sqrt(count)
     passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
