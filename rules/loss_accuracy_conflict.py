@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import shapes, statistics, synthetic
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -121,7 +121,7 @@ def _conflict(
         lost = before - after
         if lost >= max(accuracy_fall, 3.0 * statistics.jitter(accuracy)) and trend.p_falling < trend_p:
             return Conflict("falls", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
-    start, stop = _still(accuracy, accuracy_still)
+    start, stop = shapes.longest_still(accuracy, accuracy_still)
     if stop - start < max(still_share * accuracy.size, LEAST_POINTS - 2):
         return None
     change = _fall(loss[start:stop], loss_share)
@@ -138,16 +138,6 @@ def _fall(loss: Array, share: float) -> float:
     if drop <= share * float(np.abs(loss[:count]).max()):
         return 0.0
     return min(drop / max(statistics.jitter(loss), 1e-6 * drop), 1e6)
-
-
-def _still(values: Array, tolerance: float) -> tuple[int, int]:
-    """Start and stop of the longest stretch that stays within `tolerance` of its first value."""
-    changes = np.flatnonzero(np.abs(np.diff(values)) > tolerance) + 1
-    edges = np.concatenate([[0], changes, [values.size]])
-    longest = int(np.argmax(np.diff(edges)))
-    start, stop = int(edges[longest]), int(edges[longest + 1])
-    drifted = np.flatnonzero(np.abs(values[start:stop] - values[start]) > tolerance)
-    return start, stop if drifted.size == 0 else start + int(drifted[0])
 
 
 def _finding(

@@ -26,9 +26,9 @@ References
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from diagnose import statistics, synthetic
+from diagnose import shapes, statistics, synthetic
 from diagnose.curves import Array
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
@@ -48,53 +48,42 @@ def check(
     least_improvement: float = 0.01,  # of the improvement of val_loss; a smaller rise is invisible on the curve
 ) -> Finding | None:
     """Judge aligned losses of shape (n,)."""
-    window = statistics.ends(val_loss.size, 0.05, 3) | 1
-    smooth = statistics.rolling_median(val_loss, window)
-    best = int(np.argmin(smooth))
-    tail = val_loss[best:]
-    if tail.size < 4:
+    climb = shapes.climb(val_loss)
+    if climb is None or climb.rise <= jitter * climb.noise:
         return None
-    count = min(statistics.ends(val_loss.size), tail.size // 2)
-    rise = statistics.end_level(val_loss, count) - float(smooth[best])
-    improvement = float(max(val_loss[0], smooth[0]) - smooth[best])
-    noise = max(statistics.spread(tail - smooth[best:]), statistics.jitter(tail))
-    if rise <= jitter * noise or rise <= least_improvement * improvement:
+    if climb.lost < least_improvement or climb.trend.p_rising > trend_p:
         return None
-    lost = min(rise / improvement, 10.0) if improvement > 0.1 * rise else 10.0  # 10: best from the first epoch on
-    positive = float(val_loss.min()) > 0.0
-    gl = 100.0 * rise / float(smooth[best]) if positive else 100.0 * lost
-    trend = statistics.mann_kendall(tail)
-    clear = gl >= gl_warning or (gl >= 0.5 * gl_warning and lost >= lost_warning)
-    if not clear or trend.p_rising > trend_p:
+    if climb.gl < gl_warning and not (climb.gl >= 0.5 * gl_warning and climb.lost >= lost_warning):
         return None
+    window = statistics.ends(train_loss.size, 0.05, 3) | 1
     train = statistics.rolling_median(train_loss, window)
-    train_rise = statistics.end_level(train_loss, count) - float(train[best])
-    if train_rise > train_share * rise:
+    train_rise = statistics.end_level(train_loss, climb.count) - float(train[climb.best])
+    if train_rise > train_share * climb.rise:
         return None
 
-    severity = Severity.ERROR if gl >= gl_error else Severity.WARNING
-    of_what = "above it" if positive else "of its improvement above it"
+    best = float(step[climb.best])
+    of_what = "above it" if float(val_loss.min()) > 0.0 else "of its improvement above it"
     moving = "fell on" if train_rise < 0.0 else "stayed low"
     return Finding(
-        severity=severity,
-        confidence=statistics.logistic(1.4 + 1.2 * float(np.log(max(gl / gl_warning, 5.0 * lost / 2.0)))),
+        severity=Severity.ERROR if climb.gl >= gl_error else Severity.WARNING,
+        confidence=statistics.logistic(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
         summary=(
-            f"val_loss was best at {axis} {step[best]:g} ({smooth[best]:.4g}) and ends {gl:.3g} % {of_what} "
-            f"({smooth[best] + rise:.4g}), while train_loss {moving}."
+            f"val_loss was best at {axis} {best:g} ({climb.lowest:.4g}) and ends {climb.gl:.3g} % {of_what} "
+            f"({climb.end:.4g}), while train_loss {moving}."
         ),
         meaning=(
-            f"What was learned after {axis} {step[best]:g} fits the training sample, not the task; the last checkpoint "
+            f"What was learned after {axis} {best:g} fits the training sample, not the task; the last checkpoint "
             "is worse on new data than the best one."
         ),
-        steps=(float(step[best]), float(step[-1])),
-        marks=(float(step[best]),),
+        steps=(best, float(step[-1])),
+        marks=(best,),
         series=("val_loss", "train_loss"),
         evidence=(
-            Evidence("GL", gl, gl_warning, "percent"),
-            Evidence("lost again", 100.0 * lost, 100.0 * lost_warning, "percent of the improvement"),
-            Evidence("tau", trend.tau, 0.0),
-            Evidence("p of the trend", trend.p_rising, trend_p),
-            Evidence("rise over jitter", min(rise / noise, 1e6) if noise else 1e6, jitter, "standard deviations"),
+            Evidence("GL", climb.gl, gl_warning, "percent"),
+            Evidence("lost again", 100.0 * climb.lost, 100.0 * lost_warning, "percent of the improvement"),
+            Evidence("tau", climb.trend.tau, 0.0),
+            Evidence("p of the trend", climb.trend.p_rising, trend_p),
+            Evidence("rise", climb.rise / climb.noise if climb.noise else 1e6, jitter, "standard deviations"),
         ),
     )
 
