@@ -8,6 +8,7 @@ purpose: a falling exponential with a floor, and one deviation from it that carr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def overfit(seed: int = 0, noise: float = 0.02, epochs: int = 100, turn: float =
     climb = 0.6 * rise * np.clip((time - turn) / (1.0 - turn), 0.0, None)
     val = _noisy(down + climb, noise, rng)
     train = _noisy(train, noise, rng)
-    fading = np.exp(-down) - 0.05 * climb
+    fading = np.exp(-down) - 0.3 * climb
     return _run(
         "overfit",
         {
@@ -257,3 +258,90 @@ def negative(seed: int = 0, noise: float = 0.02, epochs: int = 120) -> Run:
     train = _falling(epochs, 2.0, -8.0, 6.0) + 5.0 * noise * rng.standard_normal(epochs)
     val = _falling(epochs, 2.0, -7.9, 6.0) + 5.0 * noise * rng.standard_normal(epochs)
     return _run("negative", {"train_loss": train, "val_loss": val})
+
+
+def configured(curves: Run | None = None, /, **config: Any) -> Run:
+    """A run with this configuration and no other: healthy curves, or those of `curves`."""
+    return replace(curves or healthy(), name="configured", config=config)
+
+
+def overconfident(seed: int = 0, noise: float = 0.02, epochs: int = 80) -> Run:
+    """The validation loss climbs by two thirds while the validation accuracy still gains a point."""
+    rng = np.random.default_rng(seed)
+    run = overfit(seed, noise, epochs, turn=0.3, rise=0.65)
+    time = np.linspace(0.0, 1.0, epochs)
+    accuracy = 0.1 + 0.72 * (1.0 - np.exp(-14.0 * time)) + 0.03 * time
+    held = np.clip(accuracy + 0.1 * noise * rng.standard_normal(epochs), 0.0, 1.0)
+    curves = {role: run.series[role].values for role in ("train_loss", "val_loss", "train_accuracy")}
+    return _run("overconfident", {**curves, "val_accuracy": held}, config=run.config)
+
+
+def gap(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The validation loss levels off at two and a half times the training loss and does not climb."""
+    rng = np.random.default_rng(seed)
+    train = _noisy(_falling(epochs, np.log(CLASSES), 0.2, 6.0), noise, rng)
+    val = _noisy(_falling(epochs, np.log(CLASSES), 0.5, 8.0), noise, rng)
+    return _run("gap", {"train_loss": train, "val_loss": val})
+
+
+def underfit(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """Training and validation level off together at an accuracy of 0.45."""
+    rng = np.random.default_rng(seed)
+    loss = _falling(epochs, np.log(CLASSES), 1.5, 12.0)
+    share = 0.1 + 0.35 * (1.0 - np.exp(-12.0 * np.linspace(0.0, 1.0, epochs)))
+    return _run(
+        "underfit",
+        {
+            "train_loss": _noisy(loss, 0.3 * noise, rng),
+            "val_loss": _noisy(1.01 * loss, 0.3 * noise, rng),
+            "train_accuracy": _noisy(share, 0.3 * noise, rng),
+            "val_accuracy": _noisy(share - 0.01, 0.3 * noise, rng),
+        },
+    )
+
+
+def easy_validation(seed: int = 0, noise: float = 0.02, epochs: int = 50) -> Run:
+    """The validation loss lies at 60 % of the training loss throughout."""
+    rng = np.random.default_rng(seed)
+    loss = _falling(epochs, np.log(CLASSES), 0.5, 5.0)
+    return _run("easy-validation", {"train_loss": _noisy(loss, noise, rng), "val_loss": _noisy(0.6 * loss, noise, rng)})
+
+
+def noisy_validation(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The validation loss swings by about twice its improvement while the training loss falls calmly."""
+    rng = np.random.default_rng(seed)
+    train = _noisy(_falling(epochs, 1.5, 0.5, 5.0), noise, rng)
+    swing = 0.5 * rng.standard_normal(epochs)
+    val = np.abs(_falling(epochs, 1.6, 0.9, 6.0) + swing + noise * rng.standard_normal(epochs)) + 0.05
+    val[0] = 1.6
+    return _run("noisy-validation", {"train_loss": train, "val_loss": val})
+
+
+def oscillating(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The training loss improves by a third and swings by as much, epoch for epoch."""
+    rng = np.random.default_rng(seed)
+    level = _falling(epochs, 1.5, 1.0, 6.0)
+    swing = 0.3 * np.where(np.arange(epochs) % 2, 1.0, -1.0) * rng.uniform(0.7, 1.3, epochs)
+    return _run("oscillating", {"train_loss": _noisy(level, noise, rng) + swing}, config={"learning_rate": 0.1})
+
+
+def plateaued(seed: int = 0, noise: float = 0.02, epochs: int = 100) -> Run:
+    """The training loss falls for a fifth of the run and then stays where it is."""
+    rng = np.random.default_rng(seed)
+    loss = _falling(epochs, np.log(CLASSES), 0.9, 30.0)
+    return _run(
+        "plateaued",
+        {"train_loss": _noisy(loss, 0.3 * noise, rng), "val_loss": _noisy(1.05 * loss, 0.3 * noise, rng)},
+        config={"learning_rate": 0.01},
+    )
+
+
+def falling(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """Both losses are still falling at the last epoch, a fifth of their improvement in the last fifth of the run."""
+    rng = np.random.default_rng(seed)
+    loss = np.linspace(np.log(CLASSES), 1.0, epochs)
+    return _run(
+        "falling",
+        {"train_loss": _noisy(loss, 0.3 * noise, rng), "val_loss": _noisy(1.03 * loss, 0.3 * noise, rng)},
+        config={"learning_rate": 1e-4},
+    )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from diagnose import optimizers
 from diagnose.rule import Context, Fix
 
 NOTES = "lecture notes, "
@@ -130,6 +131,73 @@ def _precision(context: Context) -> str | None:
     if context.run.config.get("fp16") is True or precision in ("16", "16-mixed", "fp16", "float16", "half"):
         return "train in bfloat16, or in float32, instead of float16"
     return None
+
+
+def _longer(context: Context) -> str | None:
+    epochs = _number(context.run.config.get("epochs"))
+    if epochs:
+        return f"train longer: epochs {epochs:g} -> {math.ceil(1.5 * epochs):g}"
+    last = context.run.last_step
+    unit = f"{context.run.axis}s"
+    return f"train longer: {last:g} -> {math.ceil(1.5 * last):g} {unit}" if last >= 2 else None
+
+
+def _shorter(context: Context) -> str | None:
+    if not context.finding.marks:
+        return None
+    return f"stop near {context.run.axis} {1.1 * context.finding.marks[0]:.3g}"
+
+
+_TYPICAL_RATES = {"sgd": 0.1, "adaptive": 1e-3, "adagrad": 1e-2, "sign": 1e-4}
+"""Family of optimizers (`diagnose.optimizers`) -> learning rate to start from."""
+
+
+def _optimizer(context: Context) -> str | None:
+    """The optimizer's name as the config has it, without arguments."""
+    name = context.run.hyperparameter("optimizer")
+    return name.partition("(")[0].strip() if isinstance(name, str) else None
+
+
+def _typical_rate(context: Context) -> str | None:
+    name = _optimizer(context)
+    kind = optimizers.known(name) if name else None
+    new = _TYPICAL_RATES.get(kind.family) if kind else None
+    old = _number(context.run.hyperparameter("learning_rate"))
+    if new is None or old is None:
+        return None
+    return f"start from the usual learning rate of {name}: learning_rate {old:g} -> {new:g}"
+
+
+def _scale_rate(context: Context) -> str | None:
+    old, batch = (_number(context.run.hyperparameter(name)) for name in ("learning_rate", "batch_size"))
+    if not old or not batch:
+        return None
+    batch *= _number(context.run.hyperparameter("gradient_accumulation_steps")) or 1.0
+    return f"scale the learning rate with the batch size, after a warmup: learning_rate {old:g} -> {batch / 2560:.2g}"
+
+
+def _momentum(context: Context) -> str | None:
+    old = _number(context.run.hyperparameter("momentum"))
+    return None if old is None else f"set the usual momentum: momentum {old:g} -> 0.9"
+
+
+def _decouple(context: Context) -> str | None:
+    name, old = _optimizer(context), _number(context.run.hyperparameter("weight_decay"))
+    if not name or old is None:
+        return None
+    return f"decouple the weight decay: optimizer {name} -> AdamW, weight_decay {old:g} -> {max(old, 0.01):g}"
+
+
+def _power_of_two(context: Context) -> str | None:
+    old = _number(context.run.hyperparameter("batch_size"))
+    if old is None or old < 2:
+        return None
+    return f"use a power of two: batch_size {old:g} -> {2 ** round(math.log2(old)):g}"
+
+
+def _less_dropout(context: Context) -> str | None:
+    old = _number(context.run.hyperparameter("dropout"))
+    return f"lower dropout: dropout {old:g} -> 0.5" if old is not None and old > 0.5 else None
 
 
 CATALOGUE: tuple[Fix, ...] = (
@@ -281,6 +349,140 @@ CATALOGUE: tuple[Fix, ...] = (
         "sample the rare classes more often, or collect more of them",
         "every batch then shows every class",
         NOTES + "Diagnosing the model: imbalance?",
+    ),
+    Fix(
+        "label-smoothing",
+        "smooth the labels (0.1)",
+        "the loss then stops rewarding certainty beyond what the labels carry",
+        "Szegedy et al., Rethinking the Inception Architecture (2016)",
+    ),
+    Fix(
+        "temperature-scaling",
+        "scale the logits by one temperature fitted on the validation set",
+        "it repairs the probabilities without changing a single decision",
+        "Guo et al., On Calibration of Modern Neural Networks (2017)",
+    ),
+    Fix(
+        "larger-network",
+        "give the network more capacity: more filters or layers",
+        "the training set has to be fitted before it can be fitted well",
+        NOTES + "Training milestone: learn everything",
+    ),
+    Fix(
+        "less-regularization",
+        "take regularization away until the training set is fitted: dropout, weight decay, augmentation",
+        "what holds a network back from its training set cannot help it on new data",
+        NOTES + "Training milestone: learn everything",
+    ),
+    Fix(
+        "evaluate-training-set",
+        "compute the training loss once more in evaluation mode, at the same weights as the validation",
+        "it takes dropout, augmentation and the average over the epoch out of the comparison",
+        PLAYBOOK,
+    ),
+    Fix(
+        "check-split",
+        "look for examples, patients, users or days that stand in both sets, and split by group",
+        "what the network has seen in training it only needs to remember",
+        "Kaufman et al., Leakage in Data Mining (2012)",
+    ),
+    Fix(
+        "larger-validation-set",
+        "validate on more examples, or average several validations",
+        "the swings of a mean over n examples shrink with the square root of n",
+        PLAYBOOK,
+    ),
+    Fix(
+        "average-weights",
+        "keep an exponential moving average of the weights and validate that",
+        "averaged weights lie between the walls the last step jumps between",
+        "Polyak and Juditsky (1992); Izmailov et al., Averaging Weights Leads to Wider Optima (2018)",
+    ),
+    Fix(
+        "decay-learning-rate",
+        "let the learning rate decay: cosine, or divide it by ten where the loss gets stuck",
+        "when stuck, reduce it",
+        NOTES + "Learning Rate",
+    ),
+    Fix(
+        "train-longer",
+        "train longer",
+        "for better convergence, more epochs",
+        NOTES + "Factors for defining the number of epochs",
+        _longer,
+    ),
+    Fix(
+        "train-shorter",
+        "train shorter",
+        "for less footprint, less epochs",
+        NOTES + "Factors for defining the number of epochs",
+        _shorter,
+    ),
+    Fix(
+        "typical-learning-rate",
+        "start from the usual learning rate of the optimizer: 1e-3 for Adam, 0.1 for SGD with momentum",
+        "from there the right one is found in a few runs, searching by orders of magnitude",
+        NOTES + "Learning Rate",
+        _typical_rate,
+    ),
+    Fix(
+        "scale-learning-rate",
+        "scale the learning rate with the batch size, after a warmup",
+        "fewer updates per epoch go as far when each is longer by as much",
+        "Goyal et al., Accurate, Large Minibatch SGD (2017)",
+        _scale_rate,
+    ),
+    Fix(
+        "usual-momentum",
+        "set the momentum to 0.9",
+        "each update then keeps nine tenths of the one before: enough inertia, and it fades",
+        NOTES + "Optimizer: SGD + Momentum",
+        _momentum,
+    ),
+    Fix(
+        "decouple-weight-decay",
+        "use AdamW (decoupled weight decay) instead of an L2 penalty",
+        "it decays all weights alike; an L2 term is scaled away where gradients are large",
+        NOTES + "Parameter Norm Penalty Method; Loshchilov and Hutter (2019)",
+        _decouple,
+    ),
+    Fix(
+        "power-of-two-batch",
+        "use a batch size that is a power of two",
+        "it fills memory and compute units evenly",
+        NOTES + "Batch Size",
+        _power_of_two,
+    ),
+    Fix(
+        "usual-max-norm",
+        "keep the max-norm between 3 and 4, with dropout, and drop the weight decay beside it",
+        "one constraint on the weights is enough, and one hyperparameter less to tune",
+        NOTES + "Parameter Norm Penalty Method: Max Norm",
+    ),
+    Fix(
+        "usual-dropout",
+        "lower dropout to between 0.2 and 0.5",
+        "half of the units is the most that hidden layers usually bear",
+        NOTES + "Dropout and its variants; Srivastava et al. (2014)",
+        _less_dropout,
+    ),
+    Fix(
+        "plain-augmentation",
+        "choose the augmentation by hand (flips, shifts, CutOut, Mixup), or draw it at random (RandAugment)",
+        "what keeps the label is known to you and was not known to the policy",
+        NOTES + "Data Augmentation: Auto/DeepAugment, danger",
+    ),
+    Fix(
+        "usual-kernel",
+        "use kernels of 3 x 3 (5 x 5 or 7 x 7 in the first layer) with a stride of 1 or 2",
+        "small odd kernels in several layers see as much as a large one, with fewer weights",
+        NOTES + "Convolution",
+    ),
+    Fix(
+        "usual-pooling",
+        "pool 2 x 2",
+        "it is the least invasive window; several layers of it reach the same size",
+        NOTES + "Pooling",
     ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

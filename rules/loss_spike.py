@@ -63,7 +63,7 @@ def check(
     val_loss: Series | None = None,
     learning_rate: Series | None = None,
     *,
-    z_warning: float = 5.0,  # local standard deviations; the corpus's readers saw a spike from about 5 on
+    z_warning: float = 4.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
     height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
     dip_factor: float = 1.5,  # times the deepest dip, in standard deviations; Gaussian noise is symmetric
     skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
@@ -116,7 +116,7 @@ def find_spikes(
     inside = (index >= max(2, int(np.ceil(skip * size)))) & (index < size - 2)
     dips = ((np.minimum(before, after) - values) / noise)[inside]
     deepest = float(dips.max()) if dips.size else 0.0
-    gaussian = math.sqrt(2.0 * math.log(size)) + 1.5  # the highest of `size` Gaussian values, and a margin
+    gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
     candidate = inside & (z >= max(z_least, gaussian, dip_factor * deepest)) & (share >= height_least)
     candidate &= ~_rising_rate(curve, learning_rate, window)
     starts, stops = statistics.stretches(_close_gaps(candidate, half))
@@ -139,7 +139,7 @@ def _noise(residuals: Array, window: int, values: Array) -> Array:
     local = statistics.GAUSSIAN_MAD / (1.0 - 1.3 / window) * statistics.rolling_median(np.abs(residuals), wide)
     index = np.arange(residuals.size)
     local = np.maximum(local[np.maximum(index - wide // 2, 0)], local[np.minimum(index + wide // 2, index.size - 1)])
-    floor = max(0.5 * statistics.jitter(values), 1e-9 * float(np.abs(values).max()), 1e-300)
+    floor = max(0.9 * statistics.jitter(values), 1e-9 * float(np.abs(values).max()), 1e-300)
     return np.maximum(local, floor)
 
 

@@ -13,7 +13,7 @@ import pytest
 from diagnose.engine import judge, load_rules
 from diagnose.rule import Case, Rule, Severity
 
-SEEDS = range(1, 201)
+SEEDS = range(1, 101)
 NOISES = (0.02, 0.05, 0.10)
 
 

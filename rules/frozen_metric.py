@@ -1,0 +1,86 @@
+"""Frozen metric: an accuracy stays at exactly the same value, to the last digit, for most of the run.
+
+Why it matters
+    A network that changes does not answer exactly as well at every epoch. Either one class is predicted for everything,
+    or the metric is computed on something that does not move (the wrong tensor, a cached result, an empty set).
+
+Statistics
+    share   longest stretch of points with exactly the same value, as a share of the curve
+    value   where it stands; the majority share or 1/k is the mark of a constant answer
+
+Limits
+    An accuracy of (nearly) 1 or exactly 0 on a task that has not begun may stand still for good reasons: 1 is left
+    alone. Very small validation sets repeat values by chance; what counts is one unbroken stretch.
+
+References
+    Lecture notes: "Loss goes down and accuracy goes down: threshold metric is not met; imbalance?"
+    Godbole et al., Deep Learning Tuning Playbook (2023), on looking at more than one metric
+"""
+
+from __future__ import annotations
+
+from diagnose import shapes, statistics, synthetic
+from diagnose.curves import Series
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+LEAST_POINTS = 5
+
+
+def check(
+    axis: str,
+    train_accuracy: Series | None = None,
+    val_accuracy: Series | None = None,
+    *,
+    share_warning: float = 0.6,  # of the points; "most of the run"
+    points_warning: int = 5,  # in a row; fewer equal values happen with a small validation set
+    accuracy_done: float = 0.995,  # nothing left to move
+) -> Finding | None:
+    """Judge each accuracy on its own; the longer frozen one is reported."""
+    found: list[tuple[float, str, Series, int, int]] = []
+    judged = False
+    for role, curve in (("val_accuracy", val_accuracy), ("train_accuracy", train_accuracy)):
+        if curve is None or len(finite := curve.finite()) < LEAST_POINTS:
+            continue
+        judged = True
+        start, stop = shapes.longest_still(finite.values)
+        share = (stop - start) / len(finite)
+        if share >= share_warning and stop - start >= points_warning and finite.values[start] < accuracy_done:
+            found.append((share, role, finite, start, stop))
+    if not judged:
+        raise CannotJudge(f"the log has no accuracy with at least {LEAST_POINTS} points")
+    if not found:
+        return None
+    share, role, curve, start, stop = max(found, key=lambda item: item[0])
+    value = float(curve.values[start])
+    both = " (train_accuracy too)" if len(found) == 2 and role == "val_accuracy" else ""
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=statistics.logistic(0.4 + 3.0 * (share - share_warning) + 0.1 * min(stop - start, 20)),
+        summary=(
+            f"{role} is exactly {value:.6g} for {stop - start} of {len(curve)} points, from {axis} "
+            f"{curve.steps[start]:g} to {curve.steps[stop - 1]:g}{both}."
+        ),
+        meaning=(
+            "The network predicts one class for everything, or the metric is computed on something that does not move."
+        ),
+        steps=(float(curve.steps[start]), float(curve.steps[stop - 1])),
+        series=tuple(item[1] for item in sorted(found, key=lambda item: -item[0])),
+        evidence=(
+            Evidence("share", 100.0 * share, 100.0 * share_warning, "percent"),
+            Evidence("value", value),
+        ),
+    )
+
+
+RULE = Rule(
+    id="frozen-metric",
+    doc=__doc__,
+    check=check,
+    min_points=LEAST_POINTS,
+    fixes=("check-metric", "class-weights", "balanced-metric", "inspect-data"),
+    cases=(
+        Case("accuracy exactly at the majority share", synthetic.imbalanced, Severity.WARNING),
+        Case("healthy run", synthetic.healthy),
+        Case("noisy at chance", synthetic.stuck),
+    ),
+)

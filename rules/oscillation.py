@@ -1,0 +1,76 @@
+"""Oscillation: late in the run the training loss still swings as much as it has improved.
+
+Why it matters
+    The steps are too long for the valley, or the gradients too noisy: the network jumps between the walls instead of
+    going down, and the last checkpoint is as good or bad as chance has it.
+
+Statistics
+    swings  90 % range of train_loss around its slow running median over the second half, in percent of its improvement
+
+Limits
+    The loss of single batches is noisy in every healthy run: logs by step are judged on means of 50 blocks, where
+    only swings that last longer than a few batches are left. Policies and adversarial networks are not judged.
+
+References
+    LeCun et al., Efficient BackProp (1998), section 4.7, on learning rates beyond twice the optimum
+    Lecture notes: "Learning rate: in case of doubt, go small. When stuck, reduce it"; batch size and stochasticity.
+"""
+
+from __future__ import annotations
+
+from diagnose import shapes, statistics, synthetic
+from diagnose.curves import Array, Series
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+BLOCKS = 50
+
+
+def check(
+    step: Array,
+    train_loss: Array,
+    axis: str,
+    reward: Series | None = None,
+    discriminator_loss: Series | None = None,
+    *,
+    swing_warning: float = 0.5,  # of the improvement: half of all that was gained, up and down again
+    level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
+) -> Finding | None:
+    """Judge a training loss of shape (n,)."""
+    if reward is not None or discriminator_loss is not None:
+        raise CannotJudge("the loss of a policy or of adversarial networks swings in healthy training")
+    long = train_loss.size > 4 * BLOCKS
+    swings = shapes.late_swings(statistics.block_means(train_loss, BLOCKS) if long else train_loss)
+    scale = abs(swings.level) or 1.0
+    if swings.share < swing_warning or swings.size < level_least * scale or swings.improvement <= 0.0:
+        return None
+    half = step[step.size // 2 :]
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=statistics.logistic(0.8 + 1.5 * min(swings.share - swing_warning, 2.0)),
+        summary=(
+            f"In the second half train_loss swings by {swings.size:.4g} around {swings.level:.4g}, "
+            f"{100 * swings.share:.0f} % of all it has improved."
+        ),
+        meaning="The steps are too long, or the gradients too noisy, to settle: progress is lost as it is made.",
+        steps=(float(half[0]), float(half[-1])),
+        series=("train_loss",),
+        evidence=(
+            Evidence("swings", 100.0 * swings.share, 100.0 * swing_warning, "percent of the improvement"),
+            Evidence("swings over level", 100.0 * swings.size / scale, 100.0 * level_least, "percent"),
+        ),
+    )
+
+
+RULE = Rule(
+    id="oscillation",
+    doc=__doc__,
+    check=check,
+    min_points=12,
+    fixes=("lower-learning-rate", "decay-learning-rate", "larger-batch"),
+    cases=(
+        Case("train_loss swings by its whole improvement", synthetic.oscillating, Severity.WARNING),
+        Case("healthy run", synthetic.healthy),
+        Case("warm restarts", synthetic.cyclic),
+        Case("spikes that come back", synthetic.spiky),
+    ),
+)

@@ -1,0 +1,84 @@
+"""Validation better than training: val_loss lies below train_loss through most of the run.
+
+Why it matters
+    Often it is harmless: dropout and augmentation handicap training, and the training loss is the mean over an epoch
+    while the network improves. It can also mean that the validation set is easier, or leaks into the training set, and
+    then every later choice made on it is wrong.
+
+Statistics
+    share   share of validations with val_loss below train_loss
+    margin  median of (train_loss - val_loss) in percent of train_loss
+    shift   the margin left after the training loss is moved by half an epoch, which undoes the averaging [1]
+
+Limits
+    The log cannot tell a leak from dropout: this is a note, a warning only where validation is better by half. Losses
+    that are not positive are judged on their difference over the range.
+
+References
+    [1] Rosebrock, Why is my validation loss lower than my training loss? (2019), with the half-epoch shift
+    Kaufman et al., Leakage in Data Mining (2012)
+    Lecture notes: "Data corrupted? Preprocessing?"
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diagnose import statistics, synthetic
+from diagnose.curves import Array
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+
+
+def check(
+    step: Array,
+    train_loss: Array,
+    val_loss: Array,
+    axis: str,
+    *,
+    share_note: float = 0.8,  # of the validations
+    margin_note: float = 0.10,  # of train_loss, after the half-epoch shift
+    margin_warning: float = 0.5,  # of train_loss; dropout alone seldom halves a loss
+) -> Finding | None:
+    """Judge aligned losses of shape (n,)."""
+    scale = np.abs(train_loss) if train_loss.min() > 0.0 and val_loss.min() > 0.0 else np.ptp(train_loss)
+    shifted = np.append((train_loss[1:] + train_loss[:-1]) / 2.0, train_loss[-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.nan_to_num((shifted - val_loss) / scale)
+    share = float((relative > 0.0).mean())
+    margin = float(np.median(relative))
+    late = float(np.median(relative[relative.size // 2 :]))
+    noise = statistics.jitter(val_loss) / float(np.median(scale)) if np.median(scale) > 0.0 else 0.0
+    if share < share_note or min(margin, late) < max(margin_note, noise):
+        return None
+    return Finding(
+        severity=Severity.WARNING if min(margin, late) >= margin_warning else Severity.NOTE,
+        confidence=statistics.logistic(0.5 + 4.0 * (min(margin, late) - margin_note)),
+        summary=(
+            f"val_loss lies below train_loss at {100 * share:.0f} % of the validations, in the middle by "
+            f"{100 * margin:.3g} %, also after a shift by half an epoch."
+        ),
+        meaning=(
+            "Either training is handicapped (dropout, augmentation), or the validation set is easier than the training "
+            "set or shares examples with it."
+        ),
+        steps=(float(step[0]), float(step[-1])),
+        series=("val_loss", "train_loss"),
+        evidence=(
+            Evidence("share", 100.0 * share, 100.0 * share_note, "percent"),
+            Evidence("margin", 100.0 * margin, 100.0 * margin_note, "percent"),
+        ),
+    )
+
+
+RULE = Rule(
+    id="validation-better-than-training",
+    doc=__doc__,
+    check=check,
+    min_points=6,
+    fixes=("evaluate-training-set", "check-split"),
+    cases=(
+        Case("val_loss at 60 % of train_loss", synthetic.easy_validation, Severity.NOTE),
+        Case("healthy run", synthetic.healthy),
+        Case("overfitting", synthetic.overfit),
+    ),
+)
