@@ -1,0 +1,179 @@
+"""From a table to runs: what the x axis is, which rows belong together, which column plays which role.
+
+The readers of the formats stop at the table; everything that needs to know what a column *means* happens here, once for
+all formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from diagnose import roles
+from diagnose.curves import Array, Run, Series
+from diagnose.readers import axis as axes
+from diagnose.readers import layout, trainings, values
+from diagnose.readers.casting import Cast
+from diagnose.readers.refusals import no_curve, refuse, too_short
+from diagnose.readers.table import Column, ReadError, Table
+
+Mask = npt.NDArray[np.bool_]
+
+
+def runs(table: Table, *, source: str, overrides: Mapping[str, str] | None = None) -> list[Run]:
+    """Make runs of a table: one, or several where the table holds several (by a run column, or a W&B export).
+
+    source: path or address, for `Run.source` and for the name where the table has none.
+    overrides: canonical name -> column, as from `--map`; `epoch` or `step` name the x axis.
+    Raises ReadError where the table is no training log or has no curve of `roles.FEW_POINTS` points, ValueError where
+    an override names an unknown role or column.
+    """
+    made: list[Run] = []
+    failed: list[ReadError | ValueError] = []
+    with np.errstate(over="ignore", invalid="ignore"):  # a log holds infinities; what is made of them compares as false
+        refuse(table)
+        for part in layout.parts(table):
+            try:
+                made.append(_run(part, source, overrides or {}))
+            except (ReadError, ValueError) as error:
+                failed.append(error)
+    if not made:
+        raise failed[0]
+    if failed:
+        count = f"{len(failed)} of {len(failed) + len(made)} runs in the file left out"
+        made = [replace(run, notes=(*run.notes, f"{count}: {failed[0]}")) for run in made]
+    return made
+
+
+def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
+    """One run of one part of a table."""
+    table = part.table
+    columns = {name: values.without_sentinel(name, column) for name, column in table.columns.items()}
+    fixed = _fixed(table, part, overrides)
+    metrics = {name: part.metric(name) for name in columns}
+    cast = Cast.of(columns, metrics, fixed, source)
+    curves = _curves(cast.of_columns(columns))
+    if not curves:
+        raise no_curve(table)
+    axis = axes.find(table, curves, _given_axis(table, fixed))
+    if axis.name == "row" and all(name not in fixed.values() and cast.is_vague(name) for name in curves):
+        raise no_curve(table)
+    selection = trainings.select(axis.steps, columns[curves[0]].logged, axis.name)
+    steps = axis.steps[selection.rows]
+    chosen = {name: _cut(column, selection.rows) for name, column in columns.items() if name != axis.column}
+    series, repeated = _all_series(chosen, steps, selection.keep)
+    found = cast.of_series(series)
+    _check(found, series, table, {role: column for role, column in fixed.items() if role in overrides})
+    scaled, scale_notes = values.fractions(series, found, columns)
+    if not part.shared:
+        scaled = values.with_blank_tails(scaled, chosen, metrics, steps)
+    return Run(
+        name=part.name or table.name or PurePath(source).stem or "run",
+        series=scaled,
+        roles=found,
+        config=roles.hyperparameters(table.config),
+        source=source,
+        format=table.format,
+        axis=axis.name,
+        notes=(
+            *table.notes,
+            *part.notes,
+            *axis.notes,
+            *selection.notes,
+            *_repetition(repeated, found, axis.name),
+            *cast.remarks(found, series),
+            *values.constant_metric(found, series),
+            *scale_notes,
+        ),
+    )
+
+
+def _fixed(table: Table, part: layout.Part, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Roles that the user or else the format fixes, by the columns of this part."""
+    by_metric = {part.metric(name): name for name in table.columns}
+    wanted = {role: by_metric.get(column, column) for role, column in overrides.items()}
+    fixed = roles.check_overrides(table.columns, wanted)
+    for role, column in table.roles.items():
+        if role not in fixed and column in table.columns and column not in fixed.values():
+            fixed[role] = column
+    return fixed
+
+
+def _given_axis(table: Table, fixed: Mapping[str, str]) -> tuple[str, str] | None:
+    """(axis name, column) where the user or the format says which column is the axis."""
+    for name in roles.AXES:
+        if name in fixed:
+            return name, fixed[name]
+    if table.axis is not None and table.axis in table.columns:
+        return roles.parse(table.axis).quantity or "step", table.axis
+    return None
+
+
+def _curves(found: Mapping[str, str]) -> list[str]:
+    """Columns whose points must not collapse on the axis, the main one first."""
+    order = ("train_loss", "train_accuracy", "reward", "val_loss", "val_accuracy", "val_reward", "train_loss_step")
+    return [found[role] for role in order if role in found]
+
+
+def _cut(column: Column, rows: slice) -> Column:
+    return Column(column.values[rows], column.logged[rows], column.percent)
+
+
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+def _all_series(
+    columns: Mapping[str, Column], steps: Array, keep: Mask | None
+) -> tuple[dict[str, Series], dict[str, int]]:
+    """The series of every column that logged anything, and how many points of it repeated a step.
+
+    A column with a cell in every row shares its memory with the table.
+    """
+    rising = steps.size < 2 or bool(np.all(steps[1:] > steps[:-1]))
+    series: dict[str, Series] = {}
+    repeated: dict[str, int] = {}
+    for name, column in columns.items():
+        there = column.logged if keep is None else column.logged & keep
+        if not there.any():
+            continue
+        x, y = (steps, column.values) if there.all() else (steps[there], column.values[there])
+        if not rising:
+            x, y, repeated[name] = _ordered(x, y)
+        series[name] = Series(name, x, y)
+    return series, repeated
+
+
+def _ordered(x: Array, y: Array) -> tuple[Array, Array, int]:
+    """Points by step with the last value of each step, and how many were dropped."""
+    if bool(np.any(x[1:] < x[:-1])):
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    last = np.append(x[1:] != x[:-1], True)
+    dropped = int(x.size - np.count_nonzero(last))
+    return (x[last], y[last], dropped) if dropped else (x, y, 0)
+
+
+def _repetition(repeated: Mapping[str, int], found: Mapping[str, str], axis: str) -> list[str]:
+    """The note on steps that a main curve logged more than once."""
+    counts = {column: repeated.get(column, 0) for role, column in found.items() if role in roles.MAIN_ROLES}
+    column = max(counts, key=lambda name: counts[name])
+    if not counts[column]:
+        return []
+    points = "1 point" if counts[column] == 1 else f"{counts[column]} points"
+    return [f"{axis} repeats in {points} of {column}: the last value of each {axis} is used"]
+
+
+def _check(found: Mapping[str, str], series: Mapping[str, Series], table: Table, wanted: Mapping[str, str]) -> None:
+    """Raise ReadError where no main curve has points enough, or a curve that the user named has none at all."""
+    for role, column in wanted.items():
+        if role in roles.ROLES and column not in series:
+            raise ReadError(f"{column}, named for {role}, is blank in every row")
+    main = {found[role]: len(series[found[role]]) for role in roles.MAIN_ROLES if role in found}
+    if not main:
+        raise no_curve(table)
+    if max(main.values()) < roles.FEW_POINTS:
+        raise too_short(main)

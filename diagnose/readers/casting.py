@@ -1,0 +1,120 @@
+"""Who plays which role in one run: `diagnose.roles` asked with the names, and with where the values stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from diagnose import roles
+from diagnose.curves import Array, Series
+from diagnose.readers.table import Column
+
+Mask = npt.NDArray[np.bool_]
+
+_NAMELESS = frozenset({"value", "values", "y", "data", "history", "curve", "scalar"})
+"""Names that say nothing about a curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The columns of one run by the names that `diagnose.roles` should see.
+
+    metrics: column -> its name without that of the run.
+    fixed: canonical name -> column where the user or the format says so.
+    apart: the metrics that only an evaluation logged.
+    stem: the name of the file, which may say what its only curve is.
+    """
+
+    metrics: Mapping[str, str]
+    fixed: Mapping[str, str]
+    apart: frozenset[str]
+    stem: str
+
+    @classmethod
+    def of(
+        cls, columns: Mapping[str, Column], metrics: Mapping[str, str], fixed: Mapping[str, str], source: str
+    ) -> Cast:
+        """The cast of a table's columns; source is the path or address of the log."""
+        return cls(metrics, fixed, _apart(columns, metrics), PurePath(source).stem)
+
+    def of_columns(self, columns: Mapping[str, Column]) -> dict[str, str]:
+        """Canonical name -> column, before anything is known about the x axis."""
+        return self._assign({name: _facts(c.values, c.logged, name in self.apart) for name, c in columns.items()})
+
+    def of_series(self, series: Mapping[str, Series]) -> dict[str, str]:
+        """Canonical name -> column among the series that were made of the columns."""
+        return self._assign({name: _facts(s.values, None, name in self.apart) for name, s in series.items()})
+
+    def remarks(self, found: Mapping[str, str], series: Mapping[str, Series]) -> list[str]:
+        """What had to be decided, in sentences for the user."""
+        said = roles.remarks({r: self.metrics[c] for r, c in found.items()}, [self.metrics[c] for c in series])
+        column = found.get("train_loss")
+        if column is not None and "train_loss" not in self.fixed and not roles.parse(self.metrics[column]).quantity:
+            said.append(f"{column} is the only curve and is taken for the training loss")
+        return said
+
+    def is_vague(self, column: str) -> bool:
+        """Whether the name (`cost`, `energy`, `score`) is that of a curve in a log only, and of anything elsewhere."""
+        return roles.parse(self.metrics[column]).kind in ("error", "score")
+
+    def _assign(self, facts: Mapping[str, roles.ColumnFacts]) -> dict[str, str]:
+        columns = {self.metrics[name]: name for name in facts}
+        found = roles.assign(
+            list(columns),
+            stats={self.metrics[name]: fact for name, fact in facts.items()},
+            overrides={role: self.metrics[column] for role, column in self.fixed.items() if column in facts},
+        )
+        if not any(role in found for role in roles.MAIN_ROLES):
+            found |= self._only_curve(facts)
+        return {role: columns[metric] for role, metric in found.items()}
+
+    def _only_curve(self, facts: Mapping[str, roles.ColumnFacts]) -> dict[str, str]:
+        """A log of one curve without a name: what its file is called (a TensorBoard export), else a loss.
+
+        `np.savetxt("history.csv", losses)` leaves just that.
+        """
+        parsed = {self.metrics[name]: roles.parse(self.metrics[name]) for name in facts if facts[name].points > 1}
+        curves = [metric for metric, facets in parsed.items() if not facets.quantity]
+        places = [metric for metric, facets in parsed.items() if facets.quantity in ("epoch", "step", "index", "time")]
+        if len(curves) != 1 or len(curves) + len(places) < len(parsed):
+            return {}
+        if places and not _NAMELESS & set(roles.words(curves[0])):
+            return {}
+        named = roles.assign([self.stem])
+        return {next(iter(named), "train_loss"): curves[0]}
+
+
+def _apart(columns: Mapping[str, Column], metrics: Mapping[str, str]) -> frozenset[str]:
+    """Metrics that name no split, stand in no row with a training loss, and are rarer: an evaluation logged them."""
+    parsed = {name: roles.parse(metrics[name]) for name in columns}
+    losses = [columns[n].logged for n, f in parsed.items() if f.quantity == "loss" and f.split in ("", "train")]
+    candidates = [n for n, f in parsed.items() if f.quantity == "accuracy" and not f.split]
+    if not losses or not candidates:
+        return frozenset()
+    training = np.logical_or.reduce(losses)
+    often = np.count_nonzero(training)
+    return frozenset(
+        name
+        for name in candidates
+        if 2 * np.count_nonzero(columns[name].logged) <= often and not np.any(columns[name].logged & training)
+    )
+
+
+def _facts(values: Array, logged: Mask | None, apart: bool) -> roles.ColumnFacts:
+    """Number of points, whether they are all the same number, and whether they stand apart.
+
+    logged: None where every value is a point.
+    """
+    points = values.size if logged is None else int(np.count_nonzero(logged))
+    if not points:
+        return roles.ColumnFacts(0)
+    there = slice(None) if logged is None else logged
+    head = values[:1000] if logged is None else values[:1000][logged[:1000]]
+    if bool(np.any(head[1:] != head[:-1])):  # the usual case, without a look at a million rows
+        return roles.ColumnFacts(points, apart=apart)
+    points_there = values[there]
+    return roles.ColumnFacts(points, bool(np.all(points_there == points_there[0])), apart)

@@ -1,0 +1,257 @@
+"""A source as bytes and text: decompression, encoding, and the refusal of what is plainly no log.
+
+A `Document` reads only its head until a reader asks for more, so that a 240 MB CSV is never held as text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diagnose.readers.table import ReadError
+
+if TYPE_CHECKING:
+    from diagnose.readers.dialect import Dialect
+
+HEAD_BYTES = 256 * 1024
+"""How much of a file decides what it is."""
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its prefix
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_MAGIC = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook; save the sheet as CSV"),
+    (b"BZh", "a bzip2 archive; unpack it first"),
+    (b"\xfd7zXZ\x00", "an xz archive; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"\x7fELF", "a program"),
+    (b"\x80\x02", "a pickle; export the history as CSV or JSON"),
+    (b"\x80\x03", "a pickle; export the history as CSV or JSON"),
+    (b"\x80\x04", "a pickle; export the history as CSV or JSON"),
+    (b"\x80\x05", "a pickle; export the history as CSV or JSON"),
+    (b"\x89HDF", "an HDF5 file; export the history as CSV or JSON"),
+    (b"\x93NUMPY", "a NumPy array; save it with its column names as CSV"),
+    (b"SQLite format 3\x00", "an SQLite database; this version reads text logs only"),
+    (b":W&B", "a W&B binary run file; this version reads text logs only"),
+    (b"PAR1", "a Parquet file; export it as CSV"),
+    (b"ARROW1", "an Arrow file; export it as CSV"),
+)
+
+_CONTROL = "".join(map(chr, {*range(32)} - {*b"\t\n\r\f\x1b\b"}))
+
+_TFEVENTS = b"brain.Event:"
+"""In the first record of every TensorBoard event file, a few bytes in."""
+
+
+class Document:
+    """One source: a file on disk, or bytes that came from a pipe.
+
+    path: where the bytes are on disk, uncompressed, or None (pipe, gzip); fast readers may open it themselves.
+    data: the bytes where they are in memory, uncompressed, or None.
+    name: the file's base name without `.gz`; "<stdin>" for a pipe.
+    notes: what had to be decided to get at the bytes, in sentences for the user.
+    """
+
+    def __init__(
+        self, name: str, data: bytes | None = None, path: Path | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
+        if data is not None and data.startswith(b"\x1f\x8b"):
+            data, broken = _gunzip(data)
+            name, notes = name.removesuffix(".gz"), notes + broken
+        if data is not None and not data:
+            raise ReadError("the file is empty")
+        self.name = name
+        self.path = path
+        self.data = data
+        self.notes = notes
+
+    @classmethod
+    def open(cls, path: Path) -> Document:
+        """Open a file. Raises ReadError where it cannot be opened, is empty, or its gzip stream is broken."""
+        try:
+            if not path.is_file() and path.exists() and not path.is_dir():  # a named pipe can be read only once
+                return cls(path.name, data=path.read_bytes())
+            with path.open("rb") as stream:
+                head = stream.read(2)
+                if not head:
+                    raise ReadError("the file is empty")
+                if head != b"\x1f\x8b":
+                    return cls(path.name, path=path)
+            return cls(path.name, data=path.read_bytes())
+        except OSError as error:
+            raise ReadError(f"cannot be opened ({(error.strerror or str(error)).lower()})") from error
+
+    @property
+    def stem(self) -> str:
+        """The name without its last suffix."""
+        return self.name.rpartition(".")[0] or self.name
+
+    @cached_property
+    def size(self) -> int:
+        """Number of bytes, uncompressed."""
+        if self.data is not None:
+            return len(self.data)
+        assert self.path is not None
+        return self.path.stat().st_size
+
+    @cached_property
+    def head_bytes(self) -> bytes:
+        """The first `HEAD_BYTES` bytes."""
+        if self.data is not None:
+            return self.data[:HEAD_BYTES]
+        assert self.path is not None
+        with self.path.open("rb") as stream:
+            return stream.read(HEAD_BYTES)
+
+    @property
+    def whole(self) -> bool:
+        """True where the head is all there is."""
+        return self.size <= len(self.head_bytes)
+
+    @cached_property
+    def encoding(self) -> str:
+        """Name of the codec: from the byte-order mark, else UTF-8 where it decodes, else Windows-1252."""
+        head = self.head_bytes
+        for mark, codec in _BOMS:
+            if head.startswith(mark):
+                return codec
+        if len(head) >= 4 and head[1::2].count(0) > 0.4 * len(head) / 2 and head[0::2].count(0) == 0:
+            return "utf-16-le"  # no mark; every second byte of Western text is zero
+        if len(head) >= 4 and head[0::2].count(0) > 0.4 * len(head) / 2 and head[1::2].count(0) == 0:
+            return "utf-16-be"
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(head)  # a character cut at the end of the head is no error
+        except UnicodeDecodeError:
+            return "cp1252"
+        return "utf-8"
+
+    def refuse_binary(self) -> None:
+        """Raise ReadError where the head is no text, or plainly no log, with what it is and what to do instead."""
+        head = self.head_bytes
+        for magic, what in _MAGIC:
+            if head.startswith(magic):
+                raise ReadError(f"this is {what}")
+        if _TFEVENTS in head[:64]:
+            raise ReadError("this is a TensorBoard event file; this version reads text logs only")
+        if head.startswith(b"version https://git-lfs"):
+            raise ReadError("this is a Git LFS pointer, not the log itself; run: git lfs pull")
+        start = self.head_text[:8192]
+        if not self.head_text.strip("\x00 \t\r\n\ufeff"):
+            raise ReadError("the file is empty")
+        control = sum(map(start.count, _CONTROL))
+        if "\x00" in start or control > 8 + 0.02 * len(start):  # a few stray bytes are no binary
+            raise ReadError("this is a binary file, not a text log")
+        if start.lstrip("\ufeff \t\r\n")[:14].lower().startswith(("<!doctype html", "<html")):
+            raise ReadError("this is a web page, not the log itself; download the raw file")
+
+    @cached_property
+    def head_text(self) -> str:
+        """The decoded head, line ends made `\\n`; the last line may be cut."""
+        return _unify(self.head_bytes.decode(self.encoding, errors="replace"))
+
+    @cached_property
+    def head_lines(self) -> list[str]:
+        """The complete lines of the head; the cut last one only where it is the only one."""
+        lines = self.head_text.split("\n")
+        return lines[:-1] if not self.whole and len(lines) > 1 else lines
+
+    @cached_property
+    def dialect(self) -> Dialect | None:
+        """How the lines are a table, or None where they are none; see `diagnose.readers.dialect`."""
+        from diagnose.readers.dialect import sniff
+
+        if not self.whole and len(self.head_lines) == 1:
+            return None  # a line longer than the head
+        return sniff(self.head_lines, stem=self.stem, whole=self.whole)
+
+    @cached_property
+    def text(self) -> str:
+        """The whole decoded text, line ends made `\\n`."""
+        return _unify(self._bytes().decode(self.encoding, errors="replace"))
+
+    def lines(self) -> Iterator[str]:
+        """The decoded lines without their ends, one at a time; line ends count as in `text`."""
+        raw: io.BufferedIOBase
+        if self.data is not None:
+            raw = io.BytesIO(self.data)
+        else:
+            assert self.path is not None
+            raw = self.path.open("rb")
+        with io.TextIOWrapper(raw, encoding=self.encoding, errors="replace", newline="\n") as stream:
+            for line in stream:
+                stripped = line.rstrip("\r\n")
+                if "\r" in stripped:  # a progress bar, or the line ends of an old Macintosh
+                    yield from stripped.split("\r")
+                else:
+                    yield stripped
+
+    @cached_property
+    def ends_mid_line(self) -> bool:
+        """True where the last line has no line end, as a log has that is cut or still being written."""
+        if self.data is not None:
+            tail = self.data[-4:]
+        else:
+            assert self.path is not None
+            with self.path.open("rb") as stream:
+                stream.seek(max(0, self.size - 4))
+                tail = stream.read(4)
+        return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))  # the zero bytes are UTF-16's
+
+    def stream(self) -> io.TextIOBase:
+        """The decoded text as a stream, for readers that go line by line."""
+        return io.StringIO(self.text)
+
+    @cached_property
+    def json(self) -> Any:
+        """The whole text as one JSON value, NaN and Infinity tokens allowed. Raises ValueError where it is none."""
+        return json.loads(self.text.lstrip("\ufeff"))
+
+    def _bytes(self) -> bytes:
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        return self.path.read_bytes()
+
+
+def _gunzip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Unpack a gzip stream of one or more members; what a cut stream still holds is kept, with a note."""
+    parts: list[bytes] = []
+    try:
+        while data.startswith(b"\x1f\x8b"):
+            unpacker = zlib.decompressobj(wbits=31)  # 31: a gzip header is expected
+            for start in range(0, len(data), HEAD_BYTES):  # in pieces: an error loses one piece, not everything
+                parts.append(unpacker.decompress(data[start : start + HEAD_BYTES]))
+                if unpacker.eof:
+                    data = unpacker.unused_data + data[start + HEAD_BYTES :]
+                    break
+            else:
+                raise zlib.error("it ends early")
+    except zlib.error as error:
+        if not any(parts):
+            raise ReadError(f"the gzip stream is broken ({error}); compress the log again") from error
+        return b"".join(parts), ("the gzip stream is cut: kept what could be unpacked",)
+    return b"".join(parts), ()
+
+
+def _unify(text: str) -> str:
+    """Make every line end `\\n`, also the `\\r\\r\\n` that Keras' CSVLogger writes on Windows."""
+    if "\r" not in text:
+        return text
+    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")

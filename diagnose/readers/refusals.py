@@ -1,0 +1,114 @@
+"""Tables that look like logs and are none: one row per run, boosting, nothing to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from diagnose import roles
+from diagnose.readers.table import ReadError, Table
+
+_RUNS_TABLE = frozenset(
+    {
+        "Name",
+        "State",
+        "Notes",
+        "User",
+        "Tags",
+        "Created",
+        "Runtime",
+        "Sweep",
+        "ID",
+        "Updated",
+        "Hostname",
+        "Description",
+        "Start Time",
+        "End Time",
+        "Heartbeat At",
+        "GPU Count",
+        "GPU Type",
+        "Commit",
+        "GitHub",
+        "Host",
+    }
+)
+"""Columns that the table of runs in the Weights & Biases interface exports, as it spells them."""
+
+_BOOSTING = frozenset(
+    {
+        "MultiClass",
+        "MultiClassOneVsAll",
+        "Logloss",
+        "mlogloss",
+        "merror",
+        "binary_logloss",
+        "multi_logloss",
+        "multi_error",
+    }
+)
+"""Metrics that only CatBoost, XGBoost and LightGBM write, as they spell them."""
+
+
+def refuse(table: Table) -> None:
+    """Raise ReadError where the table is plainly no log of a training run."""
+    if not table.columns:
+        raise ReadError("no numeric column, so nothing here is a curve")
+    if not table.rows:
+        raise ReadError("no row of values")
+    names = [*table.columns, *table.text]
+    if sum(name.strip() in _RUNS_TABLE for name in names) >= 4 or _row_per_run(table):
+        raise ReadError(
+            "a table with one row per run (a sweep or a W&B runs table), not the log of one; export the run's history"
+        )
+    leaves = {word for name in table.columns for word in name.replace("-", "/").replace(":", "/").split("/")}
+    if leaves & _BOOSTING:
+        raise ReadError(
+            f"a boosting log ({min(leaves & _BOOSTING)}), not the log of a neural network; nothing to judge"
+        )
+
+
+def _row_per_run(table: Table) -> bool:
+    """Whether each row describes a run of its own: no axis, but an identifier per row or a set of hyperparameters."""
+    if any(_counts_up(table, name) for name in table.columns):
+        return False
+    known = {roles.hyperparameter(name) for name in (*table.columns, *table.text)}
+    settings = known & (roles.HYPERPARAMETERS - {"learning_rate", "epochs"})  # those two may be curves
+    labels = [cells for cells in table.text.values() if table.rows > 1 and len(set(cells)) == table.rows]
+    metrics = [roles.parse(name) for name in table.columns]
+    curves = [facets for facets in metrics if facets.quantity in ("loss", "accuracy", "reward")]
+    summaries = bool(curves) and all(facets.extreme for facets in curves)
+    return len(settings) >= 3 or (bool(labels) and (summaries or len(table.text) >= 3))
+
+
+def _counts_up(table: Table, name: str) -> bool:
+    """Whether the column is an axis by its name and rises, apart from a restart here and there."""
+    if roles.parse(name).quantity not in ("epoch", "step"):
+        return False
+    column = table.columns[name]
+    steps = np.diff(column.values[column.logged])
+    rises, falls = int(np.count_nonzero(steps > 0)), int(np.count_nonzero(steps < 0))
+    return rises > 0 and falls <= 0.1 * rises
+
+
+def no_curve(table: Table) -> ReadError:
+    """The error for a table in which no column plays a main role."""
+    short = {
+        name: int(np.count_nonzero(column.logged))
+        for name, column in table.columns.items()
+        if (facets := roles.parse(name)).quantity in ("loss", "accuracy", "reward") and not facets.extreme
+    }
+    if 0 < max(short.values(), default=0) < roles.FEW_POINTS:
+        return too_short(short)
+    names = [*table.columns, *table.text]
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return ReadError(f"no loss among {shown}; name it with --map train_loss=COLUMN")
+
+
+def too_short(points: Mapping[str, int]) -> ReadError:
+    """The error for a table whose longest main curve (of those in `points`) is no curve yet."""
+    name = max(points, key=lambda column: (points[column], roles.parse(column).quantity == "loss"))
+    count = points[name]
+    return ReadError(
+        f"only {count} point{'' if count == 1 else 's'} of {name}; a curve needs at least {roles.FEW_POINTS}"
+    )

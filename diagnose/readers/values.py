@@ -1,0 +1,127 @@
+"""What the cells of a column stand for: percent or fraction, undefined, blank because the loss was no number.
+
+These are habits of the programs that write logs, seen through the values and not through the names alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from diagnose import roles
+from diagnose.curves import Array, Series
+from diagnose.readers.table import Column
+
+_BLANK_ROWS = 3  # rows that a loss must be missing from at the end before this is more than a row left out
+_BLANK_SHARE = 0.01  # of the rows of its companion
+
+
+def without_sentinel(name: str, column: Column) -> Column:
+    """A mean average precision of -1 is COCO's "undefined" and was not logged."""
+    facets = roles.parse(name)
+    if facets.quantity != "accuracy" or not column.logged.any():
+        return column
+    sentinel = column.logged & (column.values == -1.0)
+    if not sentinel.any() or bool(np.any(column.values[column.logged & ~sentinel] < 0)):
+        return column
+    return replace(column, logged=column.logged & ~sentinel)
+
+
+def fractions(
+    series: Mapping[str, Series], found: Mapping[str, str], columns: Mapping[str, Column]
+) -> tuple[dict[str, Series], list[str]]:
+    """The series with accuracies in percent made fractions, and a note that says which."""
+    scaled = dict(series)
+    family = [name for name in series if roles.parse(name).quantity == "accuracy"]
+    percents: list[str] = []
+    for role in ("train_accuracy", "val_accuracy"):
+        name = found.get(role)
+        if name is None or not _is_percent(name, series, columns, [n for n in family if n != name]):
+            continue
+        scaled[name] = replace(series[name], values=series[name].values / 100.0)
+        percents.append(name)
+    if not percents:
+        return scaled, []
+    return scaled, [f"{' and '.join(percents)}: read as percent, shown as a fraction"]
+
+
+def _is_percent(name: str, series: Mapping[str, Series], columns: Mapping[str, Column], family: Sequence[str]) -> bool:
+    """Whether an accuracy-like column is in percent: by its cells, its name, its values, or its family."""
+    level = _level(series[name].values)
+    if level is None or roles.parse(name).kind == "score":
+        return False
+    low, middle, high = level
+    if low < 0 or high > 100.5:
+        return False
+    if columns[name].percent or high > 1.5:
+        return True
+    if any(sign in name.casefold() for sign in ("%", "percent", "pct")) and high > 1.0:
+        return True
+    for sibling in family:  # 0.4 beside 2.3 is two percentages; 0.4 beside 43.0 is a fraction beside a percentage
+        other = _level(series[sibling].values)
+        if other is None or not 1.5 < other[2] <= 100.5 or other[0] < 0 or roles.parse(sibling).kind == "score":
+            continue
+        if middle > 0 and other[1] > 0 and abs(np.log(middle / other[1])) < abs(np.log(100 * middle / other[1])):
+            return True
+    return False
+
+
+def _level(values: Array) -> tuple[float, float, float] | None:
+    """Lowest, middle and highest finite value; None where there is none."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return None
+    return float(finite.min()), float(np.median(finite)), float(finite.max())
+
+
+def with_blank_tails(
+    series: Mapping[str, Series], columns: Mapping[str, Column], names: Mapping[str, str], steps: Array
+) -> dict[str, Series]:
+    """The series with `blank_from` set on each loss that stops while the columns of its own rows go on."""
+    marked = dict(series)
+    for name in series:
+        facets = roles.parse(names[name])
+        if facets.quantity != "loss" or facets.extreme or columns[name].logged[-1]:
+            continue
+        row = _blank_row(name, columns, names)
+        if row is not None:
+            marked[name] = replace(series[name], blank_from=float(steps[row]))
+    return marked
+
+
+def _blank_row(name: str, columns: Mapping[str, Column], names: Mapping[str, str]) -> int | None:
+    """The first row after a loss's last point in which its companions are logged and it is not.
+
+    A companion is a column of the same split that was logged wherever the loss was, and hardly anywhere else, until the
+    loss stopped: that is a column written by the same call.
+    """
+    logged = columns[name].logged
+    last = int(logged.size - 1 - np.argmax(logged[::-1]))
+    split = roles.parse(names[name]).split or "train"
+    points = int(np.count_nonzero(logged))
+    for other, column in columns.items():
+        facets = roles.parse(names[other])
+        if other == name or facets.quantity in ("epoch", "step", "index", "") or (facets.split or "train") != split:
+            continue
+        tail = np.flatnonzero(column.logged[last + 1 :])
+        before = column.logged[: last + 1]
+        rows = int(np.count_nonzero(before))
+        if tail.size < max(_BLANK_ROWS, _BLANK_SHARE * (rows + tail.size)) or points < 0.8 * rows:
+            continue
+        if int(np.count_nonzero(before & logged[: last + 1])) >= 0.9 * points:
+            return last + 1 + int(tail[0])
+    return None
+
+
+def constant_metric(found: Mapping[str, str], series: Mapping[str, Series]) -> list[str]:
+    """The note on a metric that stands beside durations that are the same in every row, and is the same itself."""
+    constant = [
+        name for name, s in series.items() if len(s) >= roles.FEW_POINTS and bool(np.all(s.values == s.values[0]))
+    ]
+    durations = [name for name in constant if roles.parse(name).quantity == "time"]
+    metrics = [found[role] for role in ("train_accuracy", "val_accuracy") if found.get(role) in constant]
+    if not durations or not metrics:
+        return []
+    return [f"{metrics[0]} is the same in every row, as {durations[0]} is: perhaps the final value written to all rows"]

@@ -1,0 +1,775 @@
+"""What the names in a log mean: the one place that knows that `eval_loss`, `valid/loss` and `DEV_LOSS` are one thing.
+
+A column name is read into facets (`parse`): which split it was measured on, what quantity it is, over what it was
+aggregated, and whether it is a part of something larger. `assign` then picks the best column for every canonical name
+that the rules ask for; `remarks` puts into words what it had to decide. `hyperparameter` does the same service for the
+keys of a configuration.
+
+Everything here works on names; all that is asked about the values is where they stand (`ColumnFacts`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+ROLES = (
+    "train_loss",
+    "val_loss",
+    "train_accuracy",
+    "val_accuracy",
+    "learning_rate",
+    "grad_norm",
+    "reward",
+    "val_reward",
+    "train_loss_step",
+    "throughput",
+)
+"""Canonical names of curves. `train_loss_step` is the finer companion of a `train_loss` that is an epoch's mean."""
+
+MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "reward", "val_reward")
+"""The roles of which a log must have one to be judged at all."""
+
+AXES = ("epoch", "step")
+"""Canonical names of x axes; they may be overridden like roles."""
+
+FEW_POINTS = 5
+"""Points below which a column plays a role only where no longer one can; fewer are no curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What `assign` wants to know about a column's values.
+
+    points: number of logged cells.
+    constant: all of them are the same finite number.
+    apart: its cells stand in other rows than those of every training loss, as those of an evaluation do.
+    """
+
+    points: int
+    constant: bool = False
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """The meaning of one column name.
+
+    split: `train`, `val`, `test`, or "" where the name does not say.
+    quantity: `loss`, `accuracy` (any score that grows to 1), `reward`, `learning_rate`, `grad_norm`, `throughput`,
+        `time`, `epoch`, `step`, `index`, or "" where unknown.
+    kind: what exactly it is within the quantity, such as `mse` or `map`.
+    preference: how main the kind is within its quantity; 0 is the most main.
+    span: `epoch` or `step` where the name says over what it was averaged, `ema`, or "".
+    extreme: it is a minimum, a spread, a coefficient ...: about the quantity, and not its curve.
+    averaged: the name says that it is a mean.
+    parts: what is left of the name beside the quantity: which part of the loss, which class, which evaluation set.
+    groups: what is left of the folders the name stands in.
+    distant: the quantity is named by a folder only, as in `losses/approx_kl`.
+    """
+
+    split: str = ""
+    quantity: str = ""
+    kind: str = ""
+    preference: int = 0
+    span: str = ""
+    extreme: bool = False
+    averaged: bool = False
+    parts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    distant: bool = False
+
+    @property
+    def total(self) -> bool:
+        """True where nothing in the name says that it is a part of something."""
+        return not self.parts and not self.distant
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _table(**groups: str) -> dict[str, str]:
+    return {word: meaning for meaning, words in groups.items() for word in words.split()}
+
+
+_SPLITS = _table(
+    train="train training trained trn tr insample",
+    val="val valid validation validate validating eval evaluation dev development vl vld holdout heldout",
+    test="test testing tst te unseen",
+)
+_SPANS = _table(
+    epoch="epoch epochs",
+    step="step steps batch batches iter iters iteration iterations minibatch running current curr cur tick local "
+    "validate validating",  # the line of a progress bar; the mean that follows is called validation
+    ema="ema smooth smoothed moving filtered",
+)
+_EXTREMES = _set(
+    "min max minimum maximum best lowest highest std stddev var variance stderr sem sd median final coef coeff "
+    "coefficient scale scaler scaling weight weights weighting ratio improvement delta diff gap patience count num "
+    "counter threshold target baseline lambda alpha beta chosen rejected margin margins"
+)
+_MEANS = _set("mean avg average averaged")
+_FILLERS = _MEANS | _set(
+    "total overall sum main model metrics metric performance perf stats scalars charts chart curves history results "
+    "log logs losses global all full per by vs of the on at in set data dataset split phase percent pct percentage raw "
+    "net network nn trainer rank score scores macro micro weighted rate episode episodes episodic ep rollout env "
+    "classification result report summary per unit objective"
+)
+_MINOR_LOSSES = _set(
+    "policy pi actor entropy ent kl reg regularization regularizer regularisation aux auxiliary penalty gp l1 l2 decay "
+    "clipfrac clip explained fraction temperature temp adversarial adv alpha unscaled"
+)
+"""Parts of a loss that need not fall in a healthy run."""
+_GENERATED = _set("fake generated synthetic agent adversarial attack")
+"""Accuracy on what a model made says less than accuracy on data."""
+
+_LOSS_KINDS = _table(
+    cross_entropy="crossentropy xent nll ce bce nlll logloss",
+    perplexity="perplexity ppl bpc bpb bpt",
+    mse="mse",
+    rmse="rmse",
+    mae="mae",
+    mape="mape smape",
+    error="error err cost energy",
+)
+_LOSS_PREFERENCE = {"cross_entropy": 1, "perplexity": 3, "mse": 2, "rmse": 3, "mae": 3, "mape": 5, "error": 6}
+_ACCURACY_KINDS = _table(
+    accuracy="accuracy accuracies acc accs aacc macc oacc top",
+    map="map ap",
+    iou="iou miou jaccard ious",
+    dice="dice dsc",
+    f1="f1 fscore fmeasure",
+    auc="auc auroc rocauc aucroc auprc aucpr roc",
+    agreement="kappa mcc qwk",
+    match="em success winrate",
+    correlation="r2 pearson spearman spearmanr pearsonr correlation corr plcc srcc pcc",
+    text="bleu rouge meteor cider rougel chrf",
+    ranking="ndcg mrr hits hit mrr",
+    recall="recall sensitivity specificity tpr tnr",
+    precision="precision prec",
+    similarity="ssim",
+)
+_ACCURACY_PREFERENCE = {
+    "accuracy": 0,
+    "map": 0,
+    "iou": 1,
+    "dice": 1,
+    "f1": 2,
+    "auc": 2,
+    "agreement": 3,
+    "match": 3,
+    "correlation": 4,
+    "text": 4,
+    "ranking": 4,
+    "recall": 5,
+    "precision": 5,
+    "similarity": 6,
+    "score": 7,
+}
+_REWARDS = _set("reward rewards rew return returns epreward eprew eprewmean epret averageepret avgepret")
+_TIMES = _set("time runtime times timestamp elapsed duration seconds secs sec ms minutes hours eta walltime latency")
+_STEPS = _set("step steps iter iters iteration iterations it update updates timestep timesteps batch batches")
+_INDICES = _set("index idx unnamed row rows round generation")
+_AXIS_FILLERS = _set("global current num n train training trainer total number no nr id the of i so far")
+_AXIS_FOLDERS = _AXIS_FILLERS | _set("time rollout charts chart progress counters counter info general misc")
+_DECOMPOSABLE = tuple(
+    sorted(
+        {*_SPLITS, "loss", "losses", "acc", "accuracy", "avg", "mean", "total", "best", "max", "min", "running"}
+        | {"epoch", "epochs", "step", "steps", "batch", "iter", "iteration", "top", "map", "iou", "miou", "auc", "dice"}
+        | {"learning", "rate", "grad", "gradient", "norm", "reward", "global", "time", "num", "mse", "mae", "rmse"}
+        | {"error", "perplexity", "ppl", "recall", "precision", "f", "kl", "entropy", "cross", "size"}
+        - {"tr", "te", "vl", "tst", "trn", "vld"},  # too short to be trusted inside a word
+        key=len,
+        reverse=True,
+    )
+)
+
+_LONGEST_WORD = 40  # letters; a longer one is no name
+_WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
+_FOLDER = re.compile(r"[/\\|]|::|\s-\s")
+
+
+@lru_cache(maxsize=4096)
+def _decompose(word: str) -> tuple[str, ...]:
+    """Take apart what is written together: `trainloss` -> train, loss; `boxlosstrain` -> box, loss, train."""
+    if len(word) > _LONGEST_WORD:
+        return (word,)
+    whole = _spelled_from(word)
+    if whole is not None:
+        return whole
+    for core in ("loss", "accuracy", "reward"):
+        before, found, after = word.partition(core)
+        if found and after not in ("es", "s") and word != core:
+            return (*(_decompose(before) if before else ()), core, *(_decompose(after) if after else ()))
+    return (word,)
+
+
+def _spelled_from(word: str) -> tuple[str, ...] | None:
+    """The word as a sequence of known words, longest first; None where it is none."""
+    if any(word in known for known in (_SPLITS, _ACCURACY_KINDS, _LOSS_KINDS, _TIMES, _REWARDS, _STEPS)):
+        return (word,)
+    for known in _DECOMPOSABLE:
+        if word == known:
+            return (known,)
+        if word.startswith(known) and len(known) > 1:
+            rest = _spelled_from(word[len(known) :])
+            if rest is not None:
+                return (known, *rest)
+    return None
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The lower-case words and numbers of a name, whatever separates them; `valLoss` and `val_loss` are the same."""
+    return tuple(part for word in _WORD.findall(name.casefold()) for part in _decompose(word))
+
+
+# --- one name ---------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8192)
+def parse(name: str) -> Facets:
+    """Read a column name. Case and separators do not matter; an unknown name gives `Facets()` with its parts."""
+    folders = [w for w in (words(folder) for folder in _FOLDER.split(name)) if w]
+    if not folders:
+        return Facets(quantity="index")
+    axis = _axis(folders)
+    if axis:
+        return Facets(quantity=axis, kind=folders[-1][-1])
+    for at in range(len(folders) - 1, -1, -1):
+        found = _quantity(folders[at])
+        if found is not None:
+            break
+    else:
+        return _finish(folders, len(folders) - 1, "", "", 0, folders[-1])
+    quantity, kind, preference, rest = found
+    return _finish(folders, at, quantity, kind, preference, rest)
+
+
+def _finish(
+    folders: list[tuple[str, ...]], at: int, quantity: str, kind: str, preference: int, rest: tuple[str, ...]
+) -> Facets:
+    """Facets of a name whose quantity stands in folder `at`, of which `rest` is left over."""
+    before = [word for folder in folders[:at] for word in folder]
+    after = [word for folder in folders[at + 1 :] for word in folder]
+    everything = [*before, *rest, *after]
+    splits = [_SPLITS[word] for word in everything if word in _SPLITS]
+    spans = [_SPANS[word] for word in everything if word in _SPANS]
+    parts = _rest(rest, quantity) + _rest(after, quantity)
+    return Facets(
+        split=splits[-1] if splits else "",  # eval/train_loss: the word next to the quantity counts
+        quantity=quantity,
+        kind=kind,
+        preference=preference,
+        span="ema" if "ema" in spans else "epoch" if "epoch" in spans else spans[0] if spans else "",
+        extreme=any(word in _EXTREMES for word in everything),
+        averaged=any(word in _MEANS for word in (*rest, *after)),
+        parts=parts,
+        groups=_rest(before, quantity),
+        distant=bool(_rest(after, quantity)),
+    )
+
+
+def _rest(left: Iterable[str], quantity: str) -> tuple[str, ...]:
+    """What remains when split, span and filler words are taken out."""
+    silent = {"categorical", "sparse", "binary", "balanced"} if quantity == "accuracy" else set()
+    return tuple(
+        word
+        for word in left
+        if word not in _SPLITS and word not in _SPANS and word not in _FILLERS and word not in silent and word != "%"
+    )
+
+
+def _axis(folders: list[tuple[str, ...]]) -> str:
+    """`epoch`, `step` or `index` where the name is nothing but that of an x axis, else ""."""
+    leaf = set(folders[-1])
+    if any(set(folder) - _AXIS_FOLDERS - set(_SPLITS) for folder in folders[:-1]):
+        return ""
+    core = {word for word in leaf if word not in _AXIS_FILLERS and not word.isdigit()}
+    if not core and leaf <= {"id", "no", "nr", "number", "i", "n"}:
+        return "index"
+    if core and core <= {"epoch", "epochs"}:
+        return "epoch"
+    if core and core <= _STEPS:
+        return "step"
+    if core and core <= {"episode", "episodes"}:
+        return "step"
+    return "index" if core and core <= _INDICES else ""
+
+
+def _quantity(leaf: tuple[str, ...]) -> tuple[str, str, int, tuple[str, ...]] | None:
+    """(quantity, kind, preference, what is left of the words) of one folder's words; None where none is named."""
+    for look in (_grad_norm, _loss, _learning_rate, _accuracy, _reward, _loss_like, _throughput, _time):
+        found = look(leaf)
+        if found is not None:
+            return found
+    return None
+
+
+_Found = tuple[str, str, int, tuple[str, ...]] | None
+
+
+def _without(leaf: tuple[str, ...], *taken: str) -> tuple[str, ...]:
+    return tuple(word for word in leaf if word not in taken)
+
+
+def _grad_norm(leaf: tuple[str, ...]) -> _Found:
+    if "gnorm" in leaf:
+        return "grad_norm", "gnorm", 0, _without(leaf, "gnorm")
+    names = {"grad", "grads", "gradient", "gradients"} & set(leaf)
+    if names and {"norm", "norms"} & set(leaf):
+        left = _without(leaf, *names, "norm", "norms", "2", "2.0", "l", "l2", "before", "pre", "clip", "clipping")
+        squared = {"square", "squared", "sq"} & set(left)
+        return "grad_norm", "norm", 1 if squared else 0, _without(left, *squared)
+    return None
+
+
+def _loss(leaf: tuple[str, ...]) -> _Found:
+    if "loss" not in leaf and "losses" not in leaf:
+        return None
+    at = leaf.index("loss") if "loss" in leaf else leaf.index("losses")
+    left = [word for i, word in enumerate(leaf) if i != at]
+    if leaf[at + 1 : at + 2] == ("value",):
+        left.remove("value")  # loss_value is a loss; value_loss is a critic's
+    return "loss", "loss", 0, tuple(left)
+
+
+def _learning_rate(leaf: tuple[str, ...]) -> _Found:
+    for spelling in (("learning", "rate"), ("lr",), ("learningrate",), ("lrs",)):
+        if set(spelling) <= set(leaf):
+            return "learning_rate", "lr", 0, _without(leaf, *spelling)
+    return None
+
+
+def _accuracy(leaf: tuple[str, ...]) -> _Found:
+    if "coco" in leaf and "eval" in leaf:  # DETR's test_coco_eval_bbox: the twelve COCO numbers, AP first
+        return "accuracy", "map", 0, _without(leaf, "coco", "eval", "0")
+    joined = _join_phrases(leaf)
+    if {"error", "err", "loss"} & set(joined):
+        return None
+    hits = [i for i, word in enumerate(joined) if word in _ACCURACY_KINDS]
+    if not hits:
+        if "score" in joined and not {"time", "lr"} & set(joined):
+            return "accuracy", "score", _ACCURACY_PREFERENCE["score"], _without(joined, "score")
+        return None
+    best = min(hits, key=lambda i: (_ACCURACY_PREFERENCE[_ACCURACY_KINDS[joined[i]]], i))
+    kind = _ACCURACY_KINDS[joined[best]]
+    preference = _ACCURACY_PREFERENCE[kind]
+    if joined[best] in ("aacc", "macc"):
+        preference = 2
+    numbers = [word for word in joined[min(hits) :] if word[0].isdigit()]
+    left = tuple(w for i, w in enumerate(joined) if i not in hits and not (i > min(hits) and w in numbers))
+    if kind == "map":
+        preference += _iou_threshold(numbers)
+    elif kind in ("accuracy", "precision") and numbers:
+        at_one = float(numbers[0]) == 1  # acc@1, top1, prec@1
+        kind, preference = "accuracy", 0 if at_one else 6
+    elif "top" in joined:
+        preference = 6  # top-k without its number
+        left = _without(left, "k")
+    return "accuracy", kind, preference, left
+
+
+def _join_phrases(leaf: tuple[str, ...]) -> tuple[str, ...]:
+    """Put together what the word pattern took apart: f 1, r 2, io u, exact match, win rate."""
+    phrases = {
+        ("f", "1"): "f1",
+        ("r", "2"): "r2",
+        ("io", "u"): "iou",
+        ("exact", "match"): "em",
+        ("win", "rate"): "winrate",
+    }
+    phrases |= {("f", "score"): "f1", ("f", "measure"): "f1", ("m", "ap"): "map", ("m", "iou"): "miou"}
+    joined: list[str] = []
+    for word in leaf:
+        if joined and (joined[-1], word) in phrases:
+            joined[-1] = phrases[joined[-1], word]
+        else:
+            joined.append(word)
+    return tuple(joined)
+
+
+def _iou_threshold(numbers: Sequence[str]) -> int:
+    """0 for a mAP averaged over thresholds (0.5:0.95, 50-95, none named), 1 for 0.5, 2 for any other."""
+    values = {float(n) / (100 if float(n) > 1 else 1) for n in numbers}
+    if not values or 0.95 in values or "5095" in numbers:
+        return 0
+    return 1 if values == {0.5} else 2
+
+
+def _reward(leaf: tuple[str, ...]) -> _Found:
+    hit = next((word for word in leaf if word in _REWARDS), None)
+    if hit is None:
+        return None
+    left = tuple(word for word in leaf if word != hit and not word.isdigit() and word not in ("len", "num"))
+    return "reward", "reward", 0, left
+
+
+def _loss_like(leaf: tuple[str, ...]) -> _Found:
+    if "cross" in leaf and "entropy" in leaf:
+        return "loss", "cross_entropy", 1, _without(leaf, "cross", "entropy", "binary", "categorical", "sparse")
+    hit = next((word for word in leaf if word in _LOSS_KINDS), None)
+    if hit is None:
+        return None
+    kind = _LOSS_KINDS[hit]
+    return "loss", kind, _LOSS_PREFERENCE[kind], _without(leaf, hit)
+
+
+def _throughput(leaf: tuple[str, ...]) -> _Found:
+    if {"throughput", "fps", "wps", "sps", "ips", "tps", "ups"} & set(leaf) or (
+        "per" in leaf and {"sec", "second", "seconds", "s"} & set(leaf) and leaf.index("per") > 0
+    ):
+        return "throughput", "throughput", 0, leaf
+    return None
+
+
+def _time(leaf: tuple[str, ...]) -> _Found:
+    return ("time", "time", 0, leaf) if _TIMES & set(leaf) else None
+
+
+# --- all names of a log -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    column: str
+    facets: Facets
+    key: tuple[int, ...]
+    points: int
+
+
+def assign(
+    columns: Sequence[str],
+    *,
+    stats: Mapping[str, ColumnFacts] | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Pick the best column for every canonical name in `ROLES` that the log has.
+
+    columns: column names in the order of the log; earlier ones win where nothing else decides.
+    stats: facts by column; a column of one point plays no role, one of few points only where no longer one can.
+    overrides: canonical name -> column, as from `--map`; an axis in `AXES` is checked and left to the caller.
+    Returns canonical name -> column; no column plays two roles.
+    Raises ValueError where an override names an unknown canonical name or column, with the nearest known one.
+    """
+    roles = {role: column for role, column in check_overrides(columns, overrides or {}).items() if role in ROLES}
+    free = [column for column in columns if column not in roles.values()]
+    candidates = _candidates(free, stats or {}, _metrics_of_validation(columns))
+    train, val = _pair(candidates("loss", "train"), candidates("loss", "val"), roles.get("train_loss"))
+    _fill(roles, train_loss=train, val_loss=val)
+    _fill(roles, train_loss_step=_finer(train, candidates("loss", "train")) if train else None)
+    train, val = _pair(candidates("accuracy", "train"), candidates("accuracy", "val"), roles.get("train_accuracy"))
+    _fill(roles, train_accuracy=train, val_accuracy=val)
+    rewards, val_rewards = candidates("reward", "train"), candidates("reward", "val")
+    if not rewards:
+        rewards, val_rewards = val_rewards, []
+    _fill(roles, reward=_first(rewards), val_reward=_first(val_rewards))
+    _fill(roles, learning_rate=_first(candidates("learning_rate", "")), throughput=_first(candidates("throughput", "")))
+    whole = [c for c in candidates("grad_norm", "") if c.facets.total and not c.facets.groups]
+    _fill(roles, grad_norm=_first(whole))
+    return {role: roles[role] for role in ROLES if role in roles}
+
+
+def _fill(roles: dict[str, str], **found: _Candidate | None) -> None:
+    """Give each role its column where it has none yet and the column is still free."""
+    for role, candidate in found.items():
+        if candidate is not None and role not in roles and candidate.column not in roles.values():
+            roles[role] = candidate.column
+
+
+def _first(candidates: Sequence[_Candidate]) -> _Candidate | None:
+    return candidates[0] if candidates else None
+
+
+def _candidates(
+    columns: Sequence[str], stats: Mapping[str, ColumnFacts], late: frozenset[str]
+) -> Callable[[str, str], list[_Candidate]]:
+    """A look-up of the columns that can play (quantity, split), best first; split "" asks for any.
+
+    late: columns that name no split and belong to validation.
+    """
+    parsed = {column: parse(column) for column in columns}
+    facts = {column: stats.get(column, ColumnFacts(FEW_POINTS)) for column in columns}
+
+    def side(column: str) -> str:
+        facets = parsed[column]
+        if facets.split:
+            return facets.split
+        evaluated = facets.quantity == "accuracy" and facts[column].apart
+        return "val" if evaluated or column in late else "train"
+
+    def look(quantity: str, split: str) -> list[_Candidate]:
+        fit = [c for c in columns if parsed[c].quantity == quantity and not parsed[c].extreme and facts[c].points > 1]
+        if split == "train":
+            fit = [c for c in fit if side(c) == "train"]
+        elif split == "val":
+            held_out = [[c for c in fit if side(c) == name] for name in ("val", "test")]
+            fit = next((some for some in held_out if some), [])
+        copies = _copies(fit, parsed)
+        found = [
+            _Candidate(c, parsed[c], (*_rank(parsed[c], facts[c], c in copies), order), facts[c].points)
+            for order, c in enumerate(fit)
+        ]
+        return sorted(found, key=lambda candidate: candidate.key)
+
+    return look
+
+
+def _rank(facets: Facets, facts: ColumnFacts, copy: bool) -> tuple[int, ...]:
+    """The smaller, the better a column stands for its quantity."""
+    minor = _MINOR_LOSSES if facets.quantity == "loss" else _GENERATED if facets.quantity == "accuracy" else frozenset()
+    names = (*facets.parts, *facets.groups)
+    return (
+        facts.points < FEW_POINTS,
+        facets.preference,
+        facets.distant,
+        not facets.total,
+        any(word in minor for word in names),
+        len(facets.groups) + copy if facets.quantity != "reward" else len(facets.parts) + len(facets.groups),
+        {"": 0, "epoch": 1, "ema": 2, "step": 3}[facets.span],
+        not facets.split,
+        facts.constant,
+        facets.averaged and facets.quantity == "loss",
+        _first_group(facets),
+    )
+
+
+def _first_group(facets: Facets) -> int:
+    """1 for parameter group 0, which in YOLOv5 and Ultralytics holds the biases with a warm-up of their own."""
+    return int(facets.quantity == "learning_rate" and "0" in facets.parts)
+
+
+def _copies(columns: Sequence[str], parsed: Mapping[str, Facets]) -> frozenset[str]:
+    """Ludwig's `combined` columns where there is one output feature only, of which they are then a copy."""
+    combined = frozenset(c for c in columns if "combined" in parsed[c].groups)
+    features = {parsed[c].groups for c in columns if c not in combined}
+    return combined if len(features) == 1 else frozenset()
+
+
+def _metrics_of_validation(columns: Sequence[str]) -> frozenset[str]:
+    """Accuracy-like columns that name no split and yet were measured on validation data.
+
+    A mean average precision is never computed on the training set; Ultralytics keeps validation metrics in `metrics/`;
+    and in `train_loss, valid_loss, accuracy` (fastai) a metric belongs to the split of the loss before it.
+    """
+    late: set[str] = set()
+    parsed = {column: parse(column) for column in columns}
+    plain = any(f.kind == "loss" and f.total and not f.split and not f.extreme for f in parsed.values())
+    before = ""
+    for column in columns:
+        facets = parsed[column]
+        if facets.quantity == "loss" and facets.preference == 0:
+            before = facets.split
+        if facets.quantity == "accuracy" and not facets.split:
+            folder = _FOLDER.split(column.casefold().strip())[0]
+            if facets.kind == "map" or folder == "metrics" or (before in ("val", "test") and not plain):
+                late.add(column)
+    return frozenset(late)
+
+
+_COMPARABLE = frozenset({"loss", "cross_entropy"})
+"""Kinds of loss that may be two names of one thing."""
+
+
+def _pair(
+    train: Sequence[_Candidate], val: Sequence[_Candidate], given: str | None
+) -> tuple[_Candidate | None, _Candidate | None]:
+    """The best pair of curves that can be held against each other; the best of each side where none can.
+
+    A total that exists on one side only is passed over for a part that both sides have: a training total above a
+    validation part says nothing. A loss and another kind of error are not put side by side.
+    """
+    if not train or not val or given is not None:
+        return _first(train), _first(val)
+    for same in (_same_thing, _same_leaf):
+        pairs = [(t, v) for v in val for t in train if same(t.facets, v.facets) and _long_enough(t, train)]
+        if pairs:
+            return pairs[0]
+    t, v = train[0], val[0]
+    kinds = {t.facets.kind, v.facets.kind}
+    if t.facets.quantity == "loss" and len(kinds) > 1 and not kinds <= _COMPARABLE:
+        return t, None
+    return t, v
+
+
+def _same_thing(a: Facets, b: Facets) -> bool:
+    return _same_leaf(a, b) and set(a.groups) == set(b.groups)
+
+
+def _same_leaf(a: Facets, b: Facets) -> bool:
+    return (a.kind, a.preference, a.parts, a.distant) == (b.kind, b.preference, b.parts, b.distant)
+
+
+def _long_enough(candidate: _Candidate, others: Sequence[_Candidate]) -> bool:
+    return candidate.points >= FEW_POINTS or all(other.points < FEW_POINTS for other in others)
+
+
+def _finer(train: _Candidate, candidates: Sequence[_Candidate]) -> _Candidate | None:
+    """The per-step companion of an aggregated training loss: the same part, more points."""
+    finer = [
+        c
+        for c in candidates
+        if c.facets.span == "step" and _same_leaf(c.facets, train.facets) and c.points > train.points
+    ]
+    return _first(finer)
+
+
+def remarks(roles: Mapping[str, str], columns: Sequence[str]) -> list[str]:
+    """What had to be decided in choosing these roles among these columns, in sentences for the user."""
+    said = [_part_remark(roles[role], columns) for role in ("train_loss", "train_accuracy") if role in roles]
+    said += [_held_out_remark(roles[role], columns, roles) for role in ("val_loss", "val_accuracy") if role in roles]
+    train, val = roles.get("train_accuracy"), roles.get("val_accuracy")
+    if train is not None and val is not None:
+        a, b = parse(train), parse(val)
+        if (a.kind, a.preference) != (b.kind, b.preference):
+            said.append(f"{train} and {val} are different metrics")
+    return [remark for remark in said if remark]
+
+
+def _part_remark(column: str, columns: Sequence[str]) -> str:
+    """That a part stands for the whole, where it does."""
+    facets = parse(column)
+    parts = _rivals(column, columns)
+    if facets.total or len(parts) < 2:
+        return ""
+    what = "loss" if facets.quantity == "loss" else "metric"
+    return f"{column} is judged, one of {len(parts)} parts of the {what}"
+
+
+def _held_out_remark(column: str, columns: Sequence[str], roles: Mapping[str, str]) -> str:
+    """That a test split stands for validation, or one evaluation set for several, where it does."""
+    facets = parse(column)
+    if facets.split == "test":
+        return f"no validation {facets.quantity}: {column} stands for it"
+    sets = _rivals(column, columns)
+    of_one_thing = "train_loss" not in roles or parse(roles["train_loss"]).total
+    if facets.quantity == "loss" and not facets.total and len(sets) > 1 and of_one_thing:
+        return f"{column} is judged, the first of {len(sets)} evaluation sets"
+    return ""
+
+
+def _rivals(column: str, columns: Sequence[str]) -> list[str]:
+    """The columns of the same quantity and split that are parts like this one."""
+    facets = parse(column)
+
+    def like(other: Facets) -> bool:
+        same = (other.quantity, other.kind, other.split) == (facets.quantity, facets.kind, facets.split)
+        return same and not other.extreme and not other.total and other.span == facets.span
+
+    return [other for other in columns if like(parse(other))]
+
+
+# --- overrides and near misses ----------------------------------------------------------------------------------------
+
+
+def check_overrides(columns: Iterable[str], overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides with every column as the log spells it (case and padding do not matter).
+
+    Raises ValueError where a canonical name or a column is unknown, or one column is given two roles.
+    """
+    spelled = {column.strip().casefold(): column for column in columns}
+    exact = set(columns)
+    checked: dict[str, str] = {}
+    for role, column in overrides.items():
+        if role not in ROLES and role not in AXES:
+            raise ValueError(f"unknown role {role!r}; {_did_you_mean(role, (*ROLES, *AXES))}")
+        found = column if column in exact else spelled.get(column.strip().casefold())
+        if found is None:
+            raise ValueError(f"no column {column!r} for {role}; {_did_you_mean(column, list(spelled.values()))}")
+        if found in checked.values():
+            raise ValueError(f"column {found!r} is named for two roles; give each role a column of its own")
+        checked[role] = found
+    return checked
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None where none is like it."""
+    from difflib import get_close_matches
+
+    names = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name.casefold(), list(names), n=1, cutoff=0.5)
+    return names[close[0]] if close else None
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    close = nearest(name, known)
+    if close is not None:
+        return f"did you mean {close}?"
+    shown = ", ".join(known[:8])
+    return f"known: {shown}" + (", ..." if len(known) > 8 else "")
+
+
+# --- configuration ----------------------------------------------------------------------------------------------------
+
+_HYPERPARAMETERS = {
+    "optimizer": "optimizer optim optimiser optimizer_name optimizer_type optimizer_class opt optim_name",
+    "learning_rate": "learning_rate lr base_lr initial_lr init_lr lr0 peak_lr max_lr learningrate eta0 start_lr",
+    "min_learning_rate": "min_lr min_learning_rate end_lr final_lr eta_min lr_min",
+    "batch_size": "batch_size per_device_train_batch_size train_batch_size batchsize train_bs bs batch "
+    "per_gpu_train_batch_size per_device_batch_size samples_per_gpu micro_batch_size mini_batch_size ims_per_batch "
+    "batch_size_train train_micro_batch_size_per_gpu",
+    "eval_batch_size": "eval_batch_size per_device_eval_batch_size val_batch_size test_batch_size valid_batch_size",
+    "gradient_accumulation_steps": "gradient_accumulation_steps grad_accum accumulate_grad_batches grad_accum_steps "
+    "gradient_accumulation accumulation_steps accum_iter update_freq",
+    "weight_decay": "weight_decay wd decay l2 l2_penalty weightdecay l2_reg",
+    "momentum": "momentum sgd_momentum",
+    "epochs": "epochs num_epochs num_train_epochs max_epochs n_epochs nepochs nb_epoch epoch_num total_epochs "
+    "nb_epochs number_of_epochs max_epoch num_epoch",
+    "max_steps": "max_steps total_steps max_iters num_steps num_iters max_iter total_timesteps num_training_steps "
+    "train_steps iterations",
+    "dropout": "dropout dropout_rate drop_rate dropout_prob dropout_p p_dropout hidden_dropout_prob drop",
+    "warmup": "warmup",
+    "warmup_steps": "warmup_steps num_warmup_steps warmup_iters lr_warmup_steps warmup_iterations warmup_updates",
+    "warmup_ratio": "warmup_ratio warmup_proportion warmup_frac warmup_fraction",
+    "warmup_epochs": "warmup_epochs lr_warmup_epochs warmup_epoch",
+    "num_classes": "num_classes n_classes nb_classes num_labels nc classes n_class num_class number_of_classes",
+    "gradient_clip": "gradient_clip grad_clip max_grad_norm clip_grad_norm gradient_clip_val clip_grad clip_norm "
+    "clipnorm gradient_clipping grad_clip_norm clip clip_max_norm clip_gradients grad_norm_clip max_norm",
+    "scheduler": "scheduler lr_scheduler lr_scheduler_type lr_schedule sched schedule lr_policy learning_rate_schedule "
+    "lr_decay_style scheduler_name scheduler_type",
+    "activation": "activation activation_function activation_fn act act_fn hidden_act nonlinearity activation_type",
+    "initialization": "initialization init initializer weight_init kernel_initializer init_type init_method "
+    "weight_initialization initialisation",
+    "seed": "seed random_seed manual_seed random_state rng_seed",
+    "precision": "precision mixed_precision amp dtype fp16 bf16 use_amp half torch_dtype use_fp16",
+    "label_smoothing": "label_smoothing smoothing label_smoothing_factor label_smooth",
+    "loss_function": "loss_function loss_fn criterion loss_type loss_name",
+    "model": "model model_name model_name_or_path arch architecture backbone network net model_type",
+    "dataset": "dataset dataset_name data data_name data_set",
+}
+HYPERPARAMETERS = frozenset(_HYPERPARAMETERS)
+"""Canonical names of hyperparameters."""
+
+
+@lru_cache(maxsize=1)
+def _aliases() -> dict[str, str]:
+    return {"_".join(words(alias)): name for name, aliases in _HYPERPARAMETERS.items() for alias in aliases.split()}
+
+
+def hyperparameter(name: str) -> str:
+    """Canonical name of a configuration key (`optim/lr` -> `learning_rate`), else the key itself."""
+    whole = "_".join(words(name))
+    leaf = "_".join(words(re.split(r"[./]", name)[-1]))
+    return _aliases().get(whole) or _aliases().get(leaf, name)
+
+
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration under canonical names; a second key for one hyperparameter keeps its own name.
+
+    A switch such as `fp16: True` becomes `precision: "fp16"`; one that is off says nothing and keeps its name.
+    """
+    named: dict[str, Any] = {}
+    for key, value in config.items():
+        name, said = hyperparameter(key), value
+        if name == "precision" and isinstance(value, bool):
+            name, said = ("precision", re.split(r"[./_]", key)[-1]) if value else (key, value)
+        if name != key and (name in named or name in config):
+            name, said = key, value
+        named[name] = said
+    return named
