@@ -154,9 +154,33 @@ def judge(
         judged.append(rule.id)
         if finding is not None:
             findings.append(_complete(finding, rule, run, catalogue))
-    findings.sort(key=lambda f: (-f.severity.rank, -f.confidence, f.rule))
+    findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
+
+
+def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tuple[str, ...]]) -> list[Finding]:
+    """The findings worst first, each cause directly before its effects and as high as the worst of them."""
+    present = {f.rule for f in findings}
+    effects: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=_worst_first):
+        causes = (name for name in explanations.get(finding.rule, ()) if name in present and name != finding.rule)
+        cause = next(causes, "")
+        effects.setdefault(cause, []).append(replace(finding, explained_by=cause))
+
+    def chain(cause: Finding) -> list[Finding]:
+        return [cause, *(link for effect in effects.pop(cause.rule, []) for link in chain(effect))]
+
+    chains = [chain(root) for root in effects.pop("", [])]
+    while effects:  # causes that name each other: start anywhere
+        chains.extend(chain(first) for first in effects.pop(next(iter(effects))))
+    chains.sort(key=lambda links: min(map(_worst_first, links)))
+    return [link for links in chains for link in links]
+
+
+def _worst_first(finding: Finding) -> tuple[int, float, str]:
+    """Sorting key: severity, then confidence, then name."""
+    return -finding.severity.rank, -finding.confidence, finding.rule
 
 
 def _arguments(run: Run, rule: Rule) -> dict[str, Any] | str:

@@ -99,6 +99,7 @@ class Finding:
     evidence: the numbers behind it.
     fixes: ids of the catalogue in the order to try, where the finding knows better than its rule; empty otherwise.
     rule: id of the rule; the engine fills it in.
+    explained_by: id of the rule whose finding in the same run explains this one, or ""; the engine fills it in.
     recommendations: the fixes in concrete words; the engine fills them in.
     """
 
@@ -112,6 +113,7 @@ class Finding:
     marks: tuple[float, ...] = ()
     fixes: tuple[str, ...] = ()
     rule: str = ""
+    explained_by: str = ""
     recommendations: tuple[Recommendation, ...] = ()
 
 
@@ -134,6 +136,7 @@ class Rule:
     min_points: fewest aligned points below which the rule is "not judged".
     fixes: ids of the catalogue in the order to try.
     cases: runs the rule must fire on and runs it must leave alone.
+    explained_by: ids of rules whose finding in the same run explains this one's, the deepest cause first.
     """
 
     id: str
@@ -142,6 +145,7 @@ class Rule:
     min_points: int
     fixes: tuple[str, ...]
     cases: tuple[Case, ...] = ()
+    explained_by: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -162,7 +166,7 @@ class NotJudged:
 class Diagnosis:
     """Everything `diagnose` says about one run.
 
-    findings: worst first.
+    findings: worst first, each followed by what it explains.
     not_judged: the rules that lacked something, in the rules' order.
     judged: ids of the rules that looked and were able to judge.
     milestone: `learn-anything`, `learn-everything` or `learn-the-right-thing` (the lecture notes' training milestones),

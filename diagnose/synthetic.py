@@ -345,3 +345,131 @@ def falling(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
         {"train_loss": _noisy(loss, 0.3 * noise, rng), "val_loss": _noisy(1.03 * loss, 0.3 * noise, rng)},
         config={"learning_rate": 1e-4},
     )
+
+
+def _per_step(
+    name: str, loss: Array, epochs: int, *, logged: bool = True, config: Mapping[str, Any] | None = None, **more: Array
+) -> Run:
+    """A run logged at every step of `epochs` epochs of equal length; `logged` adds the curve of the epoch's number."""
+    curves = {"train_loss": loss, **more}
+    if logged:
+        curves["epoch"] = np.floor(np.arange(loss.size) / (loss.size / epochs))
+    return replace(_run(name, curves, config=config), axis="step")
+
+
+def steps_of_epochs(seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epoch: int = 60) -> Run:
+    """A healthy run logged at every step: the loss falls smoothly through the turns of the epochs."""
+    rng = np.random.default_rng(seed)
+    return _per_step("steps-of-epochs", _noisy(_falling(epochs * per_epoch, 4.0, 1.5, 5.0), noise, rng), epochs)
+
+
+def staircase(
+    seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epoch: int = 100, drop: float = 0.12, logged: bool = True
+) -> Run:
+    """Fine-tuning over several epochs: the loss drops by `drop` of its level at every turn, and lies flat between."""
+    rng = np.random.default_rng(seed)
+    number = np.arange(epochs * per_epoch) // per_epoch
+    level = 1.2 * (1.0 - drop) ** number + 0.6 * np.exp(-np.arange(number.size) / (0.2 * per_epoch))
+    config = {"optimizer": "adamw", "epochs": epochs}
+    return _per_step("staircase", _noisy(level, noise, rng), epochs, logged=logged, config=config)
+
+
+def unshuffled(
+    seed: int = 0,
+    noise: float = 0.02,
+    epochs: int = 8,
+    per_epoch: int = 40,
+    unevenness: float = 0.2,
+    logged: bool = True,
+) -> Run:
+    """The same batches in the same order in every epoch: what is hard comes back with the period of an epoch."""
+    rng = np.random.default_rng(seed)
+    hardness = np.tile(1.0 + unevenness * rng.uniform(-1.7, 1.7, per_epoch), epochs)
+    level = _falling(hardness.size, 3.0, 1.0, 4.0) * hardness
+    return _per_step("unshuffled", _noisy(level, noise, rng), epochs, logged=logged)
+
+
+def running_mean(seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epoch: int = 50) -> Run:
+    """A healthy loss logged as its mean since the start of the epoch, as progress bars do."""
+    rng = np.random.default_rng(seed)
+    loss = _noisy(_falling(epochs * per_epoch, 3.0, 0.8, 4.0), 2.0 * noise, rng).reshape(epochs, per_epoch)
+    means = np.cumsum(loss, axis=1) / np.arange(1, per_epoch + 1)
+    return _per_step("running-mean", means.ravel(), epochs)
+
+
+def resumed(seed: int = 0, noise: float = 0.02, steps: int = 300, place: float = 0.55, jump: float = 0.5) -> Run:
+    """The loss lies `jump` of its level higher from one step on and falls on from there."""
+    rng = np.random.default_rng(seed)
+    loss = _falling(steps, 4.0, 1.5, 5.0)
+    loss[round(place * steps) :] *= 1.0 + jump
+    return _per_step("resumed", _noisy(loss, noise, rng), 1, logged=False, learning_rate=np.full(steps, 1e-3))
+
+
+def _with_grad_norm(name: str, loss: Array, norm: Array, config: Mapping[str, Any] | None = None) -> Run:
+    """A run logged at every step with its gradient norm; the optimizer is plain where the config does not say."""
+    return _per_step(name, loss, 1, logged=False, config=config, grad_norm=norm)
+
+
+def _norm(size: int, noise: float, rng: np.random.Generator, level: float = 1.0) -> Array:
+    """A gradient norm that falls from twice its level: log-normal, as unevenly spread as real ones, noise added."""
+    fall = level * (1.0 + np.exp(-np.arange(size) / (0.1 * size)))
+    return fall * np.exp((0.2 + noise) * rng.standard_normal(size))
+
+
+def calm_gradients(seed: int = 0, noise: float = 0.02, steps: int = 400) -> Run:
+    """A healthy run with its gradient norm, which stays of one order of magnitude."""
+    rng = np.random.default_rng(seed)
+    return _with_grad_norm(
+        "calm-gradients", _noisy(_falling(steps, 4.0, 1.0, 5.0), noise, rng), _norm(steps, noise, rng)
+    )
+
+
+def exploding_gradients(seed: int = 0, noise: float = 0.02, steps: int = 400, decades: float = 2.0) -> Run:
+    """From the middle of the run on the gradient norm grows by `decades` orders of magnitude; the loss does not mind."""
+    rng = np.random.default_rng(seed)
+    growth = np.clip(np.linspace(-1.0, 1.0, steps), 0.0, None)
+    norm = _norm(steps, noise, rng) * 10.0 ** (decades * growth)
+    return _with_grad_norm("exploding-gradients", _noisy(_falling(steps, 4.0, 1.0, 5.0), noise, rng), norm)
+
+
+def bursting_gradients(seed: int = 0, noise: float = 0.02, steps: int = 400, bursts: int = 6) -> Run:
+    """A gradient norm that is calm but for single steps at 50 times its level."""
+    rng = np.random.default_rng(seed)
+    norm = _norm(steps, noise, rng)
+    norm[np.linspace(0.2 * steps, 0.95 * steps, bursts).astype(int) + rng.integers(0, 5, bursts)] *= 50.0
+    return _with_grad_norm("bursting-gradients", _noisy(_falling(steps, 4.0, 1.0, 5.0), noise, rng), norm)
+
+
+def vanishing_gradients(seed: int = 0, noise: float = 0.02, steps: int = 200) -> Run:
+    """The gradient norm falls by five orders of magnitude while the loss stays near ln 10."""
+    rng = np.random.default_rng(seed)
+    norm = _norm(steps, noise, rng) * 10.0 ** np.linspace(0.0, -5.0, steps)
+    loss = _noisy(_falling(steps, np.log(CLASSES), 0.97 * np.log(CLASSES), 8.0), 0.2 * noise, rng)
+    return _with_grad_norm("vanishing-gradients", loss, norm)
+
+
+def converged_gradients(seed: int = 0, noise: float = 0.02, steps: int = 200) -> Run:
+    """Full-batch training to the minimum: the gradient norm falls by five orders of magnitude, and so does the loss."""
+    rng = np.random.default_rng(seed)
+    loss = _noisy(10.0 ** np.linspace(0.5, -4.5, steps), noise, rng)
+    norm = _norm(steps, noise, rng) * 10.0 ** np.linspace(0.0, -5.0, steps)
+    return _with_grad_norm("converged-gradients", loss, norm)
+
+
+def clipped(seed: int = 0, noise: float = 0.02, steps: int = 300, excess: float = 0.35, pinned: bool = True) -> Run:
+    """A gradient norm whose median is exp(`excess`) times the clip value of 1; `pinned` logs it after clipping.
+
+    An excess of 0.35 clips about 80 % of the steps, one of -0.8 about 3 %.
+    """
+    rng = np.random.default_rng(seed)
+    norm = np.exp(excess + (0.4 + noise) * rng.standard_normal(steps))
+    norm = np.minimum(norm, 1.0) if pinned else norm
+    config = {} if pinned else {"gradient_clip": 1.0}
+    return _with_grad_norm("clipped", _noisy(_falling(steps, 4.0, 1.0, 5.0), noise, rng), norm, config)
+
+
+def scheduled(rate: Array, seed: int = 0, noise: float = 0.02, *, floor: float = 1.0, **config: Any) -> Run:
+    """A loss that falls to `floor` and stays there, logged per step with this learning rate."""
+    rng = np.random.default_rng(seed)
+    loss = _noisy(_falling(rate.size, 4.0, floor, 8.0), noise, rng)
+    return _per_step("scheduled", loss, 1, logged=False, config=config, learning_rate=rate)

@@ -94,6 +94,7 @@ RULE = Rule(
     check=check,
     min_points=8,
     fixes=("lower-learning-rate", "warmup", "clip-gradients", "inspect-batch", "normalize-inputs"),
+    explained_by=("exploding-gradient", "non-finite"),
     cases=(
         Case("falls, then climbs past its start", synthetic.diverging, Severity.ERROR),
         Case("healthy run", synthetic.healthy),

@@ -200,6 +200,16 @@ def _less_dropout(context: Context) -> str | None:
     return f"lower dropout: dropout {old:g} -> 0.5" if old is not None and old > 0.5 else None
 
 
+def _fewer_epochs(context: Context) -> str | None:
+    epochs = _number(context.run.config.get("epochs"))
+    return f"train for fewer epochs over the same examples: epochs {epochs:g} -> 1 to 3" if epochs and epochs > 3 else None
+
+
+def _shorter_warmup(context: Context) -> str | None:
+    total = context.run.last_step
+    return f"warm up over at most {round(0.1 * total):g} {context.run.axis}s (10 % of the run)" if total >= 20 else None
+
+
 CATALOGUE: tuple[Fix, ...] = (
     Fix(
         "early-stopping",
@@ -483,6 +493,50 @@ CATALOGUE: tuple[Fix, ...] = (
         "pool 2 x 2",
         "it is the least invasive window; several layers of it reach the same size",
         NOTES + "Pooling",
+    ),
+    Fix(
+        "shuffle-data",
+        "shuffle the training data anew in every epoch",
+        "batches in a fixed or sorted order give correlated gradients, and the order itself is learned",
+        "Bottou, Stochastic Gradient Descent Tricks (2012)",
+    ),
+    Fix(
+        "log-plain-loss",
+        "log the loss of the step, or its mean since the last log line, and not a mean that starts anew with the epoch",
+        "such a mean hides spikes and makes steps of its own at every epoch",
+        PLAYBOOK,
+    ),
+    Fix(
+        "fewer-epochs",
+        "train for fewer epochs over the same examples; one to three are usual in fine-tuning",
+        "a network that recognises its examples learns no more from them",
+        "Howard and Whitaker, Can LLMs learn from a single example? (2023)",
+        _fewer_epochs,
+    ),
+    Fix(
+        "restore-state",
+        "resume with everything saved: optimizer, scheduler, loss scaler, position of the sampler and random state",
+        "without its averages the optimizer takes wrong steps, and a sampler that starts over repeats examples",
+        "PyTorch documentation, Saving and Loading a General Checkpoint",
+    ),
+    Fix(
+        "residual-connections",
+        "use ReLU-like activations with normalization layers and skip connections",
+        "saturated units and long products of small factors let no gradient through",
+        "He et al., Deep Residual Learning (2016); Ioffe and Szegedy, Batch Normalization (2015)",
+    ),
+    Fix(
+        "stabilize-logits",
+        "normalize queries and keys (QK-norm) and add a z-loss on the output logits",
+        "logits that grow make the gradient grow with them",
+        "Wortsman et al., Small-scale proxies for large-scale Transformer training instabilities (2023)",
+    ),
+    Fix(
+        "shorter-warmup",
+        "warm up over at most 10 % of the steps",
+        "the steps of a warmup that goes on for longer are mostly lost",
+        PLAYBOOK,
+        _shorter_warmup,
     ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

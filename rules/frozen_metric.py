@@ -78,6 +78,7 @@ RULE = Rule(
     check=check,
     min_points=LEAST_POINTS,
     fixes=("check-metric", "class-weights", "balanced-metric", "inspect-data"),
+    explained_by=("non-finite", "non-convergence"),
     cases=(
         Case("accuracy exactly at the majority share", synthetic.imbalanced, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

@@ -90,6 +90,7 @@ RULE = Rule(
     check=check,
     min_points=LEAST_POINTS,
     fixes=("data-augmentation", "weight-decay", "dropout", "more-data", "smaller-network"),
+    explained_by=("overfitting",),
     cases=(
         Case("val_loss at twice train_loss, both flat", synthetic.gap, Severity.NOTE),
         Case("healthy run", synthetic.healthy),

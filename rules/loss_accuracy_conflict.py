@@ -183,6 +183,7 @@ RULE = Rule(
     check=check,
     min_points=LEAST_POINTS,
     fixes=("check-metric", "class-weights", "balanced-metric", "inspect-data", "balance-data"),
+    explained_by=("non-finite", "frozen-metric"),
     cases=(
         Case("accuracy stays at the majority share", synthetic.imbalanced, Severity.WARNING),
         Case("loss and accuracy fall together", synthetic.conflicting, Severity.WARNING),

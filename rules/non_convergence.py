@@ -128,6 +128,7 @@ RULE = Rule(
         "inspect-data",
         "simplify",
     ),
+    explained_by=("vanishing-gradient", "learning-rate-schedule", "learning-rate-range"),
     cases=(
         Case("loss at ln 10, accuracy at 0.1", synthetic.stuck, Severity.ERROR),
         Case("healthy run", synthetic.healthy),

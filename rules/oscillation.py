@@ -67,6 +67,7 @@ RULE = Rule(
     check=check,
     min_points=12,
     fixes=("lower-learning-rate", "decay-learning-rate", "larger-batch"),
+    explained_by=("divergence", "learning-rate-range"),
     cases=(
         Case("train_loss swings by its whole improvement", synthetic.oscillating, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

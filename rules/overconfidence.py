@@ -80,6 +80,7 @@ RULE = Rule(
     check=check,
     min_points=8,
     fixes=("label-smoothing", "temperature-scaling", "early-stopping", "weight-decay", "data-augmentation"),
+    explained_by=("overfitting",),
     cases=(
         Case("val_loss climbs, val_accuracy rises", synthetic.overconfident, Severity.WARNING),
         Case("both climb away: plain overfitting", synthetic.overfit),

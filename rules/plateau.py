@@ -86,6 +86,7 @@ RULE = Rule(
     check=check,
     min_points=12,
     fixes=("decay-learning-rate", "larger-network", "train-shorter"),
+    explained_by=("vanishing-gradient",),
     cases=(
         Case("flat from a fifth of the run on", synthetic.plateaued, Severity.NOTE),
         Case("healthy run that falls to its end", synthetic.falling),

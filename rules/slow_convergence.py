@@ -124,6 +124,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("train-longer", "raise-learning-rate"),
+    explained_by=("learning-rate-range",),
     cases=(
         Case("both losses fall to the last epoch", synthetic.falling, Severity.NOTE),
         Case("levelled off", synthetic.plateaued),

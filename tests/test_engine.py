@@ -125,6 +125,20 @@ def test_findings_come_worst_first_with_their_fixes() -> None:
     assert [r.id for r in diagnosis.findings[0].recommendations] == ["early-stopping"]
 
 
+def test_effects_stand_behind_their_cause() -> None:
+    def check(train_loss: Array, *, severity: Severity = Severity.NOTE) -> Finding | None:
+        return finding(severity=severity)
+
+    rules = [
+        rule(check, id="effect", explained_by=("absent", "cause")),
+        rule(check, id="other"),
+        rule(check, id="cause"),
+    ]
+    worse = {"effect": {"severity": Severity.ERROR}, "other": {"severity": Severity.WARNING}}
+    found = judge(run_of(series("train_loss", [0], [1])), rules, thresholds=worse).findings
+    assert [(f.rule, f.explained_by) for f in found] == [("cause", ""), ("effect", "cause"), ("other", "")]
+
+
 def test_an_annotation_outside_the_contract_is_refused() -> None:
     def check(train_loss: list[float]) -> Finding | None: ...
 

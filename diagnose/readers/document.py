@@ -214,10 +214,6 @@ class Document:
                 tail = stream.read(4)
         return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))  # the zero bytes are UTF-16's
 
-    def stream(self) -> io.TextIOBase:
-        """The decoded text as a stream, for readers that go line by line."""
-        return io.StringIO(self.text)
-
     @cached_property
     def json(self) -> Any:
         """The whole text as one JSON value, NaN and Infinity tokens allowed. Raises ValueError where it is none."""

@@ -86,5 +86,10 @@ def test_finding_reads_in_three_steps(rule: Rule, case: Case) -> None:
     assert set(finding.series) <= set(run.roles)
 
 
+def test_explanations_name_known_rules() -> None:
+    named = {name for rule in RULES for name in rule.explained_by}
+    assert named <= {rule.id for rule in RULES}
+
+
 def test_ids_are_unique() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
