@@ -22,7 +22,7 @@ class Climb(NamedTuple):
     gl: generalization loss in percent [Prechelt 1998] for a positive loss, else 100 * lost.
     noise: standard deviation of the points around the running median since the best.
     trend: Mann-Kendall trend since the best.
-    count: how many points make the end.
+    tail: how many points make the end.
     """
 
     best: int
@@ -33,7 +33,7 @@ class Climb(NamedTuple):
     gl: float
     noise: float
     trend: statistics.Trend
-    count: int
+    tail: int
 
 
 def climb(loss: Array) -> Climb | None:

@@ -364,7 +364,7 @@ def steps_of_epochs(seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epo
 
 
 def staircase(
-    seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epoch: int = 100, drop: float = 0.12, logged: bool = True
+    seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epoch: int = 100, drop: float = 0.2, logged: bool = True
 ) -> Run:
     """Fine-tuning over several epochs: the loss drops by `drop` of its level at every turn, and lies flat between."""
     rng = np.random.default_rng(seed)
@@ -397,7 +397,7 @@ def running_mean(seed: int = 0, noise: float = 0.02, epochs: int = 6, per_epoch:
     return _per_step("running-mean", means.ravel(), epochs)
 
 
-def resumed(seed: int = 0, noise: float = 0.02, steps: int = 300, place: float = 0.55, jump: float = 0.5) -> Run:
+def resumed(seed: int = 0, noise: float = 0.02, steps: int = 300, place: float = 0.55, jump: float = 0.8) -> Run:
     """The loss lies `jump` of its level higher from one step on and falls on from there."""
     rng = np.random.default_rng(seed)
     loss = _falling(steps, 4.0, 1.5, 5.0)

@@ -1,0 +1,117 @@
+"""The terminal: how wide it is and what it can show, one line per complaint, and a progress bar."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from diagnose.settings import SettingsError
+
+if TYPE_CHECKING:
+    from diagnose.audit import Progress
+    from diagnose.reports.text import Page
+
+WIDTH = 80
+"""Columns of a report that goes to no terminal."""
+
+MIN_WIDTH = 40
+"""Columns below which a report falls apart."""
+
+MAX_WIDTH = 100
+"""Columns from which on a wider terminal makes lines no easier to read."""
+
+MANY = 20
+"""Sources from which on a progress bar is worth showing at once."""
+
+
+def page(plain: bool, width: int | None, color: str) -> Page:
+    """The page that stdout is: its width, and what it can show."""
+    from diagnose.reports.curve import BRAILLE
+    from diagnose.reports.text import Page
+
+    kind = os.environ.get("TERM", "")
+    terminal = sys.stdout.isatty()
+    if width is None:
+        width = max(MIN_WIDTH, min(shutil.get_terminal_size((WIDTH, 24)).columns, MAX_WIDTH))
+    try:
+        ("\u28ff" + BRAILLE.dot + BRAILLE.axis).encode(sys.stdout.encoding or "ascii")
+        drawable = kind != "linux"  # the kernel's console has no braille
+    except (UnicodeEncodeError, LookupError):
+        drawable = False
+    auto = terminal and kind != "dumb" and not os.environ.get("NO_COLOR")
+    return Page(
+        width=width,
+        picture=not plain and kind != "dumb",
+        ascii=not drawable,
+        color=color == "always" or (color == "auto" and auto),
+    )
+
+
+def write(text: str) -> None:
+    """Write to stdout; a reader that has gone away (`| head`) is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What Python flushes at exit must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(source: str, message: str) -> None:
+    """One line on stderr."""
+    from diagnose.reports.words import one_line, place
+
+    sys.stderr.write(f"{place(source)}: {one_line(message)}\n")
+
+
+def complain_of(error: Exception) -> None:
+    """One line on stderr for a wrong call, for rules that cannot be used, or for a fault of ours."""
+    from diagnose.engine import RulesError
+
+    if isinstance(error, typer.TyperException):
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group of commands that was called without one shows its help
+            sys.stderr.write(f"{message}\n")
+            return
+    elif isinstance(error, SettingsError | RulesError):
+        message = str(error)
+    else:
+        fault = f"{type(error).__name__}: {error}"
+        message = f"a fault in diagnose ({fault}); please report this; DIAGNOSE_TRACEBACK=1 shows where it happened"
+    complain("diagnose", message)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress | None]:
+    """A progress bar on stderr for more than `MANY` sources, or work of more than a second; only on a terminal."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    started = time.monotonic()
+    bar: Any = None
+    task: Any = None
+
+    def step(done: int, total: int, name: str) -> None:
+        nonlocal bar, task
+        if bar is None and (total > MANY or (done and time.monotonic() - started > 1.0)):
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            bar = Bar(console=Console(stderr=True), transient=True)
+            bar.start()
+            task = bar.add_task("reading logs", total=total)
+        if bar is not None:
+            bar.update(task, completed=done)
+
+    try:
+        yield step
+    finally:
+        if bar is not None:
+            bar.stop()

@@ -1,0 +1,303 @@
+"""A run's configuration, whoever wrote it, as one flat mapping of canonical names to plain values.
+
+    load(Path("args.yaml"))            # the file behind `--config`: YAML, JSON, TOML, or a folder of MLflow params
+    normalise({"optimizer": {"value": {"method": "sgd", "lr": "1e-2"}}})
+    # {"optimizer": "sgd", "learning_rate": 0.01}
+
+W&B's `{"key": {"value": ...}}`, the nested tables of Hydra, Lightning and mmengine, and the strings of MLflow come out
+alike. What a name means is asked of `diagnose.roles`; the few names that only the rules about hyperparameters need
+stand here. PyYAML is imported only where a YAML file is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from diagnose import roles
+
+LARGEST = 1_000_000
+"""Bytes; a configuration is smaller, and YAML is slow to read."""
+
+_MOST_ENTRIES = 20_000  # visited; aliases of YAML make a small file unfold to billions
+_DEEPEST = 10  # levels of nesting
+_LONGEST = 2_000  # characters of a string; longer ones are texts, no hyperparameters
+
+_METHODS = {
+    "early_stopping": "early_stopping use_early_stopping early_stop earlystop early_stopping_enabled",
+    "patience": "patience early_stopping_patience early_stop_patience es_patience earlystopping_patience "
+    "early_stop_patience_steps",
+    "save_best": "save_best save_best_only restore_best_weights load_best_model_at_end checkpoint_best keep_best",
+    "normalize_inputs": "normalize_inputs normalize_input input_normalization normalize_data do_normalize normalize "
+    "normalise standardize standardize_inputs normalise_inputs",
+    "augmentation": "augmentation augment data_augmentation use_augmentation use_data_augmentation augmentations "
+    "data_aug use_aug augment_data do_augment",
+    "auto_augment": "auto_augment autoaugment aa auto_augment_policy augmentation_policy aug_policy",
+    "mixup": "mixup mixup_alpha",
+    "cutmix": "cutmix cutmix_alpha",
+    "kernel_size": "kernel_size conv_kernel_size conv_kernel filter_size kernel_sizes",
+    "stride": "stride strides conv_stride",
+    "pool_size": "pool_size pooling_size pool_kernel_size pool_kernel maxpool_size max_pool_size",
+    "max_norm_constraint": "max_norm_constraint weight_norm_constraint kernel_constraint weight_constraint "
+    "max_weight_norm norm_constraint",
+    "scheduler": "decay_method",
+}
+_ALIASES = {"_".join(roles.words(alias)): name for name, aliases in _METHODS.items() for alias in aliases.split()}
+
+_SWITCHES = frozenset({"early_stopping", "normalize_inputs", "augmentation", "auto_augment"})
+_OFF = frozenset({"none", "no", "off", "disabled"})
+"""What a switch says instead of False. YAML itself reads `no` and `off` so."""
+
+_NAMING = ("name", "type", "_target_", "class_path", "class_name", "method", "target", "algorithm")
+"""Keys under which a table says which optimizer, scheduler ... it configures."""
+_NAMED = frozenset({"optimizer", "scheduler", "activation", "initialization", "model", "dataset", "loss_function"})
+
+_FOLDERS = {
+    "training": "train training trainer optimizer optim solver hyperparameters hparams hyp",
+    "elsewhere": "val valid validation eval evaluation test testing predict inference generation generate teacher ema "
+    "target",
+}
+_TRAINING, _ELSEWHERE = (frozenset(words.split()) for words in _FOLDERS.values())
+"""Words in the names of folders: hyperparameters of the training go before others of the same name; those of something
+else than the training are none."""
+_AMBIGUOUS = frozenset({"decay"})
+"""`decay` is the learning rate's in Keras, the weights' in Darknet, the average's in an EMA: it keeps its own name."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be read; `str()` names the file, what was found and the next step, in one line."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read the configuration of one run and normalise it.
+
+    path: a YAML, JSON or TOML file, or a folder with one small file per name, as MLflow's `params/`.
+    Raises ConfigError where it cannot be read or holds no names with values.
+    """
+    try:
+        raw = _folder(path) if path.is_dir() else _parse(path, _text(path))
+        if not isinstance(raw, Mapping):
+            raise ConfigError("holds no names with values; write one per line, such as `optimizer: adam`")
+        return normalise(raw)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be opened ({(error.strerror or str(error)).lower()})") from error
+
+
+def normalise(config: Mapping[Any, Any]) -> dict[str, Any]:
+    """A configuration as the rules read it: flat, canonical names first of all, numbers as numbers.
+
+    A value is a bool, int, float or str, or a list of them (one whose items are all equal becomes that item); what is
+    not set (None) and what is no plain value is left out. Where two entries mean one thing, the less nested one gets
+    the canonical name, then the one in a folder of the training; the other keeps its path, joined by `/`. Applying it
+    again changes nothing.
+    Raises ConfigError for a configuration of more than 20,000 entries.
+    """
+    entries = [("/".join(path), value) for path, value in _entries(config)]
+    entries.sort(key=_precedence)  # stable: the order of the file where nothing else decides
+    known: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, value in entries:
+        (others if _means_something_else(name) else known).setdefault(name, value)
+    named: dict[str, Any] = {}
+    for key, value in roles.hyperparameters(known).items():
+        name = key if key in roles.HYPERPARAMETERS else _method(key)
+        if name in _SWITCHES and isinstance(value, str) and value.casefold() in _OFF:
+            value = False
+        value = _plain(_unwrap(value))  # roles may have made a string of a part of the name
+        if value is not None:
+            named[key if name in named else name] = value
+    if any(_stops_early(name, value) for name, value in entries):
+        named.setdefault("early_stopping", True)
+    return {**others, **named}
+
+
+def _precedence(entry: tuple[str, Any]) -> tuple[int, bool]:
+    """Less nested names first, and among them those in a folder of the training."""
+    *folders, _ = re.split(r"[./]", entry[0])
+    return len(folders), not any(word in _TRAINING for folder in folders for word in roles.words(folder))
+
+
+def _method(key: str) -> str:
+    """Canonical name of a key that `diagnose.roles` does not know, else the key itself."""
+    *folders, leaf = re.split(r"[./]", key)
+    name = _ALIASES.get("_".join(roles.words(leaf)), key)
+    waits = any(roles.hyperparameter(folder) == "scheduler" for folder in folders)
+    return key if name == "patience" and waits else name  # ReduceLROnPlateau has a patience of its own
+
+
+def _means_something_else(name: str) -> bool:
+    """Whether the last word of a path must not be read as a hyperparameter of the training."""
+    *folders, leaf = re.split(r"[./]", name)
+    return leaf.casefold() in _AMBIGUOUS or any(word in _ELSEWHERE for f in folders for word in roles.words(f))
+
+
+def _stops_early(name: str, value: Any) -> bool:
+    """Whether the entry configures early stopping, as the callback of a framework may do anywhere."""
+    said = f"{name} {value if isinstance(value, str) else ''}".casefold().replace("_", "")
+    return "earlystopping" in said and bool(value) and str(value).casefold() not in _OFF
+
+
+# --- walking ----------------------------------------------------------------------------------------------------------
+
+
+def _entries(config: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, plain value) of everything that is set, in the order of the file."""
+    visited = 0
+
+    def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        nonlocal visited
+        visited += 1
+        if visited > _MOST_ENTRIES:
+            raise ConfigError(f"holds more than {_MOST_ENTRIES:,} entries; give the configuration of one run")
+        value = _unwrap(value) if path else value
+        if isinstance(value, Mapping):
+            if len(path) >= _DEEPEST:
+                return
+            kind = _kind(path, value)
+            if kind is not None:
+                yield (*path[:-1], roles.hyperparameter(path[-1])), kind
+            for key, inner in value.items():
+                name = str(key).strip(" ./")
+                if name and not name.startswith("_"):  # `_wandb`, and what lies inside of a pickled object
+                    yield from walk(inner, (*path, name))
+        elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+            for index, item in enumerate(value[:100]):  # a list of callbacks; a longer one is data
+                yield from walk(item, (*path, str(index)))
+        else:
+            plain = _plain(value)
+            if plain is not None and path:
+                yield path, plain
+
+    yield from walk(config, ())
+
+
+def _unwrap(value: Any) -> Any:
+    """What stands in W&B's `{"desc": ..., "value": ...}`; anything else as it is, strings of Python literals read."""
+    if isinstance(value, Mapping) and "value" in value and set(value) <= {"desc", "value"}:
+        value = value["value"]
+    if isinstance(value, str) and value.strip()[:1] in ("{", "[", "(") and len(value) <= _LONGEST:
+        import ast
+
+        try:
+            return _unwrap(ast.literal_eval(value.strip()))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return value
+    return value
+
+
+def _kind(path: tuple[str, ...], table: Mapping[Any, Any]) -> str | None:
+    """Which optimizer, scheduler ... a table configures, where it stands under such a name and says so."""
+    if not path or roles.hyperparameter(path[-1]) not in _NAMED:
+        return None
+    named = (table[key] for key in _NAMING if isinstance(table.get(key), str))
+    return next((name for name in named if name), None)
+
+
+def _plain(value: Any) -> Any:
+    """The value as a bool, number, string or flat list of them; None for what is not set or no plain value."""
+    if isinstance(value, str):
+        return _read(value.strip())
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, list | tuple) and value and len(value) <= 100:
+        parts = [_unwrap(item) for item in value]
+        items = [_plain(part) for part in parts if not isinstance(part, list | tuple | Mapping)]
+        if len(items) < len(value) or any(item is None for item in items):
+            return None
+        return items[0] if all(item == items[0] for item in items) else items
+    return None
+
+
+def _read(text: str) -> Any:
+    """The number or truth value that a string spells, as MLflow and YAML's `1e-3` have them; else the string."""
+    if text in ("", "None", "null") or len(text) > _LONGEST:
+        return None
+    if text.casefold() in ("true", "false"):
+        return text.casefold() == "true"
+    if len(text) > 40 or not _NUMBER.fullmatch(text):  # longer digits are an identifier
+        return text
+    number = float(text)
+    if text.lstrip("+-").isdecimal():
+        return int(text)
+    return number if abs(number) < float("inf") else text
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _text(path: Path) -> str:
+    """The file's text. Raises ConfigError where it is no text or too large."""
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise ConfigError(f"is larger than a configuration ({size:,} bytes); give the configuration of one run")
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError("is no UTF-8 text; give a YAML, JSON or TOML file") from None
+
+
+def _folder(path: Path) -> dict[str, Any]:
+    """One entry per file, its name the key and its text the value."""
+    if path.resolve().name != "params":
+        raise ConfigError("is a folder; give the configuration file, or MLflow's folder `params` of one run")
+    files = sorted(p for p in path.iterdir() if p.is_file() and p.stat().st_size <= _LONGEST)[:1000]
+    return {p.name: p.read_text(encoding="utf-8", errors="replace") for p in files}
+
+
+def _parse(path: Path, text: str) -> Any:
+    """The value in a file: TOML and JSON by their suffix or first character, anything else as YAML."""
+    suffix = path.suffix.casefold()
+    try:
+        if suffix == ".toml":
+            import tomllib
+
+            return tomllib.loads(text)
+        if suffix == ".json" or text.lstrip().startswith("{"):
+            return json.loads(text)
+    except RecursionError:
+        raise ConfigError("is nested too deeply; give the configuration of one run") from None
+    except ValueError as error:
+        if suffix in (".toml", ".json"):
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"is no {suffix[1:].upper()} ({reason}); correct it there") from None
+    return _yaml(text)
+
+
+def _yaml(text: str) -> Any:
+    """The YAML value. Objects of Python (`!!python/object`), as Lightning writes them, stand as their plain parts."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        """Builds plain values only; nothing is imported or called."""
+
+    Loader.add_multi_constructor("", _foreign)
+    try:
+        return yaml.load(text, Loader=Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark is not None else ""
+        problem = " ".join(str(error.problem or error.context or "it cannot be parsed").split())
+        raise ConfigError(f"is no YAML ({line}{problem}); correct it there") from None
+    except (yaml.YAMLError, ValueError) as error:  # a control character, or a date that does not exist
+        raise ConfigError(f"is no YAML ({' '.join(str(error).split())[:120]}); correct it there") from None
+    except RecursionError:
+        raise ConfigError("is nested too deeply; give the configuration of one run") from None
+
+
+def _foreign(loader: Any, suffix: str, node: Any) -> Any:
+    """The plain value of a node with a tag that is not YAML's own; of a class or function, its name."""
+    if node.id == "mapping":
+        return loader.construct_mapping(node, deep=True)
+    if node.id == "sequence":
+        return loader.construct_sequence(node, deep=True)
+    return node.value or suffix.rpartition(":")[2]

@@ -1,0 +1,116 @@
+"""One file per log format; from any source to `Run`s.
+
+runs = read("metrics.csv")         # also "-", an open file, a pandas DataFrame
+sources = expand(["logs/"])        # the logs in a directory; each of them can be read
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+
+from diagnose.curves import Run
+from diagnose.readers.document import Document
+from diagnose.readers.names import printable
+from diagnose.readers.registry import FORMATS, format_of
+from diagnose.readers.sources import STDIN, Source, expand, no_log
+from diagnose.readers.table import ReadError, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FORMATS", "ReadError", "Source", "expand", "no_log", "read", "tables"]
+
+
+def read(
+    source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame, *, overrides: Mapping[str, str] | None = None
+) -> list[Run]:
+    """Read the runs in one source.
+
+    source: a path, "-" for the standard input, a `Source` from `expand`, an open file, or a pandas DataFrame.
+    overrides: canonical name -> column, where the user says what a column means.
+    Raises ReadError, whose text is one line without the path, where the source is no training log.
+    """
+    from diagnose.readers.assemble import runs
+
+    label = _label(source)
+    return [run for table in tables(source) for run in runs(table, source=label, overrides=overrides or {})]
+
+
+def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> list[Table]:
+    """Read the tables in one source, before anyone asks what their columns mean. Raises ReadError as `read` does."""
+    if isinstance(source, Source) and source.error:
+        raise ReadError(source.error)
+    if isinstance(source, Source) and len(source.paths) > 1:
+        from diagnose.readers import csv_set
+
+        return [_safe(csv_set.read(source.paths))]
+    if hasattr(source, "iloc"):
+        from diagnose.readers.frame import from_frame
+
+        return [_safe(from_frame(cast("pd.DataFrame", source)))]
+    document = _document(source)
+    document.refuse_binary()
+    module = format_of(document)
+    if module is None:
+        raise ReadError(
+            "this is no training log: neither a table with numbers, nor JSON with curves, nor lines with them"
+        )
+    found = [_with_config(_safe(table), document) for table in module.read(document)]
+    packed = _label(source).endswith(".gz")  # else the run is named by its path, which then would leave `.csv`
+    return [replace(table, name=printable(document.stem)) if packed and not table.name else table for table in found]
+
+
+def _label(source: Any) -> str:
+    """What `Run.source` says."""
+    if isinstance(source, Source):
+        return str(source.paths[0]) if len(source.paths) == 1 else source.label
+    if isinstance(source, str | Path):
+        return str(source)
+    return str(getattr(source, "name", "")) or type(source).__name__
+
+
+def _document(source: Any) -> Document:
+    if isinstance(source, Source):
+        source = source.paths[0] if source.paths else STDIN
+    if source == STDIN:
+        return Document("<stdin>", data=sys.stdin.buffer.read())
+    if isinstance(source, str | Path):
+        return Document.open(Path(source))
+    if not hasattr(source, "read"):
+        raise ReadError(f"a {type(source).__name__} cannot be read; give a path, an open file or a DataFrame")
+    data = source.read()
+    return Document(
+        Path(str(getattr(source, "name", "<stream>"))).name, data.encode() if isinstance(data, str) else data
+    )
+
+
+def _with_config(table: Table, document: Document) -> Table:
+    """The table with the notes of its document and the configuration that lies beside it."""
+    from diagnose.readers import sidecar
+
+    if document.path is None:
+        return replace(table, notes=(*document.notes, *table.notes)) if document.notes else table
+    config, notes = sidecar.config(document.path, table.format)
+    if not config and not notes:
+        return table
+    return replace(table, config={**config, **table.config}, notes=(*table.notes, *notes))
+
+
+def _safe(table: Table) -> Table:
+    """The table with nothing in its names and strings that could steer a terminal."""
+    strings = (*table.columns, *table.text, *table.notes, table.name)
+    if all(map(str.isprintable, strings)) and all(all(map(str.isprintable, cells)) for cells in table.text.values()):
+        return table
+    return replace(
+        table,
+        columns={printable(name): column for name, column in table.columns.items()},
+        text={printable(name): [printable(cell) for cell in cells] for name, cells in table.text.items()},
+        name=printable(table.name),
+        axis=None if table.axis is None else printable(table.axis),
+        roles={role: printable(name) for role, name in table.roles.items()},
+        notes=tuple(printable(note) for note in table.notes),
+    )

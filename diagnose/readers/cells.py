@@ -1,0 +1,134 @@
+"""Cells of a delimited log: strings in, numbers with a mask out.
+
+A cell is a number (NaN and infinity where the log says so), not logged, or text. The libraries that write logs spell
+each of these in several ways; this file is the one place that knows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from diagnose.curves import Array
+
+NOT_LOGGED = frozenset(
+    ["", "-", "--", "NA", "N/A", "n/a", "na", "#N/A", "<NA>", "None", "none", "NONE", "null", "NULL", "Null"]
+)
+"""Cells that say "no value here". `NA` is what Keras' CSVLogger writes for a missing key. `nan` is not among them."""
+
+_PADDING = " \t\r\n\u00a0\"'"  # quotes are left where they are not balanced
+
+_MULTIPLIERS = {"k": 1e3, "K": 1e3, "M": 1e6, "MB": 1e6, "MiB": 2.0**20, "G": 1e9, "GB": 1e9, "GiB": 2.0**30}
+_MULTIPLIERS |= {"s": 1.0, "sec": 1.0, "ms": 1e-3, "it/s": 1.0}
+
+_UNIT = re.compile(r"([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)\s*([A-Za-z]+(?:/s)?)")
+_PROGRESS = re.compile(r"(\d+)\s*/\s*(\d+)")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_WRAPPER = re.compile(r"(?:(?:\w+\.)?(?:tensor|Tensor|array|Array|float\d*|int\d*))?\((.*)\)|\[(.*)\]", re.DOTALL)
+_C_RUNTIME_NAN = re.compile(r"[+-]?(?:nan\(\w*\)|1\.#(?:QNAN|SNAN|IND)\w*)", re.IGNORECASE)
+_C_RUNTIME_INF = re.compile(r"([+-]?)1\.#INF\w*", re.IGNORECASE)
+_TENSOR = re.compile(r"tensor\(\s*([^\s,()]+?)(?:,(?:[^()]|\([^()]*\))*)?\)")
+
+
+def number(cell: str, decimal: str = ".") -> float | None:
+    """The number in a cell, or None where it is text. A percentage keeps its scale: `93.1%` is 93.1.
+
+    Understands decimal commas where `decimal` says so, thousands separators, units (`1.86G`, `12ms`), progress (`3/100`
+    is 3), wrappers (`tensor(0.53)`, `[0.53]`, `(0.5, 0.6)` is its first number) and the NaN spellings of C runtimes.
+    """
+    text = cell.strip()
+    if decimal == "," and "," in text:
+        text = text.replace(".", "").replace(",", ".")
+    if "_" not in text:  # float() reads the run name 20_1 as 201
+        try:
+            return float(text)
+        except ValueError:
+            pass
+    return _dressed_number(text, decimal)
+
+
+def _dressed_number(text: str, decimal: str) -> float | None:
+    if text.isalpha():
+        return None  # the usual text: a word
+    if text.endswith("%"):
+        return number(text[:-1], decimal)
+    if unit := _UNIT.fullmatch(text):
+        factor = _MULTIPLIERS.get(unit[2])
+        return None if factor is None else float(unit[1]) * factor
+    if progress := _PROGRESS.fullmatch(text):
+        return float(progress[1]) if int(progress[1]) <= int(progress[2]) else None
+    if _THOUSANDS.fullmatch(text):
+        return float(text.replace(",", ""))
+    if _C_RUNTIME_NAN.fullmatch(text):
+        return float("nan")
+    if infinite := _C_RUNTIME_INF.fullmatch(text):
+        return float(infinite[1] + "inf")
+    wrapped = _WRAPPER.fullmatch(text)
+    return number(_first(wrapped), decimal) if wrapped and _first(wrapped) else None
+
+
+def _first(wrapped: re.Match[str]) -> str:
+    """The first element inside a wrapper."""
+    inner = (wrapped[1] if wrapped[1] is not None else wrapped[2]).strip()
+    if inner.startswith(("[", "(")):
+        return inner
+    return re.split(r"[,\s]", inner, maxsplit=1)[0]
+
+
+def unwrap_tensors(line: str) -> str:
+    """Replace printed PyTorch tensors by their number, so that their commas do not split the line."""
+    return _TENSOR.sub(r"\1", line) if "tensor(" in line else line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """A stretch of one column.
+
+    values: shape (n,); anything where `logged` is False.
+    logged: shape (n,), True where the cell held a number.
+    texts: position -> cell, where the cell is neither a number nor blank.
+    percents: how many cells carried a `%` sign.
+    strings: the stripped cells, where any of them is text; else None.
+    """
+
+    values: Array
+    logged: npt.NDArray[np.bool_]
+    texts: dict[int, str]
+    percents: int = 0
+    strings: list[str] | None = None
+
+
+def parse(cells: Sequence[str], decimal: str = ".") -> Cells:
+    """Parse a stretch of one column."""
+    if decimal == "." and "_" not in "".join(cells):
+        nan = float("nan")
+        try:
+            values = np.array([float(cell) if cell else nan for cell in cells], dtype=np.float64)
+        except ValueError:
+            pass
+        else:
+            return Cells(values, np.array([cell != "" for cell in cells], dtype=np.bool_), {})
+    return _parse_slowly(cells, decimal)
+
+
+def _parse_slowly(cells: Sequence[str], decimal: str) -> Cells:
+    values = np.full(len(cells), np.nan)
+    logged = np.zeros(len(cells), dtype=np.bool_)
+    texts: dict[int, str] = {}
+    percents = 0
+    for i, cell in enumerate(cells):
+        text = cell.strip(_PADDING)
+        if text in NOT_LOGGED:
+            continue
+        value = number(text, decimal)
+        if value is None:
+            texts[i] = text
+        else:
+            values[i] = value
+            logged[i] = True
+            percents += text.endswith("%")
+    return Cells(values, logged, texts, percents, [cell.strip(_PADDING) for cell in cells] if texts else None)

@@ -1,0 +1,345 @@
+"""One line of a console log: where in the training it stands, and the `name: number` pairs it holds.
+
+A line is walked number by number. The words between two numbers name the second one; what they cannot name (a clock, a
+version, "saved 3 files") is left out. Everything is linear in the length of the line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from diagnose.readers.names import printable
+from diagnose.readers.records import is_metric_name
+from diagnose.roles import parse
+
+LONGEST_LINE = 20_000  # characters; a longer line is data, not a message
+_LONGEST_LABEL = 160  # characters between two numbers that are looked at
+_LONGEST_NAME = 60
+_WORDS = 3  # "best test accuracy 0.8"; more words need a colon or an equals sign to be a name
+_WORDS_WITH_SIGN = 10  # "Accuracy of the network on the 10000 test images: 53 %"
+
+_TOKEN = re.compile(
+    r"""(?<![\w.@])(?<![A-Za-z]-)(?:
+      (?P<skip>                                      # a date, a clock, a version or an address
+        \d{2,4}[-/]\d{1,2}[-/]\d{1,4}(?![\w.])
+       |\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\w)
+       |\d+(?:\.\d+){2,}\w*
+      )
+     |(?P<number>
+        [-+]?(?:(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
+       |[-+]?(?:nan|inf(?:inity)?)(?:(?!\w)|(?=m?s\b))  # "nanms" is a duration
+      )
+      (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+of\s+)(?P<total>\d+)(?![\w.]))?
+    )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_SPLIT_WORD = r"(?:train(?:ing)?|val(?:id(?:at(?:ion|e|ing))?)?|dev|test(?:ing)?|eval(?:uat(?:ion|e|ing))?)"
+_SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
+_SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-])(?=\w)", re.IGNORECASE)
+_HEADING = re.compile(
+    rf"\W{{0,20}}({_SPLIT_WORD})(?: (?:phase|results?|set|metrics|epoch|error|stats|summary|performance))?\W{{0,20}}",
+    re.IGNORECASE,
+)
+
+_BEFORE_AXIS = (
+    r"(?:(?:start\w*|begin\w*|current|finished|completed|end of|running|processing|global|" + _SPLIT_WORD + r")[ _]+)*"
+)
+_AFTER_AXIS = r"(?:[ _]?(?:number|num|no|idx|index|id))?"
+_EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep){_AFTER_AXIS}", re.IGNORECASE)
+_STEP = re.compile(
+    rf"{_BEFORE_AXIS}(?:step|iter|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
+    rf"|(?:total_|num_)?timesteps?){_AFTER_AXIS}",
+    re.IGNORECASE,
+)
+
+_QUOTED_KEY = re.compile(r"""["']([^"']{1,100})["']\s*:\s*["']?\Z""")
+_CALL = re.compile(r"(?:(?:np|numpy|torch)\.)?(?:tensor|array|float\d*)\(\[?\Z")
+_FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GAN logs: D(G(z))
+_AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
+_SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
+_SEGMENT = re.compile(r"[|,;\t{}\"'\[\]()<>*:]|\s-+(?=\s)|--+")
+_BOUNDARY = re.compile(r"[|;]|\s-+\s")
+_LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
+_LINKING = re.compile(r"\s+(?:is|was|of|at|now)\Z", re.IGNORECASE)
+_NAME = re.compile(r"[^\W\d][\w@./%+^&()\- ]*")
+_NO_NAME = re.compile(
+    r"(?:^|\s)(?:in|to|from|for|than|after|by|with|and|or|the|a|an|on|until|number|line|took|saved?|eta|pid|port|seed"
+    r"|dataloader|v_num|cuda|gpu|rank)\Z|://|\.(?:py|cpp|cc|cu|c|h|lua|json|ya?ml|txt|pth?|ckpt|h5|png|jpe?g)\Z",
+    re.IGNORECASE,
+)
+_CODE_WORDS = frozenset({"return", "returns", "assert"})
+
+_TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
+_KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]+\]?|[\u2500-\u257f\u2588 ]*[\u2500-\u257f\u2588])")
+_KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
+_DARKNET = re.compile(r"\s*(\d+): (\S+), (\S+) avg(?: loss)?, (\S+) rate,.*")
+
+
+@dataclass(slots=True)
+class Line:
+    """What one line says.
+
+    places: where it stands: `epoch`, `step`, or `count` for a counter without a name.
+    totals: of how many, where the line says so.
+    values: name -> (number, whether it carried a `%` sign).
+    averages: name -> running average that follows the number in parentheses.
+    split: the split that heads the line ("Validate: ..."), as spelled there; "" where none does.
+    bar: True for a state of a progress bar; its counter is then `places["count"]`.
+    follows: True where a star heads the values, which then sum up the lines before ("* Acc@1 76.1").
+    """
+
+    places: dict[str, float] = field(default_factory=dict)
+    totals: dict[str, float] = field(default_factory=dict)
+    values: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    averages: dict[str, float] = field(default_factory=dict)
+    split: str = ""
+    bar: bool = False
+    follows: bool = False
+
+    @property
+    def held_out(self) -> bool:
+        """True where the split that heads the line is not the training set."""
+        return bool(self.split) and not self.split.lower().startswith("train")
+
+
+def heading(text: str) -> str:
+    """The split that a line without numbers announces for the lines below it ("Validation:"); "" where it does not."""
+    found = _HEADING.fullmatch(text) if len(text) <= _LONGEST_NAME else None
+    return found[1] if found else ""
+
+
+def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Line | None:
+    """Read one line; None where it holds nothing of use.
+
+    heading_split: what a heading above announced; split_before: the split of the line before, for lines that follow it.
+    """
+    if len(text) > LONGEST_LINE or text.startswith("wandb:"):
+        return None
+    text, bar = _without_bar(_ANSI.sub("", text) if "\x1b" in text else text)
+    walk = _Walk(text)
+    walk.run()
+    split = walk.split or (split_before if walk.follows else "") or heading_split
+    line = Line(walk.places, walk.totals, split=split, bar=bar, follows=walk.follows)
+    _place(line, walk.counts)
+    _name(line, walk.pairs)
+    return line if line.values or line.places else None
+
+
+def _without_bar(text: str) -> tuple[str, bool]:
+    """The line without the drawing of a progress bar, and whether there was one.
+
+    Darknet's line, which puts the numbers before their names, is turned round.
+    """
+    if "%|" in text or "it [" in text:
+        text, bars = _TQDM.subn(" ", text, count=1)
+        return text, bars > 0
+    if _KERAS.match(text):
+        return _KERAS_BAR.sub(" ", text, count=1), True
+    if " rate, " in text and (darknet := _DARKNET.fullmatch(text)):
+        return "iteration {}: loss {}, avg loss {}, rate {}".format(*darknet.groups()), False
+    return text, False
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What the words before a number mean.
+
+    kind: `name`, `epoch`, `step`, `count` (nothing, or only a split), `average` (an opening parenthesis) or `unclear`.
+    name: the name, where there is one.
+    split: the split that the words announce for the rest of the line.
+    exact: the name is a quoted key, to be kept as it is.
+    boundary: a `|`, `;` or ` - ` stands before the name.
+    star: a star stands before the name.
+    """
+
+    kind: str
+    name: str = ""
+    split: str = ""
+    exact: bool = False
+    boundary: bool = False
+    star: bool = False
+
+
+@lru_cache(maxsize=8192)
+def _label(text: str) -> _Label:
+    """Read the words before a number."""
+    if quoted := _QUOTED_KEY.search(text):
+        return _Label(_axis(quoted[1]) or "name", quoted[1], exact=True)
+    text = _CALL.sub("", text)
+    bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
+    if not bare.strip():
+        return _Label("average" if text.strip() == "(" else "count")
+    signed = any(sign in text[len(bare) :] for sign in ":=|")
+    *before, last = _SEGMENT.split(bare)
+    splits = [found[1] for segment in before if (found := _SPLIT.match(_LEVEL.sub("", segment)))]
+    split = splits[-1] if splits else ""
+    name = _LINKING.sub("", _LEVEL.sub("", last).strip(" .#:=_")).strip()
+    if inner := _AXIS_OF.search(bare):  # mmengine: Epoch(train) [1][50/154]
+        return _Label(_axis(inner[1]), split=inner[2])
+    if function := _FUNCTION.search(bare):
+        name = function[1]
+    boundary, star = bool(_BOUNDARY.search(bare)), "*" in bare
+    if not name:
+        return _Label("count" if split or not any(map(str.strip, before)) else "unclear", split=split)
+    own = _SPLIT.match(name)
+    if own and own.end() == len(name):
+        return _Label("count", split=own[1])
+    if axis := _axis(name):
+        return _Label(axis, split=own[1] if own else split)
+    if text.rstrip().endswith("#"):
+        return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
+    kind, name = _checked_name(name, signed)
+    return _Label(kind, name, split, boundary=boundary, star=star)
+
+
+def _axis(name: str) -> str:
+    """`epoch` or `step` where that is what the name says, else ""."""
+    return "epoch" if _EPOCH.fullmatch(name) else "step" if _STEP.fullmatch(name) else ""
+
+
+def _checked_name(name: str, signed: bool) -> tuple[str, str]:
+    """(`name`, the name) where the words can be one; of a sentence without a sign only its last words can."""
+    parts = name.split()
+    if len(parts) > (_WORDS_WITH_SIGN if signed else _WORDS):
+        keep = 2 if _SPLIT.fullmatch(parts[-2]) else 1
+        parts = parts[-keep:]
+        if not is_metric_name(" ".join(parts)):
+            return "unclear", ""
+    name = " ".join(parts)
+    fits = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) and not _NO_NAME.search(name)
+    fits = fits and (signed or parts[0].lower() not in _CODE_WORDS)
+    return ("name", name) if fits else ("unclear", "")
+
+
+@dataclass(slots=True)
+class _Pair:
+    """A named value; `owner` is the split of a name before it ("Train " before "Acc" in "Train Loss: 1 Acc: 2")."""
+
+    name: str
+    value: float
+    percent: bool
+    exact: bool
+    owner: str
+    near: bool
+    average: float | None = None
+
+
+class _Walk:
+    """One pass over the numbers of a line."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.pairs: list[_Pair] = []
+        self.counts: list[tuple[float, float | None]] = []
+        self.places: dict[str, float] = {}
+        self.totals: dict[str, float] = {}
+        self.split = ""
+        self.follows = False
+        self._owner = ""
+        self._near = False
+        self._may_average = False
+        self._leads = True
+
+    def run(self) -> None:
+        """Fill the fields."""
+        start = 0
+        for token in _TOKEN.finditer(self.text):
+            if self._leads and start == 0 and self.text[: token.start()].strip(" \t[("):
+                self._leads = False
+            if token["number"] is None or token["unit"]:
+                self._may_average = self._leads = False
+            else:
+                label = _label(self.text[max(start, token.start() - _LONGEST_LABEL) : token.start()])
+                if label.kind == "unclear":
+                    continue  # the words go on: "... the 10000 test images: 53 %"
+                self._take(label, token)
+            start = token.end()
+
+    def _take(self, label: _Label, token: re.Match[str]) -> None:
+        value = float(token["number"].replace(",", ""))
+        total = float(token["total"]) if token["total"] else None
+        if label.split:
+            self.split, self._owner = label.split, ""
+        if label.kind == "average":
+            if self._may_average:
+                self.pairs[-1].average = value
+        elif label.kind == "name":
+            self._pair(label, value, total, bool(token["percent"]))
+            return
+        elif label.kind == "count":
+            self._count(value, total, bool(label.split))
+        elif value.is_integer() or (label.kind == "epoch" and value == value):
+            self.places.setdefault(label.kind, value)
+            if total is not None:
+                self.totals.setdefault(label.kind, total)
+        self._may_average = False
+
+    def _count(self, value: float, total: float | None, headed: bool) -> None:
+        """A counter without a name: it says how many there are, or is all that stands before the values."""
+        leads = self._leads and not self.pairs and not self.places
+        if value.is_integer() and value >= 0 and (total is not None or headed or leads):
+            self.counts.append((value, total))
+
+    def _pair(self, label: _Label, value: float, total: float | None, percent: bool) -> None:
+        self._may_average = total is None
+        if total is not None:  # "Accuracy: 9837/10000 (98%)" is a ratio, "Files: 3/10" is not
+            if not is_metric_name(label.name):
+                return
+            value = value / total if total else float("nan")
+        self.follows = self.follows or (label.star and not self.pairs)
+        own = None if label.exact else _SPLIT_AND_JOINT.match(label.name)
+        if own:
+            self._owner, self._near = own[0], True
+        elif label.boundary:
+            self._near = False
+        owner = "" if own or label.exact else self._owner
+        self.pairs.append(_Pair(label.name, value, percent, label.exact or own is not None, owner, self._near))
+
+
+def _place(line: Line, counts: list[tuple[float, float | None]]) -> None:
+    """Say what the counters without a name count: in "[1/5][20/300]" epochs, then steps; one alone stays a `count`."""
+    if len(counts) > 1 and "epoch" not in line.places:
+        _set(line, "epoch", counts.pop(0))
+    if not counts:
+        return
+    if line.bar:
+        _set(line, "count", next((count for count in reversed(counts) if count[1] is not None), counts[-1]))
+    elif "epoch" not in line.places:
+        if "step" not in line.places:
+            _set(line, "count", counts[0])
+    elif "step" not in line.places:
+        _set(line, "step", counts[0])
+
+
+def _set(line: Line, kind: str, count: tuple[float, float | None]) -> None:
+    line.places[kind] = count[0]
+    if count[1] is not None:
+        line.totals[kind] = count[1]
+
+
+def _name(line: Line, pairs: list[_Pair]) -> None:
+    """Give every value its full name.
+
+    A bare "Acc" takes the split of the name before it where both stand in one segment of the line, or where the line
+    has two of them; what a validation line holds takes the split that heads the line. Of a running average and the last
+    batch, a validation line is worth its average.
+    """
+    names = [pair.name for pair in pairs]
+    for pair in pairs:
+        name = pair.name
+        if pair.owner and (pair.near or names.count(name) > 1) and is_metric_name(name):
+            name = pair.owner + name
+        elif line.held_out and not pair.exact and parse(name).quantity != "learning_rate":
+            name = f"{line.split} {name}"
+        name = free = printable(name)
+        copy = 2
+        while free in line.values:
+            free, copy = f"{name} ({copy})", copy + 1
+        if pair.average is not None and line.held_out:
+            pair.value = pair.average
+        elif pair.average is not None and is_metric_name(name):
+            line.averages[f"{free}_avg"] = pair.average
+        line.values[free] = (pair.value, pair.percent)

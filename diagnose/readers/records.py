@@ -1,0 +1,241 @@
+"""Records (mappings, one per logging call, keys as they come) to columns, for every JSON-like format.
+
+A JSON log keeps "not logged" and "logged as NaN" apart by itself: a missing key or null is the first, the token NaN or
+the string "NaN" the second. This module carries the difference over into `Column.logged`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diagnose.readers.cells import NOT_LOGGED, number
+from diagnose.readers.document import Document
+from diagnose.readers.names import printable
+from diagnose.readers.table import Column, ReadError, Table
+from diagnose.roles import parse
+
+MAX_LIST = 32
+"""Longest list that is taken as several metrics; a longer one is a histogram or a prediction."""
+
+_MAX_DEPTH = 8  # levels of nesting; deeper is a configuration or a graph, no metric
+_MAX_CELLS = 200_000_000  # rows x columns, 1.8 GB as numbers and mask; a log with a new key in every record ends here
+
+_LONGEST_NUMBER = 64  # characters; a longer string is a text and not worth a look
+
+_METRICS = frozenset({"loss", "accuracy", "reward"})
+
+
+def is_metric_name(name: str) -> bool:
+    """Whether a name speaks of a loss, an accuracy or another measure of quality, not of a hyperparameter."""
+    facets = parse(name)
+    return facets.quantity in _METRICS and not facets.extreme
+
+
+def table_from_records(
+    records: Iterable[Mapping[str, Any]],
+    format: str,
+    *,
+    name: str = "",
+    axis: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+    percent: Collection[str] = (),
+) -> Table:
+    """Make a table with one row per record.
+
+    Nested mappings become `outer/inner`, short lists `name[0]`, `name[1]` ...; mappings with a `_type` (Weights &
+    Biases histograms and media) and longer lists are left out; numbers in strings count as numbers. A column that is
+    both numbers and words becomes what most of its cells are. `percent` names columns known to hold percentages,
+    beside those whose strings carry the sign. `axis` and `roles` that name a column the records do not have are
+    dropped. Raises ReadError where the records hold no number, or a new key in nearly every record.
+    """
+    cells = _Cells(set(percent))
+    rows = 0
+    for record in records:
+        cells.add(rows, "", record, 0)
+        rows += 1
+    if rows * len(cells.numbers) > _MAX_CELLS:
+        raise ReadError(f"{rows} records with {len(cells.numbers)} different keys are no training log")
+    columns: dict[str, Column] = {}
+    text: dict[str, list[str]] = {}
+    for key, (row, values) in cells.numbers.items():
+        if len(row) >= len(cells.words.get(key, ())):
+            columns[printable(key)] = _column(rows, row, values, key in cells.percent)
+    for key, words in cells.words.items():
+        if printable(key) not in columns:
+            text[printable(key)] = [words.get(i, "") for i in range(rows)]
+    if not columns:
+        raise ReadError("no number among the records, so there is no curve to judge")
+    return Table(
+        format=format,
+        columns=columns,
+        rows=rows,
+        text=text,
+        name=name,
+        axis=axis if axis in columns else None,
+        roles={role: column for role, column in (roles or {}).items() if column in columns},
+        config=dict(config or {}),
+        notes=tuple(notes),
+    )
+
+
+def _column(rows: int, row: list[int], values: list[float], percent: bool) -> Column:
+    """A dense column from the rows that hold a value; of two values in one row the later counts."""
+    if len(row) == rows and row[0] == 0 and row[-1] == rows - 1 and rows == len(set(row)):
+        return Column(np.array(values, dtype=np.float64), np.ones(rows, dtype=np.bool_), percent)
+    dense = np.full(rows, np.nan)
+    logged = np.zeros(rows, dtype=np.bool_)
+    dense[row] = values
+    logged[row] = True
+    return Column(dense, logged, percent)
+
+
+class _Cells:
+    """The cells seen so far, sparse: per column the rows and their values, and the strings apart."""
+
+    def __init__(self, percent: set[str]) -> None:
+        self.numbers: dict[str, tuple[list[int], list[float]]] = {}
+        self.words: dict[str, dict[int, str]] = {}
+        self.percent = percent
+
+    def add(self, row: int, prefix: str, record: Mapping[str, Any], depth: int) -> None:
+        """Put the values of one (nested) record into `row`."""
+        for key, value in record.items():
+            self._put(row, f"{prefix}{key}", value, depth)
+
+    def _put(self, row: int, name: str, value: Any, depth: int) -> None:
+        if isinstance(value, float | int):  # bool too: a flag is 0 or 1
+            self._number(row, name, _as_float(value))
+        elif isinstance(value, str):
+            self._string(row, name, value)
+        elif isinstance(value, Mapping):
+            if depth < _MAX_DEPTH and "_type" not in value:
+                self.add(row, f"{name}/", value, depth + 1)
+        elif isinstance(value, list) and len(value) <= MAX_LIST:
+            for i, item in enumerate(value):
+                if isinstance(item, float | int | str):
+                    self._put(row, f"{name}[{i}]", item, depth)
+
+    def _number(self, row: int, name: str, value: float) -> None:
+        cell = self.numbers.get(name)
+        if cell is None:
+            cell = self.numbers[name] = ([], [])
+        cell[0].append(row)
+        cell[1].append(value)
+
+    def _string(self, row: int, name: str, value: str) -> None:
+        value = value.strip()
+        found = number(value) if len(value) <= _LONGEST_NUMBER else None
+        if found is not None:
+            self._number(row, name, found)
+            if value.endswith("%"):
+                self.percent.add(name)
+        elif value not in NOT_LOGGED:
+            self.words.setdefault(name, {})[row] = value
+
+
+def _as_float(value: float) -> float:
+    """The value as a float; an integer too large for one is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def load_json(document: Document, start: str = "{") -> tuple[Any, tuple[str, ...]]:
+    """The document as one JSON value, and notes.
+
+    Of a file that was cut off, or that holds several objects one after another, the complete objects from the first
+    `{` after the text `start` on are kept as a list. Raises ReadError that names the place where it is broken.
+    """
+    try:
+        return document.json, ()
+    except json.JSONDecodeError as error:
+        records, whole = _complete_objects(document.text, document.text.find(start))
+        if len(records) > 1:
+            return records, () if whole else (f"the JSON breaks off: kept the {len(records)} complete records",)
+        raise ReadError(
+            f"the JSON is broken at line {error.lineno}, column {error.colno} ({error.msg}); was the file cut off?"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ReadError("the JSON is nested too deeply, or a number in it is too long to read") from error
+
+
+def _complete_objects(text: str, start: int) -> tuple[list[Any], bool]:
+    """The complete JSON objects that follow one another from the first `{` at or after `start`, and whether all are."""
+    decoder = json.JSONDecoder()
+    found: list[Any] = []
+    at = text.find("{", max(start, 0))
+    while text[at : at + 1] == "{":
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        found.append(value)
+        while text[at : at + 1] in (" ", "\t", "\n", ","):
+            at += 1
+    return found, not text[at:].strip()
+
+
+def head_records(document: Document, limit: int = 20) -> list[dict[str, Any]]:
+    """The JSON objects on the first lines, at most `limit` of them; [] where the document is no JSON Lines.
+
+    It is taken for JSON Lines where at least two of the first lines are an object each and so are most of them.
+    """
+    lines = [line for line in document.head_lines[: 4 * limit] if line and not line.isspace()][:limit]
+    records = [record for record in map(parse_line, lines) if record is not None]
+    return records if len(records) >= max(2, len(lines) / 2) else []
+
+
+def parse_line(line: str) -> dict[str, Any] | None:
+    """The JSON object a line holds; None where it holds anything else."""
+    line = line.strip(" \t\ufeff")
+    if not (line.startswith("{") and line.endswith("}")):
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_lines(document: Document) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """All JSON objects of a JSON Lines document in order, and notes on the lines that are none.
+
+    A last line that was cut off while it was written is left out and noted.
+    """
+    lines = [line for line in document.text.lstrip("\ufeff").split("\n") if line and not line.isspace()]
+    try:
+        together = json.loads(f"[{','.join(lines)}]")  # one call: half the time of a call per line
+        if all(isinstance(record, dict) for record in together):
+            return together, ()
+    except (ValueError, RecursionError):
+        pass
+    parsed = [parse_line(line) for line in lines]
+    records = [record for record in parsed if record is not None]
+    notes = []
+    broken = len(parsed) - len(records)
+    if parsed and parsed[-1] is None and lines[-1].lstrip().startswith("{"):
+        notes.append("the last line is cut off and was left out")
+        broken -= 1
+    if broken:
+        notes.append(f"{broken} {'line is' if broken == 1 else 'lines are'} no JSON object and left out")
+    return records, tuple(notes)
+
+
+def sibling_json(document: Document, name: str) -> dict[str, Any]:
+    """The JSON object in the file `name` beside the document; {} where there is none to read."""
+    if document.path is None:
+        return {}
+    try:
+        value = json.loads((Path(document.path).parent / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,160 @@
+"""From what the user named to what can be read: files, directories, patterns and the standard input.
+
+A file that was named is always a source, so that its error is told. In a directory only what looks like a log is one;
+the rest is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from diagnose.readers import csv_set
+from diagnose.readers.document import Document
+from diagnose.readers.names import printable
+from diagnose.readers.registry import format_of
+from diagnose.readers.table import ReadError
+
+STDIN = "-"
+
+_PASSED_FOLDERS = frozenset(["__pycache__", "node_modules", "site-packages", "venv", "env", "mlruns"])
+_PASSED_SUFFIXES = frozenset(
+    """py pyc pyi ipynb sh bash ps1 bat c cc cpp cu h hpp rs go js ts java r m jl lua pl rb sql md rst tex bib html htm
+    css xml svg yaml yml toml ini cfg conf lock png jpg jpeg gif bmp tif tiff webp pdf eps mp3 mp4 wav flac avi mov zip
+    tar tgz bz2 xz zst 7z rar whl egg pt pth ckpt safetensors bin onnx pb h5 hdf5 keras tflite npy npz pkl pickle joblib
+    mat parquet arrow feather db sqlite sqlite3 wandb xls xlsx doc docx ppt pptx so dll exe o a patch diff""".split()  # noqa: SIM905
+)
+_PASSED_NAMES = frozenset(
+    """license licence readme makefile dockerfile requirements.txt constraints.txt package.json package-lock.json
+    config.json tokenizer.json tokenizer_config.json special_tokens_map.json vocab.json vocab.txt merges.txt
+    generation_config.json wandb-metadata.json wandb-summary.json added_tokens.json preprocessor_config.json""".split()  # noqa: SIM905
+)
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_MOST_NAMES = 10_000  # entries of a directory among which a similar name is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to read.
+
+    label: what the report calls it, safe to print.
+    paths: one file; several where one run is spread over them; none for the standard input and for an error.
+    folder: the directory the user named, where the source was found in one; "" where the user named the file itself.
+        A source from a folder that turns out to be no log is passed over in silence.
+    error: why there is nothing to read, one line without the label; "" where there is something.
+    """
+
+    label: str
+    paths: tuple[Path, ...] = ()
+    folder: str = ""
+    error: str = ""
+
+
+def expand(sources: Sequence[str]) -> list[Source]:
+    """The sources behind what the user named, in that order and each once; directories in the order of their names."""
+    found: dict[object, Source] = {}
+    for argument in sources:
+        for source in _expand(argument):
+            found.setdefault(source.paths or source.label, source)
+    return list(found.values())
+
+
+def no_log(folder: str) -> str:
+    """The error for a directory in which nothing could be read."""
+    files = sum(len(names) for _, _, names in os.walk(folder))
+    return f"no training log among its {files} files" if files != 1 else "its only file is no training log"
+
+
+def _expand(argument: str) -> Iterator[Source]:
+    label = printable(argument)
+    path = Path(argument)
+    if argument == STDIN:
+        yield Source(STDIN)
+    elif not _exists(path):
+        matches = _matches(argument)
+        for match in matches:
+            yield from _expand(match)
+        if not matches:
+            yield Source(label, error="no file matches the pattern" if glob.has_magic(argument) else _missing(path))
+    elif not path.is_dir():
+        yield Source(label, (path,))
+    elif not os.access(path, os.R_OK | os.X_OK):
+        yield Source(label, error="the directory cannot be opened (permission denied)")
+    else:
+        inside = list(_in_folder(path, argument))
+        yield from inside or [Source(label, error="the directory is empty" if _is_empty(path) else no_log(argument))]
+
+
+def _matches(pattern: str) -> list[str]:
+    """What a pattern that the shell did not expand stands for."""
+    if not glob.has_magic(pattern):
+        return []
+    return sorted(m for m in glob.glob(pattern, recursive=True) if _exists(Path(m)))  # noqa: PTH207 - may be absolute
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        return False
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
+
+
+def _missing(path: Path) -> str:
+    """What to say of a path that is not there, with the nearest name in its directory."""
+    try:
+        names = [entry.name for _, entry in zip(range(_MOST_NAMES), os.scandir(path.parent), strict=False)]
+    except (OSError, ValueError):
+        return "no such file"
+    lower = {name.lower(): name for name in sorted(names, reverse=True)}
+    near = get_close_matches(path.name.lower(), lower, n=1)
+    return f"no such file; did you mean {printable(lower[near[0]])}?" if near else "no such file"
+
+
+def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
+    """The logs below a directory, folder by folder."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(_without_checkpoints(folders, "trainer_state.json" in names))
+        files = [Path(parent, name) for name in sorted(names) if not _passed(name)]
+        sets = csv_set.group(path for path in files if not path.name.endswith((".json", ".jsonl")))
+        first_of = {paths[0]: paths for paths in sets}
+        members = {path for paths in sets for path in paths}
+        for path in files:
+            if path in first_of:
+                label = f"{path.parent}{os.sep}{{{','.join(p.name for p in first_of[path])}}}"
+                yield Source(printable(label), first_of[path], folder=argument)
+            elif path not in members and _is_log(path):
+                yield Source(printable(str(path)), (path,), folder=argument)
+
+
+def _without_checkpoints(folders: list[str], has_state: bool) -> list[str]:
+    """The folders to go into; of the checkpoints of one Hugging Face run only the last, whose log holds the others'."""
+    kept = [f for f in folders if not f.startswith(".") and f.lower() not in _PASSED_FOLDERS]
+    steps = {f: int(match[1]) for f in kept if (match := _CHECKPOINT.fullmatch(f))}
+    last = "" if has_state else max(steps, key=lambda f: steps[f], default="")
+    return [f for f in kept if f not in steps or f == last]
+
+
+def _passed(name: str) -> bool:
+    lower = name.lower().removesuffix(".gz")
+    return name.startswith(".") or lower in _PASSED_NAMES or lower.rpartition(".")[2] in _PASSED_SUFFIXES
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file's head has one of the formats."""
+    try:
+        if not path.is_file():  # a pipe in a directory would block
+            return False
+        document = Document.open(path)
+        document.refuse_binary()
+        return format_of(document) is not None
+    except ReadError:
+        return False

@@ -1,0 +1,376 @@
+"""Plain text logs: what people print, what loggers write, what a console showed.
+
+Each line is read by `log_line`; this file decides which lines are points of a curve. A line of a kind that comes again
+and again and names a loss or an accuracy is one; so is a line of another kind that comes in between ("lr 0.1",
+"DEV : loss 0.2"). A configuration dump, a traceback or a summary comes once, or in one piece, and is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, islice, pairwise
+
+from diagnose.readers.document import Document
+from diagnose.readers.log_line import Line, heading, parse_line
+from diagnose.readers.records import is_metric_name, table_from_records
+from diagnose.readers.table import ReadError, Table
+
+NAME = "text-log"
+
+_LEAST_LINES = 5  # lines of one kind that make a curve
+_LEAST_DISTINCT = 3  # distinct values that lines without epoch or step must have: `loss = 0.0` in source code has one
+_LEAST_SHARE = 0.2  # of the lines; of lines without epoch or step that is the difference to prose and code
+_LEAST_SHARE_ANNOUNCED = 0.05  # of the lines, where other lines announce the epochs
+_MOSTLY = 0.8  # of a counter's values that equal their total: it counts within the epoch and is always done
+
+_HINTS = (
+    *(
+        "loss",
+        "acc",
+        "err",
+        "cost",
+        "score",
+        "reward",
+        "return",
+        "perplexity",
+        "ppl",
+        "iou",
+        "dice",
+        "map",
+        "f1",
+        "auc",
+    ),
+    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec"),
+)
+_HINT = re.compile(  # of a line in lower case
+    rf"(?:{'|'.join(_HINTS)}),?[^\d,;|]{{0,60}}?[\s:=(\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+)
+_FIRST_LOOK = 400  # lines that decide where they can
+_OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
+_BACKSPACES = re.compile("\x08+")
+
+_Kind = tuple[frozenset[str], str, str, bool]
+
+
+def recognise(document: Document) -> bool:
+    """Whether at least five lines of the head are of one kind, and of a kind that is a point of a curve."""
+    texts = [text for text in document.head_lines if text and not text.isspace()]
+    if not texts or _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")) or not _has_hints(texts):
+        return False
+    return _is_log(texts[:_FIRST_LOOK]) or (len(texts) > _FIRST_LOOK and _is_log(texts))
+
+
+def _is_log(texts: Sequence[str]) -> bool:
+    """Whether these lines hold points of a curve, and are no prose or code that happens to name numbers."""
+    lines = list(_parse(texts))
+    main = _main_kinds(lines)
+    if any(places & {"epoch", "step"} for places, *_ in main):
+        return True
+    least = _LEAST_SHARE_ANNOUNCED if _announced(lines) else _LEAST_SHARE
+    return bool(main) and sum(_kind(line) in main for line in lines if line.values) >= least * len(texts)
+
+
+def read(document: Document) -> list[Table]:
+    """Read the log: a row per line, over the epoch or over a step that counts through.
+
+    Raises ReadError where too few lines are alike.
+    """
+    raw = list(_parse(document.lines()))
+    lines = _without_states(raw)
+    main = _main_kinds(lines)
+    if not main:  # one progress bar over the whole training: its states are the curve
+        lines, main = raw, _main_kinds(raw)
+    if not main:
+        raise ReadError(f"no loss or accuracy is printed on {_LEAST_LINES} lines of one kind, so there is no curve")
+    rows = _rows(lines, main | _kinds_between(lines, main), _axes(lines, main))
+    _restore_epochs(rows)
+    _name_epoch_means(rows)
+    _count_through(rows)
+    percent = {name for line in lines for name, (_, sign) in line.values.items() if sign}
+    table = table_from_records(
+        (row.places | row.values for row in rows),
+        NAME,
+        axis="step" if any("step" in row.places for row in rows) else "epoch",
+        percent=percent | {name + _EPOCH_MEAN for name in percent},
+    )
+    return [table]
+
+
+def _has_hints(texts: Iterable[str]) -> bool:
+    """A cheap first look: as many lines where a metric's name stands before a number as make a curve."""
+    lower = map(str.lower, texts)
+    likely = (text for text in lower if any(hint in text for hint in _HINTS))
+    return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
+
+
+def _parse(texts: Iterable[str]) -> Iterator[Line]:
+    """The lines that say anything, each under the heading above it; a backspace starts the line anew."""
+    heading_split = split_before = ""
+    for text in texts:
+        for piece in _BACKSPACES.split(text) if "\x08" in text else (text,):
+            if not piece or piece.isspace():
+                continue
+            if announced := heading(piece):
+                heading_split = announced
+                continue
+            line = parse_line(piece, heading_split, split_before)
+            if line is not None and heading_split and line.places.keys() & {"epoch", "step"}:
+                heading_split = ""  # the block under the heading is over
+                line = parse_line(piece, "", split_before)
+            if line is not None:
+                split_before = line.split
+                yield line
+
+
+# --- which lines are points -------------------------------------------------------------------------------------------
+
+
+def _kind(line: Line) -> _Kind:
+    """What two lines have in common that come from the same print statement."""
+    return frozenset(line.places), line.split.lower(), next(iter(line.values)), line.bar
+
+
+def _without_states(lines: Sequence[Line]) -> list[Line]:
+    """The lines with only the last state of each progress bar and of each pass over a validation set."""
+    train_totals = {line.totals["step"] for line in lines if "step" in line.totals and not line.held_out}
+    kept: list[Line] = []
+    open_states: dict[tuple[object, ...], tuple[int, float]] = {}  # place in kept and count, while nothing came between
+    for line in lines:
+        counter = _state_counter(line, train_totals)
+        if counter is None and not line.bar:
+            if line.values:
+                open_states.clear()
+            kept.append(line)
+            continue
+        final = replace(line, places={kind: place for kind, place in line.places.items() if kind != counter})
+        if not line.values:
+            if final.places:
+                kept.append(final)
+            continue
+        state = (line.bar, line.split.lower(), *sorted(final.places.items()))
+        count = line.places.get(counter, 0.0) if counter else 0.0
+        if state in open_states and count >= open_states[state][1]:
+            kept[open_states[state][0]] = final
+            open_states[state] = (open_states[state][0], count)
+        else:
+            open_states[state] = (len(kept), count)
+            kept.append(final)
+    return kept
+
+
+def _state_counter(line: Line, train_totals: set[float]) -> str | None:
+    """The place of a line that counts the states of a progress bar or of a pass over a validation set; else None."""
+    if line.bar:
+        return "count" if "count" in line.places else None
+    if line.held_out:
+        if "count" in line.places:
+            return "count"
+        if "step" in line.totals and line.totals["step"] not in train_totals:
+            return "step"
+    return None
+
+
+def _announced(lines: Sequence[Line]) -> bool:
+    """Whether lines of their own announce the epochs or steps ("Epoch 3/10")."""
+    return sum(1 for line in lines if not line.values and line.places.keys() & {"epoch", "step"}) > 1
+
+
+def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
+    """The kinds of lines that come often enough and hold a loss or another metric.
+
+    Where some say at which epoch or step they stand, one that does not must come in between, and one that counts
+    something else must not share their columns.
+    """
+    alike: dict[_Kind, list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.values:
+            alike[_kind(line)].append(line)
+    announced = _announced(lines)
+    placed: set[_Kind] = set()
+    loose: set[_Kind] = set()
+    columns: dict[str, frozenset[str]] = {}
+    for kind, found in sorted(alike.items(), key=lambda item: -len(item[1])):
+        moving = {value for line in found for name, (value, _) in line.values.items() if is_metric_name(name)}
+        if len(found) < _LEAST_LINES or not moving:
+            continue
+        if not any(len({line.places[place] for line in found}) > 1 for place in kind[0]):
+            if announced or len(moving) >= _LEAST_DISTINCT:
+                loose.add(kind)
+        elif all(kind[0] & columns.get(name, kind[0]) for line in found for name in line.values):
+            placed.add(kind)
+            columns |= {name: kind[0] for line in found for name in line.values}
+    return placed | (_kinds_between(lines, placed) & loose) if placed else loose
+
+
+def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
+    """The other kinds whose lines stand in between the lines of the main kinds, once per epoch or so.
+
+    One that holds a column of the main kinds must say where it stands, or the column would mix two things.
+    """
+    mains_so_far = 0
+    at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines stood before each of its lines
+    main_columns: set[str] = set()
+    columns: dict[_Kind, set[str]] = defaultdict(set)
+    for line in lines:
+        if not line.values:
+            continue
+        kind = _kind(line)
+        if kind in main:
+            mains_so_far += 1
+            main_columns.update(line.values)
+        else:
+            at[kind].append(mains_so_far)
+            columns[kind].update(line.values)
+    main_places = frozenset[str]().union(*(kind[0] for kind in main))
+    return {
+        kind
+        for kind, before in at.items()
+        if len(before) > 1
+        and 2 * sum(former < later for former, later in pairwise(before)) >= len(before) - 1
+        and (kind[0] & main_places or not columns[kind] & main_columns)
+    }
+
+
+# --- where they stand -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Row:
+    """A line that is a point.
+
+    places: epoch and step as the log counts them, carried over from earlier lines where this one does not say.
+    values: name -> value.
+    own: the places that the line itself names.
+    total: steps per epoch where the line says it.
+    """
+
+    places: dict[str, float]
+    values: dict[str, float]
+    own: frozenset[str]
+    total: float | None
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """spelled: place of a line -> `epoch` or `step`; announced: those taken from lines of their own."""
+
+    spelled: Mapping[str, str]
+    announced: frozenset[str]
+
+
+def _axes(lines: Sequence[Line], main: set[_Kind]) -> _Axes:
+    """Which places of the lines are the axis, and what a counter without a name counts."""
+    points = [line for line in lines if line.values and _kind(line) in main]
+    places = set().union(*(line.places for line in points))
+    counts = [line.places["count"] for line in points if "count" in line.places]
+    done = sum(line.places["count"] == line.totals.get("count") for line in points if "count" in line.places)
+    if done >= _MOSTLY * max(len(counts), 1):
+        places.discard("count")
+    announced = {kind for line in lines if not line.values for kind in line.places} - {"count"}
+    if not places:
+        return _Axes({kind: kind for kind in announced}, frozenset(announced))
+    spelled = {kind: kind for kind in places}
+    if "count" in places:
+        ticks = {later - former for former, later in pairwise(counts)}
+        spelled["count"] = "epoch" if places == {"count"} and ticks <= {0.0, 1.0} and len(ticks) > 0 else "step"
+    inner = [line.places.get("step", line.places.get("count", 0.0)) for line in points if not line.held_out]
+    if "epoch" not in spelled.values() and "epoch" in announced and any(a > b for a, b in pairwise(inner)):
+        return _Axes(spelled | {"epoch": "epoch"}, frozenset({"epoch"}))
+    return _Axes(spelled, frozenset())
+
+
+def _places_ahead(lines: Sequence[Line], accepted: set[_Kind]) -> list[Mapping[str, float]]:
+    """For each line the places of the next point that names its own."""
+    ahead: dict[str, float] = {}
+    found: list[Mapping[str, float]] = []
+    for line in reversed(lines):
+        found.append(ahead)
+        if line.places and line.values and _kind(line) in accepted:
+            ahead = line.places
+    return found[::-1]
+
+
+def _rows(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> list[_Row]:
+    """One row per accepted line; a line that follows another ("* Acc@1 76.1") goes into its row.
+
+    A line that only says where the training is ("Iteration 250, Testing net") holds for those below it, where that is
+    the only way to know or it lies between the points before and after.
+    """
+    rows: list[_Row] = []
+    carried: dict[str, float] = {}
+    for line, ahead in zip(lines, _places_ahead(lines, accepted), strict=True):
+        if not line.values:
+            for kind, at in line.places.items():
+                fits = kind in axes.spelled and carried.get(axes.spelled[kind], at) <= at <= ahead.get(kind, -1.0)
+                if kind in axes.announced or fits:
+                    carried[axes.spelled[kind]] = at
+            continue
+        if _kind(line) not in accepted:
+            continue
+        own = {axes.spelled[kind]: at for kind, at in line.places.items() if kind in axes.spelled}
+        carried |= own
+        values = {name: value for name, (value, _) in line.values.items()} | line.averages
+        if line.follows and rows and not own:
+            rows[-1].values.update(values)
+            continue
+        total = next((line.totals[kind] for kind in ("step", "count") if kind in line.totals), None)
+        rows.append(_Row(dict(carried), values, frozenset(own), None if line.held_out else total))
+    return rows
+
+
+def _restore_epochs(rows: Sequence[_Row]) -> None:
+    """Count the epochs on where a console has overwritten some of the lines that announce them.
+
+    That is so where there is one kind of point only and every epoch has as many as there are epochs to the next.
+    """
+    if any(row.own or "epoch" not in row.places or row.values.keys() != rows[0].values.keys() for row in rows):
+        return
+    groups = [(epoch, list(group)) for epoch, group in groupby(rows, key=lambda row: row.places["epoch"])]
+    if all(len(group) == later - epoch for (epoch, group), (later, _) in pairwise(groups)):
+        for epoch, group in groups:
+            for i, row in enumerate(group):
+                row.places["epoch"] = epoch + i
+
+
+_EPOCH_MEAN = "_epoch"
+
+
+def _name_epoch_means(rows: Sequence[_Row]) -> None:
+    """Tell the mean that closes an epoch ("Epoch 3, loss: 0.5") from the values of its steps by an ending."""
+    per_step = {name for row in rows if "step" in row.own for name in row.values}
+    for row in rows:
+        if "step" not in row.own and "epoch" in row.own:
+            row.values = {name + _EPOCH_MEAN if name in per_step else name: v for name, v in row.values.items()}
+
+
+def _count_through(rows: Sequence[_Row]) -> None:
+    """Make the step count through where it restarts with every epoch: epochs before x steps per epoch + step.
+
+    The steps per epoch are those the log prints, else the largest step seen. Where there is one step per epoch only,
+    the epoch is the axis. A row that names no step stands at the last one.
+    """
+    placed = [(row.places["epoch"], row.places["step"]) for row in rows if {"epoch", "step"} <= row.places.keys()]
+    stepped = [(row.places["epoch"], row.places["step"]) for row in rows if "step" in row.own and "epoch" in row.places]
+    if not any(later[0] > former[0] and later[1] <= former[1] for former, later in pairwise(stepped)):
+        return
+    if len({epoch for epoch, _ in stepped}) == len(stepped):
+        for row in rows:
+            row.places.pop("step", None)
+        return
+    steps = [step for _, step in stepped]
+    first = 0.0 if min(epoch for epoch, _ in placed) == 0 else 1.0
+    length = max(max(steps), max((row.total for row in rows if row.total is not None), default=0.0))
+    if min(steps) == 0 and length == max(steps):
+        length += min((b - a for a, b in pairwise(sorted(set(steps)))), default=1.0)  # steps 0 ... n - 1
+    at_epoch, at = first, 0.0
+    for row in rows:
+        epoch = row.places.get("epoch", first)
+        if "step" in row.own:
+            at = (epoch - first) * length + row.places["step"]
+        elif epoch != at_epoch:
+            at = (epoch - first) * length
+        at_epoch = epoch
+        row.places["step"] = at

@@ -1,0 +1,104 @@
+"""The report for other programs: one JSON document, which changes only with `SCHEMA_VERSION`.
+
+Strict JSON: NaN and infinite numbers are `null`. The order of keys, runs, findings and evidence is stable.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from diagnose.reports.words import verdict_word
+from diagnose.rule import Diagnosis, Finding
+
+SCHEMA_VERSION = 1
+
+
+def render(diagnoses: Sequence[Diagnosis], errors: Sequence[tuple[str, str]] = (), *, version: str) -> str:
+    """The document as text of ASCII characters, ending with a newline.
+
+    errors: (source, message) of what could not be read or judged.
+    version: that of the program.
+    """
+    return json.dumps(document(diagnoses, errors, version=version), indent=2, allow_nan=False) + "\n"
+
+
+def document(diagnoses: Sequence[Diagnosis], errors: Sequence[tuple[str, str]] = (), *, version: str) -> dict[str, Any]:
+    """The document as plain dicts, lists, strings, numbers and None."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "diagnose", "version": version},
+        "runs": [_run(d) for d in diagnoses],
+        "errors": [{"source": _text(source), "message": _text(message)} for source, message in errors],
+    }
+
+
+def _run(diagnosis: Diagnosis) -> dict[str, Any]:
+    run = diagnosis.run
+    return {
+        "source": _text(run.source),
+        "name": _text(run.name),
+        "format": run.format,
+        "axis": run.axis,
+        "roles": {role: _text(column) for role, column in run.roles.items()},
+        "points": run.points,
+        "verdict": verdict_word(diagnosis),
+        "milestone": diagnosis.milestone,
+        "milestone_reason": _text(diagnosis.milestone_reason),
+        "findings": [_finding(f) for f in diagnosis.findings],
+        "judged": list(diagnosis.judged),
+        "not_judged": [{"rule": n.rule, "reason": _text(n.reason)} for n in diagnosis.not_judged],
+        "notes": [_text(note) for note in run.notes],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "confidence": _number(finding.confidence),
+        "summary": _text(finding.summary),
+        "meaning": _text(finding.meaning),
+        "series": list(finding.series),
+        "steps": [_step(step) for step in finding.steps],
+        "marks": [_step(mark) for mark in finding.marks],
+        "evidence": [
+            {
+                "statistic": _text(e.statistic),
+                "value": _number(e.value),
+                "threshold": None if e.threshold is None else _number(e.threshold),
+                "unit": e.unit,
+            }
+            for e in finding.evidence
+        ],
+        "fixes": [
+            {
+                "id": fix.id,
+                "title": _text(fix.title),
+                "why": _text(fix.why),
+                "source": _text(fix.source),
+                "trials": fix.trials,
+                "resolved": fix.resolved,
+            }
+            for fix in finding.recommendations
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    """The value as a JSON number; None where it is not finite."""
+    value = float(value)  # a NumPy scalar is no JSON number
+    return value if math.isfinite(value) else None
+
+
+def _step(value: float) -> float | int | None:
+    """A step as a JSON number, whole ones without a fraction."""
+    step = _number(value)
+    return int(step) if step is not None and step.is_integer() else step
+
+
+def _text(text: str) -> str:
+    """The text with the undecodable bytes of a file name as visible escapes: a lone surrogate is no strict JSON."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,364 @@
+"""The report for a person at a terminal: verdict, milestone, findings with their curve, and what was not judged.
+
+    run.csv: 1 problem: overfitting (error)
+      keras-csv, 100 points, epochs 1-100; train_loss = loss, val_loss = val_loss
+      milestone: learn everything (2 of 3). The training loss fell by 95 %.
+
+    ERROR overfitting, epochs 31-100, confidence 0.97
+      measured:  val_loss is 38.2 percent above its best (threshold 5).
+      means:     ...
+      try first: Stop at epoch 31. ...
+      then:      ...
+
+The words carry everything; colour and picture only repeat it, so that a pipe and a screen reader lose nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile, zip_longest
+from pathlib import PurePath
+
+from diagnose.curves import Run, Series
+from diagnose.milestone import TITLES
+from diagnose.reports.words import count, number, one_line, place, span, verdict_word
+from diagnose.rule import Diagnosis, Evidence, Finding, Recommendation, Severity
+
+FIXES_SHOWN = 3
+"""Fixes written out per finding; the others are named."""
+
+LISTED = 4
+"""Names listed of what is missing from a log; the others are counted."""
+
+TABLE_WIDTH = 60
+"""Columns below which the runs are listed in sentences, as on a page without pictures."""
+
+_LACKS = " has no "
+
+AIMS: Mapping[str, str] = {
+    "learn-anything": "be better than random: a small model, few data, a rough search for the learning rate",
+    "learn-everything": "fit, and overfit, the training data: more capacity, a finer search of the hyperparameters",
+    "learn-the-right-thing": "keep the training fit and close the gap to the validation: regularization, more data",
+}
+"""What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
+
+_RANK = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
+_COLORS = {
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
+    "healthy": "1;32",
+    "not-judged": "1;35",
+    "strong": "1",
+    "faint": "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the report is written on.
+
+    width: columns.
+    picture: False leaves the pictures out and describes each curve in words, for a screen reader.
+    ascii: True draws with ASCII characters only.
+    color: True adds ANSI colours.
+    """
+
+    width: int = 80
+    picture: bool = True
+    ascii: bool = False
+    color: bool = False
+
+    def paint(self, text: str, color: str) -> str:
+        """The text in a named colour where the page has colours."""
+        return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if self.color else text
+
+
+PLAIN_PAGE = Page()
+
+
+def render(diagnoses: Sequence[Diagnosis], *, page: Page = PLAIN_PAGE) -> str:
+    """The report over all runs: one run in full; of several a table, worst first, and the ones with findings in full.
+
+    Ends with a newline unless there is no run.
+    """
+    labels = _labels([d.run for d in diagnoses])
+    if len(diagnoses) == 1:
+        return "\n".join(_run(diagnoses[0], labels[0], page)) + "\n"
+    order = sorted(range(len(diagnoses)), key=lambda i: _RANK[verdict_word(diagnoses[i])])
+    lines = _overview([diagnoses[i] for i in order], [labels[i] for i in order], page) if diagnoses else []
+    for i in order:
+        if diagnoses[i].findings:
+            lines += ["", _rule_off(page), *_run(diagnoses[i], labels[i], page)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """The verdict in a few words: `2 problems: overfitting (error), loss-spike (warning)`, `healthy`."""
+    problems = [f for f in diagnosis.findings if f.severity is not Severity.NOTE]
+    notes = [f for f in diagnosis.findings if f.severity is Severity.NOTE]
+    if not diagnosis.findings:
+        return "healthy" if diagnosis.judged else "not judged"
+    parts = []
+    if problems:
+        named = ", ".join(f"{f.rule} ({f.severity})" for f in problems)
+        parts.append(f"{count(len(problems), 'problem')}: {named}")
+    if notes:
+        parts.append(f"{count(len(notes), 'note')}: {', '.join(f.rule for f in notes)}")
+    return ("" if problems else "no problem; ") + "; ".join(parts)
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """What to call each run: its source, with the run's own name where one source holds several."""
+    per_source = Counter(run.source for run in runs)
+    return [
+        f"{place(run.source)} [{one_line(run.name)}]" if per_source[run.source] > 1 else place(run.source or run.name)
+        for run in runs
+    ]
+
+
+def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
+    """One run in full."""
+    lines = _headline(diagnosis, label, page)
+    lines += _item("", _facts(diagnosis.run), page)
+    lines += _milestone(diagnosis, page)
+    for finding in diagnosis.findings:
+        lines += ["", *_finding(finding, diagnosis.run, page)]
+    if diagnosis.findings:
+        lines.append("")
+    elif diagnosis.judged:
+        lines += _item("checked:", ", ".join(diagnosis.judged), page)
+    lines += _item("not judged:", _not_judged(diagnosis), page)
+    for note in diagnosis.run.notes:
+        lines += _item("note:", one_line(note), page)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _headline(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
+    lines = textwrap.wrap(f"{label}: {verdict(diagnosis)}", page.width, subsequent_indent="  ", break_on_hyphens=False)
+    return [page.paint(line, verdict_word(diagnosis)) for line in lines]
+
+
+def _facts(run: Run) -> str:
+    """Format, length and the roles that were recognised."""
+    steps = [s.steps for s in run.series.values() if len(s)]
+    extent = span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else ""
+    known = ((role, column) for role, column in run.roles.items() if column in run.series)
+    roles = ", ".join(role if role == column else f"{role} = {column}" for role, column in known)
+    facts = ", ".join(filter(None, (run.format, count(run.points, "point"), extent)))
+    return one_line(f"{facts}; {roles or 'no column has a known role'}")
+
+
+def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
+    """Where the run stands among the three training milestones, and what to aim at."""
+    stage = diagnosis.milestone
+    place = f" ({list(AIMS).index(stage) + 1} of {len(AIMS)})" if stage in AIMS else ""
+    reason = f"; {diagnosis.milestone_reason}" if diagnosis.milestone_reason else ""
+    words = one_line(f"{TITLES.get(stage, 'unknown')}{place}{reason}")
+    return _item("milestone:", words, page) + _item("aim:", AIMS.get(stage, ""), page)
+
+
+def _finding(finding: Finding, run: Run, page: Page) -> list[str]:
+    """One finding in three steps: what was measured, what it means, what to try; then the curve and the evidence."""
+    title = f"{finding.severity.upper()} {finding.rule}"
+    where = f"{span(finding.steps, run.axis)}, confidence {finding.confidence:.2f}"
+    lines = textwrap.wrap(f"{title}, {where}", page.width, subsequent_indent="  ", break_on_hyphens=False)
+    lines[0] = lines[0].replace(title, page.paint(title, finding.severity.value), 1)
+    lines += _item("measured:", one_line(finding.summary), page)
+    lines += _item("means:", one_line(finding.meaning), page)
+    for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
+        lines += _item("then:" if rank else "try first:", _advice(fix), page)
+    rest = ", ".join(fix.id for fix in finding.recommendations[FIXES_SHOWN:])
+    if rest:
+        lines += _item("also:", f"{rest} (diagnose explain {finding.rule})", page)
+    lines += _curve(finding, run, page)
+    lines += _item("evidence:", "; ".join(_evidence(e) for e in finding.evidence), page)
+    return lines
+
+
+def _advice(fix: Recommendation) -> str:
+    tried = f" It resolved this in {fix.resolved} of {fix.trials} trials." if fix.trials else ""
+    return one_line(f"{fix.title.rstrip('.')} - {fix.why.rstrip('.')}.{tried}")
+
+
+def _evidence(evidence: Evidence) -> str:
+    limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
+    unit = f" {evidence.unit}" if evidence.unit else ""
+    return one_line(f"{evidence.statistic} {number(evidence.value)}{unit}{limit}")
+
+
+def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
+    """The telling curve as a picture, or in words where the page has no pictures."""
+    shown = _telling(finding, run)
+    if not shown:
+        return []
+    from diagnose.reports import curve  # NumPy's work, needed only where something was found
+
+    names = [one_line(name) for name, _ in shown]
+    if page.picture:
+        picture = curve.draw(
+            shown[0][1],
+            shown[1][1] if len(shown) > 1 else None,
+            labels=(names[0], names[-1]),
+            marks=finding.marks,
+            steps=finding.steps,
+            axis=run.axis,
+            shared_scale=_quantity(shown[0][0]) == _quantity(shown[-1][0]),
+            width=min(page.width, 80) - 2,
+            glyphs=curve.ASCII if page.ascii else curve.BRAILLE,
+        )
+        if picture is not None:
+            return ["", *(f"  {line}" for line in (picture.legend, *picture.rows)), ""]
+    lines = []
+    for name, (_, series) in zip(names, shown, strict=True):
+        lines += _item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
+    return lines
+
+
+def _telling(finding: Finding, run: Run) -> list[tuple[str, Series]]:
+    """At most two curves to show: those of the finding, else the training curve beside a validation curve."""
+    names = list(finding.series[:2])
+    if len(names) == 1 and names[0].startswith("val_"):
+        names.append(names[0].replace("val_", "train_", 1))
+    curves = [(name, run.curve(name) or run.series.get(name)) for name in names]
+    return [(name, series) for name, series in curves if series is not None and len(series)]
+
+
+def _quantity(name: str) -> str:
+    """What a curve measures, without its split: `loss` of `val_loss`."""
+    return name.removeprefix("train_").removeprefix("val_").removeprefix("test_")
+
+
+def _not_judged(diagnosis: Diagnosis) -> str:
+    """The rules that were not judged and why, those that lack something of one kind together."""
+    rules: dict[str, list[str]] = {}
+    lacking: dict[str, list[str]] = {}
+    for missing in diagnosis.not_judged:
+        kind, _, what = one_line(missing.reason).partition(_LACKS)
+        rules.setdefault(kind, []).append(missing.rule)
+        lacking.setdefault(kind, []).extend(what.split(" and no ") if what else [])
+    parts = []
+    for kind, names in rules.items():
+        things = list(dict.fromkeys(lacking[kind]))
+        reason = f"{kind}{_LACKS}{_listed(things)}" if things else kind
+        parts.append(f"{', '.join(names) if len(names) <= LISTED else f'{len(names)} rules'} ({reason})")
+    return "; ".join(parts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    if len(names) <= LISTED:
+        return ", ".join(names)
+    return f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
+
+
+def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
+    """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures."""
+    tally = Counter(verdict_word(d) for d in diagnoses)
+    names = {"error": "with errors", "warning": "with warnings", "note": "with notes", "not-judged": "not judged"}
+    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in _RANK if tally[word])
+    runs = count(len(diagnoses), "run")
+    if page.picture and page.width >= TABLE_WIDTH:
+        folder = _shared_folder([place(d.run.source) for d in diagnoses])
+        where = f" in {folder}" if folder else ""
+        short = [label.removeprefix(folder) for label in labels]
+        return [*textwrap.wrap(f"{runs}{where}: {counts}", page.width), "", *_table(diagnoses, short, page)]
+    lines = textwrap.wrap(f"{runs}: {counts}", page.width)
+    for diagnosis, label in zip(diagnoses, labels, strict=True):
+        stage = TITLES.get(diagnosis.milestone, "unknown")
+        sentence = f"{label}: {verdict(diagnosis)}; milestone {stage}; {count(diagnosis.run.points, 'point')}"
+        lines += textwrap.wrap(sentence, page.width, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
+
+
+def _shared_folder(paths: Sequence[str]) -> str:
+    """The directories that all paths begin with, with the separator behind; "" where there are none."""
+    folders = [PurePath(path).parent.parts for path in paths]
+    shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
+    folder = str(PurePath(*(names[0] for names in shared)))
+    return "" if folder == "." else folder.rstrip(os.sep) + os.sep
+
+
+def _table(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
+    """The table over runs: name, verdict, milestone, points."""
+    rows: list[tuple[str, ...]] = [
+        (label, _short_verdict(d), TITLES.get(d.milestone, "unknown"), str(d.run.points))
+        for d, label in zip(diagnoses, labels, strict=True)
+    ]
+    stage, points = (max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[2:])
+    stage, points = max(stage, len("milestone")), max(points, len("points"))
+    room = page.width - stage - points - 6
+    name = min(max(len("run"), *map(len, labels)), max(12, room // 2))
+    rows = [(_shorten(label, name), *rest) for label, *rest in rows]
+    colors = [verdict_word(d) for d in diagnoses]
+    return grid(("run", "verdict", "milestone", "points"), rows, (name, room - name, stage, points), page, colors)
+
+
+def _short_verdict(diagnosis: Diagnosis) -> str:
+    """The verdict as it fits a table: `error: overfitting; warning: loss-spike`."""
+    grouped = {s: [f.rule for f in diagnosis.findings if f.severity is s] for s in reversed(Severity)}
+    return "; ".join(f"{s}: {', '.join(rules)}" for s, rules in grouped.items() if rules) or verdict(diagnosis)
+
+
+def _shorten(text: str, width: int) -> str:
+    """The end of the text, which tells files apart better than the beginning, in `width` columns."""
+    return text if len(text) <= width else "..." + text[-(width - 3) :]
+
+
+def _rule_off(page: Page) -> str:
+    return page.paint("-" * page.width, "faint") if page.picture else ""
+
+
+def _item(label: str, text: str, page: Page) -> list[str]:
+    """A labelled paragraph, indented and wrapped; nothing where there is no text."""
+    if not text:
+        return []
+    start = f"  {label:<12}" if label else "  "
+    lines = textwrap.wrap(
+        text,
+        max(page.width, len(start) + 12),
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_on_hyphens=False,
+    )
+    if label:
+        lines[0] = lines[0].replace(label, page.paint(label, "faint"), 1)
+    return lines
+
+
+def grid(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    page: Page,
+    colors: Sequence[str] = (),
+) -> list[str]:
+    """A table of texts, each cell wrapped to the width of its column, numbers to the right.
+
+    colors: one per row, for its second cell.
+    """
+    lines = [page.paint(_cells(head, widths), "strong")]
+    for index, row in enumerate(rows):
+        wrapped = [
+            textwrap.wrap(cell, max(width, 12), break_on_hyphens=False) or [""]
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        for cells in zip_longest(*wrapped, fillvalue=""):
+            start, rest = _cells(cells[:1], widths), _cells(cells[1:], widths[1:])
+            if colors and cells[1]:
+                rest = page.paint(cells[1], colors[index]) + rest[len(cells[1]) :]
+            lines.append(f"{start:{widths[0]}}  {rest}".rstrip())
+    return lines
+
+
+def _cells(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (
+        f"{cell:>{width}}" if cell.isdigit() else f"{cell:{width}}" for cell, width in zip(cells, widths, strict=False)
+    )
+    return "  ".join(padded).rstrip()

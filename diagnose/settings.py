@@ -1,0 +1,225 @@
+"""Settings of a project: `[tool.diagnose]` in pyproject.toml, or diagnose.toml with the same keys and no prefix.
+
+    [tool.diagnose]
+    select = ["overfitting", "loss-spike"]         # only these rules
+    ignore = ["non-convergence"]                   # not these
+    fail-on = "error"                              # note, warning, error or never
+    map = { train_loss = "my_loss" }               # role -> column
+    per-file-ignores = { "warmup/*" = ["loss-spike"] }
+
+    [tool.diagnose.rules.overfitting]
+    gl_warning = 10.0                              # thresholds, as `diagnose explain overfitting` lists them
+
+The file is the nearest one upward from the working directory; where there is none, upward from the first source. In
+one directory diagnose.toml goes before pyproject.toml. A pyproject.toml without `[tool.diagnose]` is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diagnose.roles import nearest
+
+FAIL_ON = ("note", "warning", "error", "never")
+"""Values of `fail-on`: the lowest severity that makes the exit code 1."""
+
+_KEYS = ("select", "ignore", "fail-on", "map", "per-file-ignores", "rules")
+
+
+class SettingsError(ValueError):
+    """A setting or option that means nothing; `str()` names where it stands and the nearest valid name, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a project wants judged, and how.
+
+    select: ids of the rules to apply; None for all.
+    ignore: ids of the rules to leave out.
+    fail_on: one of `FAIL_ON`; None where the file does not say.
+    map: role -> column name.
+    per_file_ignores: glob, relative to `root` -> ids of the rules to leave out for the sources it matches.
+    thresholds: rule id -> threshold -> value.
+    root: directory of the settings file; None where there is none.
+    """
+
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    fail_on: str | None = None
+    map: Mapping[str, str] = field(default_factory=dict)
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    root: Path | None = None
+
+    def ignored_for(self, source: str) -> frozenset[str]:
+        """Ids of the rules that `per_file_ignores` leaves out for a source; `*` in a glob also crosses `/`."""
+        if not self.per_file_ignores:
+            return frozenset()
+        from fnmatch import fnmatchcase
+
+        path = Path(source).absolute()
+        names = [path.name]
+        if self.root is not None and path.is_relative_to(self.root):
+            names.append(path.relative_to(self.root).as_posix())
+        return frozenset(
+            rule
+            for pattern, rules in self.per_file_ignores.items()
+            if any(fnmatchcase(name, pattern) for name in names)
+            for rule in rules
+        )
+
+
+def unknown(what: str, name: str, valid: Collection[str]) -> str:
+    """`no rule 'overfit'; did you mean overfitting?`, or all valid names where none is near."""
+    near = nearest(name, valid)
+    hint = f"did you mean {near}?" if near else f"valid: {', '.join(valid)}"
+    return f"no {what} {name!r}; {hint}"
+
+
+def check_rules(names: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """The ids as a tuple. Raises SettingsError for one that is no rule's."""
+    names = tuple(names)
+    for name in names:
+        if name not in known:
+            raise SettingsError(unknown("rule", name, known))
+    return names
+
+
+def check_thresholds(
+    values: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The thresholds with each value in the type of its default. Raises SettingsError for what no rule has."""
+    return {
+        _known("rule", rule, rules): {
+            _known(f"threshold of {rule}", name, rules[rule]): _like(value, rules[rule][name], f"rules.{rule}.{name}")
+            for name, value in of_rule.items()
+        }
+        for rule, of_rule in values.items()
+    }
+
+
+def find(source: str | None = None) -> Path | None:
+    """The settings file that applies; None where there is none. Raises SettingsError where one is no TOML.
+
+    source: the first source, whose directories are searched after those above the working directory.
+    """
+    starts = [Path.cwd()]
+    if source is not None and Path(source).exists():
+        starts.append(Path(source).absolute())
+    for start in starts:
+        for folder in (start, *start.parents):
+            for name in ("diagnose.toml", "pyproject.toml"):
+                path = folder / name
+                if path.is_file() and (name == "diagnose.toml" or _table(path)):
+                    return path
+    return None
+
+
+def load(path: Path, *, rules: Mapping[str, Mapping[str, Any]], roles: Collection[str]) -> Settings:
+    """Read a settings file.
+
+    rules: id of every rule -> its thresholds and their defaults.
+    roles: the canonical names that `map` may use.
+    Raises SettingsError for an unknown key, rule, threshold or role and for a value of the wrong type.
+    """
+    prefix = "" if path.name == "diagnose.toml" else "tool.diagnose."
+    table = _table(path)
+    try:
+        return _settings(table, path.parent, rules, roles)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {prefix}{error}") from None
+
+
+def _settings(
+    table: Mapping[str, Any], root: Path, rules: Mapping[str, Mapping[str, Any]], roles: Collection[str]
+) -> Settings:
+    for key in table:
+        if key not in _KEYS:
+            raise SettingsError(f"{key}: {unknown('setting', key, _KEYS)}")
+    fail_on = table.get("fail-on")
+    if fail_on is not None and fail_on not in FAIL_ON:
+        raise SettingsError(f"fail-on: {unknown('level', str(fail_on), FAIL_ON)}")
+    mapping = _mapping(table, "map")
+    for role, column in mapping.items():
+        if role not in roles:
+            raise SettingsError(f"map.{role}: {unknown('role', role, roles)}")
+        if not isinstance(column, str):
+            raise SettingsError(f"map.{role}: must be the name of a column, not {column!r}")
+    of_rules = _mapping(table, "rules")
+    for rule, values in of_rules.items():
+        if not isinstance(values, dict):
+            raise SettingsError(f"rules.{rule}: must be a table of thresholds, not {values!r}")
+    try:
+        thresholds = check_thresholds(of_rules, rules)
+    except SettingsError as error:
+        raise SettingsError(f"rules: {error}") from None
+    return Settings(
+        select=_rules(table["select"], "select", rules) if "select" in table else None,
+        ignore=_rules(table.get("ignore", []), "ignore", rules),
+        fail_on=fail_on,
+        map=mapping,
+        per_file_ignores={
+            glob: _rules(ids, f"per-file-ignores.{glob!r}", rules)
+            for glob, ids in _mapping(table, "per-file-ignores").items()
+        },
+        thresholds=thresholds,
+        root=root,
+    )
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """The table of settings in a file; empty where pyproject.toml has none."""
+    try:
+        data = path.read_bytes()
+        if path.name == "pyproject.toml" and b"diagnose" not in data:
+            return {}
+        import tomllib
+
+        parsed = tomllib.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise SettingsError(f"{path}: {error}") from error
+    if path.name == "pyproject.toml":
+        parsed = parsed.get("tool", {}).get("diagnose", {})
+    if not isinstance(parsed, dict):
+        raise SettingsError(f"{path}: tool.diagnose must be a table, not {parsed!r}")
+    return parsed
+
+
+def _mapping(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        raise SettingsError(f"{key}: must be a table, not {value!r}")
+    return value
+
+
+def _rules(value: Any, key: str, known: Collection[str]) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{key}: must be a list of rule ids, not {value!r}")
+    try:
+        return check_rules(value, known)
+    except SettingsError as error:
+        raise SettingsError(f"{key}: {error}") from None
+
+
+def _known(what: str, name: str, valid: Collection[str]) -> str:
+    if name not in valid:
+        raise SettingsError(unknown(what, name, valid))
+    return name
+
+
+def _like(value: Any, default: Any, where: str) -> Any:
+    """The value in the type of the default: an integer serves as a float, a list as a tuple."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(_like(item, default[0], where) if default else item for item in value)
+    if default is None or type(value) is type(default):
+        return value
+    raise SettingsError(
+        f"{where}: must be of type {type(default).__name__} like its default {default!r}, not {value!r}"
+    )

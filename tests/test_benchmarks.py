@@ -1,0 +1,322 @@
+"""The benchmarks run and compute the right numbers on small, made-up inputs. No time is judged here."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from diagnose import synthetic
+from diagnose.curves import Run, Series
+from diagnose.rule import Diagnosis, Finding, Severity
+
+FOLDER = Path(__file__).parent / "benchmarks"
+
+sys.path.insert(0, str(FOLDER))  # the scripts import each other as they do when they are run
+
+import _corpus  # noqa: E402
+import _peers  # noqa: E402
+import _scores  # noqa: E402
+import _verdicts  # noqa: E402
+import _versus  # noqa: E402
+import cold_start  # noqa: E402
+import detection  # noqa: E402
+import large_csv  # noqa: E402
+import reading  # noqa: E402
+import seeded_rates  # noqa: E402
+import throughput  # noqa: E402
+
+sys.path.remove(str(FOLDER))
+
+MANIFEST = (
+    "id,repo,commit,path,format,framework,task,n_points,series,"
+    "train_loss_col,val_loss_col,train_acc_col,val_acc_col,notes"
+)
+
+
+def verdicts(*outcomes: tuple[bool, bool]) -> list[_scores.Verdict]:
+    return [_scores.Verdict(f"r{i}", label, found) for i, (label, found) in enumerate(outcomes)]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A corpus of one overfit run, one healthy run, one event file, one file that is no curve, and two pairs."""
+    import pandas as pd
+
+    corpus = tmp_path / "corpus"
+    for name, run in (("r1", synthetic.overfit()), ("r2", synthetic.healthy())):
+        (corpus / "runs" / name).mkdir(parents=True)
+        cold_start.write_csv(run, corpus / "runs" / name / "log.csv")
+    (corpus / "runs" / "r3").mkdir()
+    (corpus / "runs" / "r3" / "events.out.tfevents.1.x").write_bytes(b'\x18\0\0\0\0\0\0\0\xa3\x7fK"\t\0\0garbage')
+    (corpus / "not_curves" / "n1").mkdir(parents=True)
+    (corpus / "not_curves" / "n1" / "log.csv").write_text("epoch,loss\n0,1.0\n")
+    columns = "train_loss,val_loss,train_accuracy,val_accuracy"
+    (corpus / "manifest.csv").write_text(
+        f"{MANIFEST}\n"
+        f"r1,a/a,0,logs/log.csv,custom-csv,x,y,100,s,{columns},\n"
+        f"r2,b/b,0,logs/log.csv,custom-csv,x,y,60,s,{columns.replace('val_loss', 'learning_rate')},\n"
+        "r3,c/c,0,events.out.tfevents.1.x,tfevents,x,y,60,s,,,,,\n"
+    )
+    (corpus / "labels.csv").write_text("id,overfitting,healthy,unstable\nr1,yes,no,\nr2,yes,yes,no\nr3,no,no,no\n")
+    frames = []
+    for name, run, label in (("p1", synthetic.overfit(), True), ("p2", synthetic.healthy(), False)):
+        values = {key: run.series[key].values for key in ("train_loss", "val_loss")}
+        frames.append(pd.DataFrame({"run": name, "overfit": label, "epoch": range(run.points), **values}))
+    pd.concat(frames).to_parquet(corpus / "overfit_histories.parquet")
+    return corpus
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def test_counts_and_scores() -> None:
+    counts = _scores.Counts.of(verdicts(*[(True, True)] * 3, (True, False), (False, True), *[(False, False)] * 5))
+    assert counts == _scores.Counts(tp=3, fp=1, fn=1, tn=5)
+    assert counts.precision == counts.recall == counts.f1 == 0.75
+    assert counts.macro_f1 == pytest.approx((0.75 + 10 / 12) / 2)
+
+
+def test_scores_without_positives_are_undefined() -> None:
+    counts = _scores.Counts.of(verdicts((False, False)))
+    assert all(math.isnan(score) for score in (counts.precision, counts.recall, counts.f1))
+
+
+def test_bootstrap_is_seeded_and_contains_the_score() -> None:
+    mixed = verdicts(*[(True, True)] * 8, *[(True, False)] * 2, (False, True), *[(False, False)] * 20)
+    low, high = _scores.bootstrap(mixed, lambda c: c.f1, seed=1)
+    assert (low, high) == _scores.bootstrap(mixed, lambda c: c.f1, seed=1)
+    assert low < _scores.Counts.of(mixed).f1 < high
+
+
+def test_bootstrap_draws_clusters_whole() -> None:
+    one = [_scores.Verdict(f"r{i}", True, i < 5, "one/repo") for i in range(10)]
+    low, high = _scores.bootstrap(one, lambda c: c.recall)
+    assert low == high == 0.5
+
+
+def test_bootstrap_of_nothing() -> None:
+    assert all(map(math.isnan, _scores.bootstrap([], lambda c: c.f1)))
+
+
+def test_calibration_bins() -> None:
+    bins = _scores.calibration([(0.95, True), (1.0, True), (0.9, False), (0.65, True), (0.3, False)])
+    assert [b.size for b in bins] == [1, 1, 0, 0, 3]
+    assert bins[4].right == pytest.approx(2 / 3)
+    assert bins[4].confidence == pytest.approx(0.95)
+    assert math.isnan(bins[2].off)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "text_log", "same"),
+    [
+        ("train/loss", "  train/Loss", False, True),
+        ("loss", "Train Loss", True, True),
+        ("loss", "Train Loss", False, False),
+        ("train_loss", "val_loss", True, False),
+        ("Val Loss", "eval_loss", True, True),
+        ("acc", "loss", True, False),
+    ],
+)
+def test_same_name(wanted: str, found: str, text_log: bool, same: bool) -> None:
+    assert reading.same_name(wanted, found, text_log=text_log) is same
+
+
+def test_wrong_roles() -> None:
+    run = synthetic.healthy()
+    log = _corpus.Log("r", "a/a", "custom-csv", Path("x"), {"train_loss": "train_loss", "val_loss": "test_loss"})
+    assert reading.wrong_roles(run, log) == ["val_loss: manifest 'test_loss', found 'val_loss'"]
+
+
+def test_a_column_with_the_same_values_is_the_same() -> None:
+    run = synthetic.healthy()
+    twin = Run("twin", {**run.series, "loss": run.series["train_loss"]}, run.roles)
+    assert reading.same_column(twin, "loss", "train_loss")
+
+
+def test_a_rewards_column_may_be_the_manifests_accuracy() -> None:
+    run = Run("policy", {"r": Series("r", np.arange(3.0), np.arange(3.0))}, {"reward": "r"})
+    assert reading.wrong_roles(run, _corpus.Log("r", "a/a", "monitor-csv", Path("x"), {"train_accuracy": "r"})) == []
+
+
+def test_door_is_the_named_file_or_the_innermost_folder(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    for name in ("train.csv", "val.csv"):
+        (tmp_path / "a" / "b" / name).write_text("1\n")
+    assert _corpus.door(tmp_path, "logs/train.csv + logs/val.csv") == tmp_path / "a" / "b"
+    assert _corpus.door(tmp_path / "a" / "b", "logs/val.csv") == tmp_path / "a" / "b" / "val.csv"
+
+
+def test_reading_prints_its_figures(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reading.main(["--corpus", str(tiny)]) == 0
+    out = capsys.readouterr().out
+    assert "custom-csv                          2            2            2            1            1" in out
+    assert "50.0 % misses the bar" in out
+    assert "r2 custom-csv: val_loss: manifest 'learning_rate', found 'val_loss'" in out
+    assert "1 of 1 refused" in out
+
+
+# --- detection --------------------------------------------------------------------------------------------------------
+
+
+def test_detection_prints_its_figures(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    disputed = tmp_path / "disputed.csv"
+    disputed.write_text('id,label,reason\nr2,overfitting,"it is healthy, look"\n')
+    sheets = tmp_path / "sheets"
+    matplotlib = pytest.importorskip("matplotlib")
+    assert matplotlib
+    arguments = ["--corpus", str(tiny), "--disputed", str(disputed), "--plot", str(sheets), "--seeds", "1"]
+    assert detection.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = {line[:22].strip(): line.split() for line in lines if line[:22].strip() in ("overfitting", "healthy")}
+    assert table["overfitting"][1:6] == ["2", "0", "1", "1", "0"]  # yes, no, hit, miss, false
+    assert table["healthy"][1:6] == ["1", "1", "1", "0", "0"]
+    assert any("without 1 disputed" in line and "1.00" in line for line in lines)
+    assert any(line.startswith("diagnose") and "F1 1.000" in line and "false alarms 0 of 1" in line for line in lines)
+    assert any("tfevents: 1 (r3)" in line for line in lines)
+    assert any("overfitting r2 custom-csv missed" in line and "it is healthy, look" in line for line in lines)
+    assert [path.name for path in sheets.iterdir()] == ["overfitting-1.png"]
+
+
+def finding(rule: str, severity: Severity = Severity.WARNING, **more: object) -> Finding:
+    values = {"summary": "1.", "meaning": ".", "steps": (0.0, 9.0), "series": ("train_loss",)} | more
+    return Finding(severity=severity, confidence=0.9, rule=rule, **values)  # type: ignore[arg-type]
+
+
+def test_a_note_counts_only_where_it_suffices() -> None:
+    assert _verdicts.counts_for(finding("slow-convergence", Severity.NOTE), "still_improving")
+    assert not _verdicts.counts_for(finding("overfitting", Severity.NOTE), "overfitting")
+    assert _verdicts.counts_for(finding("overfitting"), "generalization_gap")
+    assert not _verdicts.counts_for(finding("a-rule-of-a-plugin"), "overfitting")
+
+
+def test_alarms_leave_out_notes_harmless_rules_and_hyperparameters() -> None:
+    findings = [finding("overfitting"), finding("plateau"), finding("batch-size"), finding("loss-spike", Severity.NOTE)]
+    rules = frozenset(["overfitting", "plateau", "loss-spike"])
+    assert [f.rule for f in _verdicts.alarms(findings, rules)] == ["overfitting"]
+
+
+def test_spikes_that_fall_are_counted() -> None:
+    steps = np.arange(20.0)
+    values = np.where(steps < 10, 2.0, 1.0)
+    values[15] = 3.0
+    rate = np.where(steps < 10, 0.1, 0.01)
+    run = Run(
+        "steps",
+        {"train_loss": Series("train_loss", steps, values), "learning_rate": Series("learning_rate", steps, rate)},
+        {"train_loss": "train_loss", "learning_rate": "learning_rate"},
+    )
+    diagnosis = Diagnosis(run, (finding("loss-spike", marks=(10.0, 15.0)),), (), ("loss-spike",))
+    log = _corpus.Log("r1", "a/a", "custom-csv", Path("x"), {})
+    counted = _verdicts.spikes_that_fall([_corpus.Outcome(log, (diagnosis,))])
+    assert counted == (2, ["r1 at 10"], ["r1 at 10"])
+
+
+def test_of_a_chart_with_several_runs_the_manifests_is_scored() -> None:
+    steps = np.arange(9.0)
+    runs = [Run(name, {f"{name} - loss": Series("l", steps, steps)}) for name in ("a", "b")]
+    log = _corpus.Log("r", "a/a", "wandb-ui-csv", Path("x"), {"train_loss": "b - loss"})
+    found = _corpus.Outcome(log, tuple(Diagnosis(run, (), (), ()) for run in runs))
+    assert [d.run.name for d in _corpus.of_manifest(found)] == ["b"]
+
+
+# --- peers ------------------------------------------------------------------------------------------------------------
+
+
+def test_peers_are_optional() -> None:
+    versions, answers = _versus.ask_peers(sys.executable, {"healthy": synthetic.healthy()})
+    assert set(versions) == set(answers) <= set(_peers.TOOLS)
+
+
+def test_a_peers_findings_become_verdicts() -> None:
+    answers = {
+        "a": {"found": [["TP-OVERFIT", "WARN"]], "error": ""},
+        "b": {"found": [["TP-PASS", "PASS"]], "error": ""},
+    }
+    labels = {
+        "a": {"overfitting": True, "healthy": False, "unstable": True},
+        "b": {"overfitting": True, "healthy": True},
+    }
+    found = _versus.judge_peer("trainproof", answers, labels, {}).verdicts
+    assert [(v.label, v.found) for v in found["overfitting"]] == [(True, True), (True, False)]
+    assert [(v.label, v.found) for v in found["healthy"]] == [(False, False), (True, True)]
+    assert "unstable" not in found
+
+
+def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None:
+    train = Series("loss", np.arange(3.0), np.array([1.0, np.nan, 0.5]))
+    val = Series("val", np.array([2.0]), np.array([0.75]))
+    path = tmp_path / "metrics.csv"
+    _versus.write_curves(Run("r", {"loss": train, "val": val}, {"train_loss": "loss", "val_loss": "val"}), path)
+    assert path.read_text().split() == ["step,train_loss,val_loss", "0,1.0,", "1,nan,", "2,0.5,0.75"]
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("script", [reading, cold_start, large_csv, detection, throughput, seeded_rates])
+def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as outcome:
+        script.main(["--help"])
+    assert outcome.value.code == 0
+    assert f"python tests/benchmarks/{script.__name__}.py" in capsys.readouterr().out
+
+
+def test_an_absent_corpus_is_said_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, FOLDER / "reading.py", "--corpus", tmp_path / "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "nowhere: not there" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_cold_start_prints_a_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cold_start.main(["--times", "1", "--rows", "30"]) == 0
+    assert "ratio" in capsys.readouterr().out
+
+
+def test_large_csv_prints_ratios_and_linearity(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyarrow")
+    assert large_csv.main(["--rows", "3000", "--times", "1", "--linearity"]) == 0
+    out = capsys.readouterr().out
+    assert "ratio of wall time" in out
+    assert "overfitting" in out
+
+
+def test_large_csv_has_twelve_columns_of_seventeen_digits(tmp_path: Path) -> None:
+    large_csv.write(tmp_path / "log.csv", 10)
+    head, first, *rest = (tmp_path / "log.csv").read_text().splitlines()
+    assert len(head.split(",")) == len(first.split(",")) == 12
+    assert len(rest) == 9
+    assert float(first.split(",")[1]) == large_csv.curves(10)["train_loss"][0]
+
+
+def test_throughput_judges_every_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert throughput.main(["--runs", "4"]) == 0
+    assert "4 judged, 0 errors" in capsys.readouterr().out
+
+
+def test_seeded_rates_of_one_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    assert seeded_rates.main(["--seeds", "2", "--rules", "overfitting"]) == 0
+    out = capsys.readouterr().out
+    assert any(line.split()[:4] == ["overfitting", "100.0", "100.0", "100.0"] for line in out.splitlines())
+    assert "1 of 1 curve rules" in out
+
+
+def test_seeded_rates_name_an_unknown_rule() -> None:
+    with pytest.raises(SystemExit, match="no curve rule is called overfit"):
+        seeded_rates.main(["--rules", "overfit"])
+
+
+def test_peers_answer_is_json_even_without_any_tool() -> None:
+    done = subprocess.run([sys.executable, _peers.__file__], input="", capture_output=True, text=True, check=True)
+    assert isinstance(json.loads(done.stdout.splitlines()[0]), dict)
