@@ -14,13 +14,14 @@ from diagnose._version import __version__
 if TYPE_CHECKING:
     from diagnose.audit import Report as Report
     from diagnose.audit import diagnose as diagnose
+    from diagnose.readers import ReadError as ReadError
 
-__all__ = ["Report", "__version__", "diagnose"]
+__all__ = ["ReadError", "Report", "__version__", "diagnose"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the API at its first use, so that `diagnose --version` does not wait for NumPy."""
-    if name in {"Report", "diagnose"}:
+    if name in {"ReadError", "Report", "diagnose"}:
         from diagnose import audit
 
         return getattr(audit, name)

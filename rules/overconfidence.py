@@ -47,7 +47,7 @@ def check(
         return None
     smooth = statistics.rolling_median(val_accuracy, statistics.ends(val_accuracy.size, 0.05, 3) | 1)
     before = float(smooth[climb.best])
-    after = statistics.level(val_accuracy, val_accuracy.size - climb.count, val_accuracy.size)
+    after = statistics.level(val_accuracy, val_accuracy.size - climb.tail, val_accuracy.size)
     if after < before - accuracy_held:
         return None
     best = float(step[climb.best])

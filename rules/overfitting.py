@@ -57,7 +57,7 @@ def check(
         return None
     window = statistics.ends(train_loss.size, 0.05, 3) | 1
     train = statistics.rolling_median(train_loss, window)
-    train_rise = statistics.end_level(train_loss, climb.count) - float(train[climb.best])
+    train_rise = statistics.end_level(train_loss, climb.tail) - float(train[climb.best])
     if train_rise > train_share * climb.rise:
         return None
 

@@ -61,6 +61,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "confidence": _number(finding.confidence),
         "summary": _text(finding.summary),
         "meaning": _text(finding.meaning),
+        "explained_by": finding.explained_by or None,
         "series": list(finding.series),
         "steps": [_step(step) for step in finding.steps],
         "marks": [_step(mark) for mark in finding.marks],

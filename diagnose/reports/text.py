@@ -165,12 +165,19 @@ def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
 
 
 def _finding(finding: Finding, run: Run, page: Page) -> list[str]:
-    """One finding in three steps: what was measured, what it means, what to try; then the curve and the evidence."""
+    """One finding in three steps: what was measured, what it means, what to try; then the curve and the evidence.
+
+    A note, and what another finding explains, is said briefly: what was measured, and what to try first.
+    """
     title = f"{finding.severity.upper()} {finding.rule}"
     where = f"{span(finding.steps, run.axis)}, confidence {finding.confidence:.2f}"
-    lines = textwrap.wrap(f"{title}, {where}", page.width, subsequent_indent="  ", break_on_hyphens=False)
+    cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
+    lines = textwrap.wrap(f"{title}, {where}{cause}", page.width, subsequent_indent="  ", break_on_hyphens=False)
     lines[0] = lines[0].replace(title, page.paint(title, finding.severity.value), 1)
     lines += _item("measured:", one_line(finding.summary), page)
+    if finding.explained_by or finding.severity is Severity.NOTE:
+        best = finding.recommendations[:1] if not finding.explained_by else ()
+        return lines + [line for fix in best for line in _item("try first:", _advice(fix), page)]
     lines += _item("means:", one_line(finding.meaning), page)
     for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
         lines += _item("then:" if rank else "try first:", _advice(fix), page)

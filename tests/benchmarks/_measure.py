@@ -27,10 +27,9 @@ print(json.dumps([seconds, usage.ru_maxrss * unit, os.waitstatus_to_exitcode(sta
 """
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment of the children: bytecode is kept, as it is after an installation, whatever this shell says."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Cost(NamedTuple):
@@ -44,7 +43,7 @@ class Cost(NamedTuple):
 def cost(command: Sequence[str], folder: Path) -> Cost:
     """Run a command to its end, its errors into `folder`/stderr.txt."""
     launcher = [sys.executable, "-S", "-c", _LAUNCHER, str(folder / "stderr.txt"), *command]
-    done = subprocess.run(launcher, capture_output=True, text=True, check=True, env=environment(folder))
+    done = subprocess.run(launcher, capture_output=True, text=True, check=True, env=environment())
     return Cost(*json.loads(done.stdout))
 
 

@@ -12,7 +12,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
 
@@ -34,11 +33,11 @@ def write_csv(run: Run, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def imports(path: Path, most: int, environment: Mapping[str, str]) -> list[str]:
+def imports(path: Path, most: int) -> list[str]:
     """The modules whose own code took longest to import, and the import that costs most with all below it."""
     code = "import sys; sys.argv[0] = 'diagnose'; from diagnose.cli import main; main()"
     command = [sys.executable, "-X", "importtime", "-c", code, str(path)]
-    errors = subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stderr
+    errors = subprocess.run(command, capture_output=True, text=True, check=False, env=_measure.environment()).stderr
     rows: list[tuple[int, int, str]] = []
     for line in errors.splitlines():
         own, _, rest = line.removeprefix("import time:").partition("|")
@@ -53,7 +52,7 @@ def imports(path: Path, most: int, environment: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def calls(path: Path, most: int, environment: Mapping[str, str]) -> list[str]:
+def calls(path: Path, most: int) -> list[str]:
     """The functions that take longest, by cProfile, with what they call."""
     code = (
         "import cProfile, io, pstats, sys\n"
@@ -68,7 +67,9 @@ def calls(path: Path, most: int, environment: Mapping[str, str]) -> list[str]:
         "sys.stderr.write(out.getvalue())\n"
     )
     command = [sys.executable, "-c", code, str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stderr.splitlines()
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=_measure.environment()
+    ).stderr.splitlines()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,9 +100,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f'  python -c "pass"          {1e3 * bare:7.0f} ms   fastest {1e3 * fastest[2]:5.0f} ms')
         print(f"ratio {ours / pandas:.2f} (of the fastest {fastest[0] / fastest[1]:.2f}); bar {BAR:g}")
         if arguments.profile:
-            environment = _measure.environment(folder)
-            print("", *imports(path, arguments.most, environment), sep="\n")
-            print("", *calls(path, arguments.most, environment), sep="\n")
+            print("", *imports(path, arguments.most), sep="\n")
+            print("", *calls(path, arguments.most), sep="\n")
     return 0
 
 
