@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from diagnose import config as configuration
 from diagnose import settings as project
 from diagnose.curves import Run
 from diagnose.engine import judge, load_rules, thresholds_of
@@ -98,6 +99,7 @@ def diagnose(
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -108,11 +110,13 @@ def diagnose(
     map: role -> column name, over what the names of the columns say.
     select, ignore: ids of the rules to apply and to leave out; None for all, and for none.
     thresholds: rule id -> threshold -> value.
+    config: hyperparameters of the runs, over those that came with the logs: a mapping, or a YAML, JSON or TOML file.
     settings: those of a project (see `load_settings`); the other arguments go before them. None reads no file.
     progress: called before each source.
 
-    Raises SettingsError (a ValueError) for an unknown rule, role or threshold. Raises ReadError where a single source
-    was given and nothing could be read; of several, the unreadable ones are in `Report.errors`.
+    Raises SettingsError (a ValueError) for an unknown rule, role or threshold, or an unreadable config. Raises
+    ReadError where a single source was given and nothing could be read; of several, the unreadable ones are in
+    `Report.errors`.
     """
     single = not isinstance(sources, list | tuple)
     settings = settings or Settings()
@@ -122,6 +126,7 @@ def diagnose(
         ),
         thresholds=_thresholds(settings.thresholds, thresholds or {}),
         map=_checked_map(map or {}),
+        config=_config(config),
         settings=settings,
     )
     report = _audit([sources] if single else list(sources), wanted, progress)
@@ -148,7 +153,18 @@ class _Wanted:
     rules: tuple[Rule, ...]
     thresholds: Mapping[str, Mapping[str, Any]]
     map: Mapping[str, str]
+    config: Mapping[str, Any]
     settings: Settings
+
+
+def _config(given: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The hyperparameters of a mapping or a file, by canonical name. Raises SettingsError where there are none."""
+    try:
+        if given is None or isinstance(given, Mapping):
+            return configuration.normalise(given or {})
+        return configuration.load(Path(given))
+    except configuration.ConfigError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _ids(names: Iterable[str]) -> tuple[str, ...]:
@@ -241,6 +257,8 @@ def _read(item: Any, wanted: _Wanted) -> list[Run]:
 
 def _judge(run: Run, wanted: _Wanted) -> Diagnosis:
     left_out = wanted.settings.ignored_for(run.source)
+    if wanted.config:
+        run = replace(run, config={**run.config, **wanted.config})
     return judge(run, [rule for rule in wanted.rules if rule.id not in left_out], thresholds=wanted.thresholds)
 
 

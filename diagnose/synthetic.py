@@ -425,7 +425,7 @@ def calm_gradients(seed: int = 0, noise: float = 0.02, steps: int = 400) -> Run:
 
 
 def exploding_gradients(seed: int = 0, noise: float = 0.02, steps: int = 400, decades: float = 2.0) -> Run:
-    """From the middle of the run on the gradient norm grows by `decades` orders of magnitude; the loss does not mind."""
+    """In the second half the gradient norm grows by `decades` orders of magnitude; the loss does not mind."""
     rng = np.random.default_rng(seed)
     growth = np.clip(np.linspace(-1.0, 1.0, steps), 0.0, None)
     norm = _norm(steps, noise, rng) * 10.0 ** (decades * growth)
@@ -468,8 +468,22 @@ def clipped(seed: int = 0, noise: float = 0.02, steps: int = 300, excess: float 
     return _with_grad_norm("clipped", _noisy(_falling(steps, 4.0, 1.0, 5.0), noise, rng), norm, config)
 
 
-def scheduled(rate: Array, seed: int = 0, noise: float = 0.02, *, floor: float = 1.0, **config: Any) -> Run:
-    """A loss that falls to `floor` and stays there, logged per step with this learning rate."""
+def scheduled(
+    rate: Array,
+    seed: int = 0,
+    noise: float = 0.02,
+    *,
+    floor: float = 1.0,
+    swing: float = 0.0,
+    hump: float = 0.0,
+    **config: Any,
+) -> Run:
+    """A loss that falls to `floor`, swings there by `swing` of its level, and is logged with this learning rate.
+
+    hump: how far the loss is lifted in the first tenth of the run, in shares of its level.
+    """
     rng = np.random.default_rng(seed)
-    loss = _noisy(_falling(rate.size, 4.0, floor, 8.0), noise, rng)
+    time = np.linspace(0.0, 1.0, rate.size)
+    lift = 1.0 + hump * np.exp(-(((time - 0.05) / 0.02) ** 2))
+    loss = _noisy(_falling(rate.size, 4.0, floor, 8.0) * lift, noise + swing, rng)
     return _per_step("scheduled", loss, 1, logged=False, config=config, learning_rate=rate)

@@ -52,10 +52,11 @@ def check(
     if ceiling <= 0.0:
         return None
     pinned = values >= (1.0 - tolerance) * ceiling
-    above = values > (1.0 + tolerance) * (gradient_clip or math.inf)
-    if gradient_clip is not None and above.mean() > share_most:
-        clipped, limit, how = above, gradient_clip, f"above the configured clip value of {gradient_clip:g}"
-    elif pinned.mean() > share_most and _is_ceiling(values, pinned, gradient_clip, tolerance):
+    clip = gradient_clip if gradient_clip is not None and gradient_clip > 0.0 else math.inf  # 0 and -1 switch it off
+    above = values > (1.0 + tolerance) * clip
+    if above.mean() > share_most:
+        clipped, limit, how = above, clip, f"above the configured clip value of {clip:g}"
+    elif pinned.mean() > share_most and _is_ceiling(values, pinned, clip, tolerance):
         clipped, limit, how = pinned, ceiling, f"pinned at its ceiling of {ceiling:.4g}"
     else:
         return None
@@ -64,7 +65,7 @@ def check(
         severity=Severity.NOTE,
         confidence=statistics.logistic(1.2 + 4.0 * (share - share_most)),
         summary=f"grad_norm is {how} in {100 * share:.0f} % of the logged {axis}s (median {np.median(values):.3g}).",
-        meaning="Clipping sets the length of most steps, not the gradient: the learning rate is rather high for this run.",
+        meaning="Clipping sets the length of most steps, not the gradient: the learning rate is rather high here.",
         steps=(float(steps[0]), float(steps[-1])),
         series=("grad_norm",),
         evidence=(
@@ -74,12 +75,12 @@ def check(
     )
 
 
-def _is_ceiling(values: Array, pinned: np.ndarray, clip: float | None, tolerance: float) -> bool:
+def _is_ceiling(values: Array, pinned: np.ndarray, clip: float, tolerance: float) -> bool:
     """Whether the highest value is a clip value and no product of rounding or a norm that was never measured."""
-    if clip is not None and clip > 0.0 and abs(float(values.max()) / clip - 1.0) <= tolerance:
+    if abs(float(values.max()) / clip - 1.0) <= tolerance:
         return True
     rest = values[~pinned]
-    return rest.size >= 3 and np.unique(rest).size >= 0.5 * rest.size
+    return rest.size >= 3 and bool(np.unique(rest).size >= 0.5 * rest.size)
 
 
 RULE = Rule(

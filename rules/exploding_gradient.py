@@ -87,7 +87,7 @@ def _growth(axis: str, step: float, level: float, growth: float, threshold: floa
             f"grad_norm grows from {level:.3g} in the first third of the run to {level * 10.0**growth:.3g} around "
             f"{axis} {step:g}, by {growth:.2g} orders of magnitude."
         ),
-        meaning="The training has become unstable; where the loss is still calm, a spike or a divergence often follows.",
+        meaning="The training is unstable; where the loss is still calm, a spike or a divergence often follows.",
         steps=(float(steps[steps.size // 3]), float(steps[-1])),
         marks=(step,),
         series=("grad_norm",),
@@ -120,7 +120,14 @@ RULE = Rule(
     doc=__doc__,
     check=check,
     min_points=LEAST_POINTS,
-    fixes=("clip-gradients", "lower-learning-rate", "warmup", "stabilize-logits", "initialize-weights", "inspect-batch"),
+    fixes=(
+        "clip-gradients",
+        "lower-learning-rate",
+        "warmup",
+        "stabilize-logits",
+        "initialize-weights",
+        "inspect-batch",
+    ),
     cases=(
         Case("grows a hundredfold beside a calm loss", synthetic.exploding_gradients, Severity.WARNING),
         Case("six bursts to 50 times the level", synthetic.bursting_gradients, Severity.NOTE),

@@ -202,7 +202,7 @@ def _less_dropout(context: Context) -> str | None:
 
 def _fewer_epochs(context: Context) -> str | None:
     epochs = _number(context.run.config.get("epochs"))
-    return f"train for fewer epochs over the same examples: epochs {epochs:g} -> 1 to 3" if epochs and epochs > 3 else None
+    return f"train for fewer epochs: epochs {epochs:g} -> 1 to 3" if epochs and epochs > 3 else None
 
 
 def _shorter_warmup(context: Context) -> str | None:
@@ -537,6 +537,18 @@ CATALOGUE: tuple[Fix, ...] = (
         "the steps of a warmup that goes on for longer are mostly lost",
         PLAYBOOK,
         _shorter_warmup,
+    ),
+    Fix(
+        "fit-schedule",
+        "give the schedule the number of steps that the run really takes",
+        "a schedule that ends early leaves steps at a rate of zero, one that ends late never arrives",
+        PLAYBOOK,
+    ),
+    Fix(
+        "end-of-cycle",
+        "take checkpoints, and compare runs, at the end of a cycle, where the learning rate is lowest",
+        "the loss is high after every restart, and lowest just before the next",
+        "Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017)",
     ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

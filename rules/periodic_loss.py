@@ -59,7 +59,7 @@ def check(
     correlation_least: float = 0.3,  # share of the variance of the residuals; less cannot be seen on the curve
     z_least: float = 4.5,  # standard errors; tests/rules/test_rates.py measures the rates
     height_least: float = 0.01,  # of the level, peak to peak of the mean cycle
-    calming: float = 2.0,  # times calmer at the end of the cycle than at its start; a plain loss stays within 0.7 .. 1.4
+    calming: float = 2.0,  # times calmer at the end of the cycle than at its start; a plain loss has 0.7 .. 1.4
 ) -> Finding | None:
     """Judge the training loss as finely as it is logged."""
     known = epochs.finest(train_loss, train_loss_step)

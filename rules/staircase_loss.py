@@ -122,9 +122,9 @@ def measure(values: Array, firsts: epochs.Indices) -> Stairs | None:
     flat = level.ravel()
     total = np.concatenate([[0.0], np.cumsum(flat)])
     at = np.arange(2, flat.size - 1)
-    fall = np.zeros(flat.size)
-    fall[at] = (2.0 * total[at] - total[at - 2] - total[at + 2]) / 2.0
-    fall = fall.reshape(level.shape)
+    falls = np.zeros(flat.size)
+    falls[at] = (2.0 * total[at] - total[at - 2] - total[at + 2]) / 2.0
+    fall = falls.reshape(level.shape)
     within = fall[:, 2:-1]
     usual = within.mean(axis=1)
     excess = fall[1:, 0] - (usual[:-1] + usual[1:]) / 2.0

@@ -68,7 +68,7 @@ def check(
     if decades >= decades_least:
         how = f"grad_norm falls from {first:.3g} to {last:.3g}"
     else:
-        how = f"grad_norm is {last:.3g}, a {end / max(last, 1e-300):.2g}th of the loss, to the end"
+        how = f"grad_norm is {last:.3g} at the end, {relative:.2g} of the loss,"
     return Finding(
         severity=Severity.WARNING,
         confidence=statistics.logistic(

@@ -462,3 +462,21 @@ def test_no_corpus_file_ends_in_a_traceback(corpus: Path) -> None:
     assert "fault in diagnose" not in result.stderr
     document = json.loads(result.stdout, parse_constant=lambda token: pytest.fail(f"{token} is no JSON"))
     assert len(document["errors"]) == result.stderr.count("\n")
+
+
+def test_a_configuration_file_gives_the_fixes_their_numbers(tmp_path: Path) -> None:
+    log = tmp_path / "run.csv"
+    rows = "".join(f"{i},{2.3 * 0.9**i if i < 20 else 5 + i:.4f}\n" for i in range(40))
+    log.write_text("epoch,loss\n" + rows)
+    (tmp_path / "config.yaml").write_text("optimizer: sgd\nlr: 0.2\n")
+    result = run(str(log), "--config", str(tmp_path / "config.yaml"), "--width", "200")
+    assert "learning_rate 0.2 -> 0.02" in result.stdout
+
+
+def test_an_unreadable_configuration_is_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "run.csv"
+    log.write_text("epoch,loss\n" + "".join(f"{i},{1 / (i + 1)}\n" for i in range(20)))
+    result = run(str(log), "--config", str(tmp_path / "absent.yaml"))
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "absent.yaml" in result.stderr

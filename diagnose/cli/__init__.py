@@ -111,6 +111,10 @@ def check(
         list[str] | None,
         typer.Option(metavar="RULES", help="Not these rules.", autocompletion=completion.rule_ids),
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Hyperparameters of the runs: a YAML, JSON or TOML file."),
+    ] = None,
     fail_on: Annotated[
         str | None,
         typer.Option(
@@ -162,6 +166,7 @@ def check(
             map=_pairs(column),
             select=_split(select),
             ignore=_split(ignore),
+            config=config,
             settings=settings,
             progress=progress,
         )

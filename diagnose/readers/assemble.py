@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from diagnose import config as configuration
 from diagnose import roles
 from diagnose.curves import Array, Run, Series
 from diagnose.readers import axis as axes
@@ -53,6 +55,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     """One run of one part of a table."""
     table = part.table
     columns = {name: values.without_sentinel(name, column) for name, column in table.columns.items()}
+    config, config_notes = _hyperparameters(table)
     fixed = _fixed(table, part, overrides)
     metrics = {name: part.metric(name) for name in columns}
     cast = Cast.of(columns, metrics, fixed, source)
@@ -75,7 +78,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         name=part.name or table.name or PurePath(source).stem or "run",
         series=scaled,
         roles=found,
-        config=roles.hyperparameters(table.config),
+        config=config,
         source=source,
         format=table.format,
         axis=axis.name,
@@ -88,8 +91,17 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *cast.remarks(found, series),
             *values.constant_metric(found, series),
             *scale_notes,
+            *config_notes,
         ),
     )
+
+
+def _hyperparameters(table: Table) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The configuration that came with the log, by canonical name, and a note where it cannot be used."""
+    try:
+        return configuration.normalise(table.config), ()
+    except configuration.ConfigError as error:
+        return {}, (f"the configuration in the log is not used: {error}",)
 
 
 def _fixed(table: Table, part: layout.Part, overrides: Mapping[str, str]) -> dict[str, str]:

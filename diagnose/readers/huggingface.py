@@ -70,7 +70,11 @@ def _config(state: Any) -> dict[str, Any]:
 
 def _summary_notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the summary row says, since it is taken out of the curves."""
-    means = [row["train_loss"] for row in records if "train_runtime" in row and _is_number(row.get("train_loss"))]
+    means = [
+        row["train_loss"]
+        for row in records
+        if "train_runtime" in row and isinstance(row.get("train_loss"), int | float)
+    ]
     return [f"the Trainer's summary row (train_loss {means[-1]:.4g}, the mean of the run) is no point"] if means else []
 
 
@@ -83,10 +87,6 @@ def _filter_notes(points: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     place = f" from step {hidden[0]['step']}" if hidden and "step" in hidden[0] else ""
     return [f"the loss of exactly 0.0{place} is a NaN that the Trainer's logging_nan_inf_filter hides"]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float | int | str) and not isinstance(value, bool)
 
 
 def _is_nan(value: Any) -> bool:

@@ -32,7 +32,7 @@ _AXIS = re.compile(
     r"(?:^|.*[/_ ])(?:epochs?|(?:global_?)?steps?|iter(?:ation)?s?|updates?|batch(?:es)?)", re.IGNORECASE
 )
 _SPLIT = re.compile(r"train(?:ing)?|val(?:id(?:ation)?)?|dev(?:elopment)?|test(?:ing)?|eval(?:uation)?", re.IGNORECASE)
-_EPOCH_KEY = re.compile(r"(?:epoch|step|iter(?:ation)?)?[ _-]?(\d+)", re.IGNORECASE)
+_EPOCH_KEY = re.compile(r"(?:epoch|step|iter(?:ation)?)?[ _-]?(\d{1,12})", re.IGNORECASE)
 _CONFIG_KEY = re.compile(r"config|args|arguments|h(?:yper)?_?params?|hyper_?parameters|params|parameters|settings")
 _WRAPPERS = frozenset(  # folders that say nothing of what they hold
     ["history", "log_history", "logs", "log", "metrics", "epochs", "training_history", "results", "data"]
@@ -131,7 +131,7 @@ def _search(value: Any, path: str, found: _Found, depth: int) -> None:
     if isinstance(value, dict):
         if by_epoch := _keyed_by_epoch(value):
             found.records[path] = by_epoch
-        elif {"columns", "data"} <= value.keys() and _is_matrix(value["data"]):
+        elif isinstance(value.get("columns"), list) and _is_matrix(value.get("data")):
             names = [str(name) for name in value["columns"]]
             found.records[path] = [dict(zip(names, row, strict=False)) for row in value["data"]]
         else:
@@ -183,7 +183,11 @@ def _is_matrix(value: Any) -> bool:
 
 def _keyed_by_index(value: Mapping[str, Any]) -> list[Any] | None:
     """The values of {"0": 0.5, "1": 0.4} in order; None where the keys are no such index."""
-    if len(value) < 2 or not all(key.isdecimal() for key in value) or not all(map(_is_value, value.values())):
+    if (
+        len(value) < 2
+        or not all(key.isdecimal() and len(key) < 13 for key in value)
+        or not all(map(_is_value, value.values()))
+    ):
         return None
     return [value[key] for key in sorted(value, key=int)]
 

@@ -46,7 +46,7 @@ _HINTS = (
     *("mse", "mae", "bleu", "nll", "elbo", "top", "prec"),
 )
 _HINT = re.compile(  # of a line in lower case
-    rf"(?:{'|'.join(_HINTS)}),?[^\d,;|]{{0,60}}?[\s:=(\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+    rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:=(\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script

@@ -154,10 +154,10 @@ def _falls(run: Run, finding: Finding, mark: float) -> bool:
 
 
 def _decays(run: Run, mark: float) -> bool:
-    """Whether the learning rate falls by a fifth or more between the points around the mark."""
+    """Whether the learning rate at the mark is a fifth or more below that of the point before."""
     curve = run.curve("learning_rate")
     if curve is None or len(curve) < 2:
         return False
     place = int(np.searchsorted(curve.steps, mark))
-    around = curve.values[max(place - 1, 0) : place + 2]
+    around = curve.values[max(place - 1, 0) : place + 1]
     return bool(around.size > 1 and around[-1] < 0.8 * around[0])

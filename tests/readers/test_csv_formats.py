@@ -186,13 +186,14 @@ def test_lightning_hyperparameters(tmp_path: Path) -> None:
     table = beside(
         tmp_path, LIGHTNING, hparams="lr: 0.1\noptim:\n  name: sgd\nact: !!python/object:torch.nn.ReLU {}\nxs: [1, 2]\n"
     )
-    assert table.config == {"lr": 0.1, "optim/name": "sgd"}
+    assert table.config["learning_rate"] == 0.1
+    assert table.config["optimizer"] == "sgd"
     assert not table.notes
 
 
 def test_yolov5_hyperparameters(tmp_path: Path) -> None:
     table = beside(tmp_path, ULTRALYTICS, opt="epochs: 3\nhyp:\n  lr0: 0.01\n", hyp="lr0: 0.5\nmomentum: 0.9\n")
-    assert table.config == {"epochs": 3, "lr0": 0.01, "momentum": 0.9}
+    assert table.config == {"epochs": 3, "learning_rate": 0.01, "momentum": 0.9}
 
 
 def test_only_the_files_of_the_format_count(tmp_path: Path) -> None:

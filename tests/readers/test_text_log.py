@@ -365,7 +365,7 @@ STYLES = {
     "train_loss|train_acc|val_loss|val_acc": "[12:13:14] epoch={} train_loss={} train_acc={} val_loss={} val_acc={}",
     "train loss|train acc|valid loss|valid acc": "epoch {} train loss {} train acc {} valid loss {} valid acc {}",
     "loss|eval/acc|eval/loss|f1": "{{'epoch': {}, 'loss': {}, 'eval/acc': {}, 'eval/loss': {}, 'f1': {}}}",
-    "loss_train|acc_train|loss_val|acc_val": "Epoch: {:04d} loss_train: {} acc_train: {} loss_val: {} acc_val: {} t: 0.1s",
+    "loss_train|acc_train|loss_val|acc_val": "Epoch: {:04d} loss_train: {} acc_train: {} loss_val: {} acc_val: {}",
     "loss|acc|Val loss|Val acc": "Epoch {}\n  Train: loss={} acc={}\n  Val:   loss={} acc={}",
 }
 PRINTED = st.tuples(
