@@ -140,11 +140,12 @@ def _missing_warmup(
     late = rate.steps[0] > 0.02 * rate.steps[-1]  # a warmup before the first logged rate cannot be seen
     if loss is None or late or rate.values[0] < 0.99 * rate.values.max() or float(loss.values[0]) <= 0.0:
         return None
-    early = statistics.rolling_median(loss.values[: max(10, len(loss) // 5)], 3)
+    first = loss.values[: max(10, len(loss) // 5)]
+    early = statistics.rolling_median(first, 3)
     top = int(np.argmax(early))
     rise = float(early[top] - loss.values[0])
     hump = rise / float(loss.values[0])
-    if top == 0 or hump < least or rise < 4.0 * statistics.jitter(loss.values):
+    if top == 0 or hump < least or rise < 4.0 * statistics.jitter(first):
         return None
     at = float(loss.steps[top])
     return _finding(

@@ -33,6 +33,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from diagnose import statistics, synthetic
 from diagnose.curves import Array, Series
@@ -57,6 +58,16 @@ class Spikes(NamedTuple):
     settled: np.ndarray
 
 
+class Limits(NamedTuple):
+    """The thresholds of `check`."""
+
+    z_warning: float
+    z_plain: float
+    height_warning: float
+    dip_factor: float
+    skip_start: float
+
+
 def check(
     axis: str,
     train_loss: Series | None = None,
@@ -64,19 +75,20 @@ def check(
     learning_rate: Series | None = None,
     *,
     z_warning: float = 4.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
+    z_plain: float = 8.0,  # the same without the logarithm, where the noise of a positive loss is skewed upwards
     height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
     dip_factor: float = 1.5,  # times the deepest dip, in standard deviations; Gaussian noise is symmetric
     skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
 ) -> Finding | None:
     """Judge the training loss and the validation loss, each on its own; the clearer one is reported."""
-    limits = (z_warning, height_warning, dip_factor, skip_start)
+    limits = Limits(z_warning, z_plain, height_warning, dip_factor, skip_start)
     found = []
     judged = False
     for role, curve in (("train_loss", train_loss), ("val_loss", val_loss)):
         if curve is None or len(finite := curve.finite()) < LEAST_POINTS:
             continue
         judged = True
-        spikes = find_spikes(finite, learning_rate, *limits)
+        spikes = find_spikes(finite, learning_rate, limits)
         if spikes.peaks.size:
             found.append((role, finite, spikes))
     if not judged:
@@ -88,44 +100,65 @@ def check(
     return _finding(role, curve, spikes, axis, z_warning, height_warning, [item[0] for item in found])
 
 
-def find_spikes(
-    curve: Series, learning_rate: Series | None, z_least: float, height_least: float, dip_factor: float, skip: float
-) -> Spikes:
+def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> Spikes:
     """All spikes of a finite curve, strongest point of each; linear in its points.
 
-    A positive loss is measured on its logarithm, where noise in proportion to the level is symmetric and even.
+    A positive loss is measured on its logarithm, where noise in proportion to the level is symmetric and even. On the
+    plain scale its noise is skewed; there a spike must stand far out from the other excursions as well.
     """
-    positive = float(curve.values.min()) > 0.0
-    values = np.log(curve.values) if positive else curve.values
-    size = values.size
-    window = min(max(5, int(0.05 * size) | 1), 25)
-    half = window // 2
+    size = len(curve)
     index = np.arange(size)
+    inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - 2)
+    window = min(max(5, int(0.05 * size) | 1), 25)
+    gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
+    plain = _excursions(curve.values, window, inside)
+    if float(curve.values.min()) > 0.0:
+        seen = _excursions(np.log(curve.values), window, inside)
+        share = np.expm1(np.minimum(seen.height, 50.0))
+        rank = min(10, size // 10)  # with exponential noise the highest is seldom 2.5 times the tenth
+        usual = float(np.sort(plain.z[inside])[-rank:][0]) if inside.any() else 0.0
+        high = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * usual)
+    else:  # a loss that crosses zero has no level to take a share of: the range of the curve stands in
+        seen = plain
+        span = float(np.quantile(curve.values, 0.95) - np.quantile(curve.values, 0.05))
+        share = plain.height / np.maximum(np.maximum(np.abs(plain.before), np.abs(plain.after)), max(span, 1e-300))
+        high = np.zeros(size, dtype=np.bool_)
+    high |= seen.z >= max(limits.z_warning, gaussian, limits.dip_factor * seen.deepest)
+    candidate = inside & high & (share >= limits.height_warning) & ~_rising_rate(curve, learning_rate, window)
+    starts, stops = statistics.stretches(_close_gaps(candidate, window // 2))
+    peaks = np.array([a + int(np.argmax(share[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
+    if _phase_locked(peaks):
+        peaks = peaks[share[peaks] >= PHASE_LOCKED_HEIGHT]
+    shift = (seen.after - seen.before)[peaks]
+    settled = (shift > 5.0 * seen.noise[peaks]) & (shift > 0.5 * math.log1p(limits.height_warning))
+    return Spikes(peaks, np.maximum(seen.z, np.where(high, plain.z, 0.0))[peaks], share[peaks], settled)
+
+
+class _Excursions(NamedTuple):
+    """Each point against the medians of the points before and after it, all of shape (n,).
+
+    before, after: those medians. height: over the higher of them. noise: local standard deviation. z: height / noise.
+    deepest: the deepest dip below the lower of them, in standard deviations.
+    """
+
+    before: Array
+    after: Array
+    height: Array
+    noise: Array
+    z: Array
+    deepest: float
+
+
+def _excursions(values: Array, window: int, inside: npt.NDArray[np.bool_]) -> _Excursions:
+    half = window // 2
+    index = np.arange(values.size)
     middle = statistics.rolling_median(values, window)
     noise = _noise(values - middle, window, values)
     before = middle[np.maximum(index - 1 - half, 0)]
-    after = middle[np.minimum(index + 1 + half, size - 1)]
+    after = middle[np.minimum(index + 1 + half, values.size - 1)]
     height = values - np.maximum(before, after)
-    z = height / noise
-    if positive:
-        share = np.expm1(np.minimum(height, 50.0))
-    else:  # a loss that crosses zero has no level to take a share of: the range of the curve stands in
-        span = float(np.quantile(middle, 0.95) - np.quantile(middle, 0.05))
-        share = height / np.maximum(np.maximum(np.abs(before), np.abs(after)), max(span, 1e-300))
-
-    inside = (index >= max(2, int(np.ceil(skip * size)))) & (index < size - 2)
     dips = ((np.minimum(before, after) - values) / noise)[inside]
-    deepest = float(dips.max()) if dips.size else 0.0
-    gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
-    candidate = inside & (z >= max(z_least, gaussian, dip_factor * deepest)) & (share >= height_least)
-    candidate &= ~_rising_rate(curve, learning_rate, window)
-    starts, stops = statistics.stretches(_close_gaps(candidate, half))
-    peaks = np.array([a + int(np.argmax(z[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
-    if _phase_locked(peaks):
-        peaks = peaks[share[peaks] >= PHASE_LOCKED_HEIGHT]
-    shift = (after - before)[peaks]
-    settled = (shift > 5.0 * noise[peaks]) & (shift > 0.5 * np.log1p(height_least))
-    return Spikes(peaks, z[peaks], share[peaks], settled)
+    return _Excursions(before, after, height, noise, height / noise, float(dips.max()) if dips.size else 0.0)
 
 
 def _noise(residuals: Array, window: int, values: Array) -> Array:

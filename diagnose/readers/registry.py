@@ -20,9 +20,9 @@ FORMATS = (
     "ultralytics",
     "lightning",
     "keras_csv",
-    "generic_csv",
-    # lines of text with numbers in them
+    # lines of text with named numbers in them; before the delimited text that any `;` or `|` could be
     "text_log",
+    "generic_csv",
 )
 """Modules of this package. Each has `NAME`, `recognise(document) -> bool`, which looks at the head only, and
 `read(document) -> list[Table]`; they are imported when they are asked."""
