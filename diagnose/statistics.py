@@ -24,7 +24,7 @@ SMALL_WORK = 200_000
 SAMPLE = 100_000
 """Points from which a robust scale is taken of a longer curve, evenly spaced: the standard error is 0.4 % then."""
 
-LONG_WINDOW = 101
+LONG_WINDOW = 75
 """Widest window of a running median that is computed point by point; wider ones are taken over block medians."""
 
 
@@ -70,17 +70,17 @@ def jitter(values: Array) -> float:
 def rolling_median(values: Array, window: int) -> Array:
     """Centred running median; the ends are padded by reflection. `window` is odd and is cut to the array's length.
 
-    Windows wider than `LONG_WINDOW` run over the medians of blocks, about fifty to a window, and step from block to
-    block. Shape (n,) in, shape (n,) out.
+    Windows wider than `LONG_WINDOW` run over the medians of blocks, about 25 to a window, and step from block to block.
+    Shape (n,) in, shape (n,) out.
     """
     window = min(window, values.size - 1 + values.size % 2)
     if window < 3:
         return values.copy()
     if window > LONG_WINDOW:
-        size = window // 50
+        size = window // 25
         whole = values.size // size * size
         levels = np.median(values[:whole].reshape(-1, size), axis=1)
-        smooth = np.repeat(rolling_median(levels, 51), size)
+        smooth = np.repeat(rolling_median(levels, 25), size)
         return np.append(smooth, np.full(values.size - whole, smooth[-1]))
     half = window // 2
     padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])

@@ -145,7 +145,7 @@ def _missing_warmup(
     top = int(np.argmax(early))
     rise = float(early[top] - loss.values[0])
     hump = rise / float(loss.values[0])
-    if top == 0 or hump < least or rise < 4.0 * statistics.jitter(first):
+    if top == 0 or hump < least or rise < 3.0 * statistics.jitter(first):
         return None
     at = float(loss.steps[top])
     return _finding(

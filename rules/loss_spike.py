@@ -111,12 +111,13 @@ def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> 
     inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - 2)
     window = min(max(5, int(0.05 * size) | 1), 25)
     gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
-    plain = _excursions(curve.values, window, inside)
+    middle = statistics.rolling_median(curve.values, window)
+    plain = _excursions(curve.values, middle, window, inside)
     if float(curve.values.min()) > 0.0:
-        seen = _excursions(np.log(curve.values), window, inside)
+        seen = _excursions(np.log(curve.values), np.log(middle), window, inside)  # the median of logs is the log of it
         share = np.expm1(np.minimum(seen.height, 50.0))
         rank = min(10, size // 10)  # with exponential noise the highest is seldom 2.5 times the tenth
-        usual = float(np.sort(plain.z[inside])[-rank:][0]) if inside.any() else 0.0
+        usual = float(np.partition(plain.z[inside], -rank)[-rank]) if inside.any() else 0.0
         high = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * usual)
     else:  # a loss that crosses zero has no level to take a share of: the range of the curve stands in
         seen = plain
@@ -149,10 +150,9 @@ class _Excursions(NamedTuple):
     deepest: float
 
 
-def _excursions(values: Array, window: int, inside: npt.NDArray[np.bool_]) -> _Excursions:
+def _excursions(values: Array, middle: Array, window: int, inside: npt.NDArray[np.bool_]) -> _Excursions:
     half = window // 2
     index = np.arange(values.size)
-    middle = statistics.rolling_median(values, window)
     noise = _noise(values - middle, window, values)
     before = middle[np.maximum(index - 1 - half, 0)]
     after = middle[np.minimum(index + 1 + half, values.size - 1)]

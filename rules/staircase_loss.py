@@ -146,7 +146,7 @@ def _search(values: Array, *, most: int = 40, points: int = 16, fine: int = 4096
     # Cheap refusal first: without sudden falls beyond the usual ones there are no stairs to look for.
     level = statistics.block_means(values, 4 * most)
     fall = -np.diff(level)[level.size // 10 :]
-    if np.count_nonzero(fall - np.median(fall) > 3.0 * statistics.spread(fall)) < 4:
+    if np.count_nonzero(fall - np.median(fall) > 2.5 * statistics.spread(fall)) < 3:
         return Stairs(np.zeros(1, dtype=np.intp), 0.0, 0.0, 0.0, 0.0)
     each = max(values.size // fine, 1)
     short = values[: values.size // each * each].reshape(-1, each).mean(axis=1)
