@@ -19,7 +19,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -50,14 +50,18 @@ class Need:
     accepts: tuple[type, ...] = ()
 
 
-@functools.cache
 def needs(rule: Rule) -> tuple[Need, ...]:
     """What the rule asks for, in the order of its signature.
 
     Raises TypeError for an annotation outside the contract.
     """
+    return _needs(rule.check, rule.id)
+
+
+@functools.cache  # by the function: hashing a rule hashes its manual and its cases
+def _needs(check: Callable[..., Any], rule: str) -> tuple[Need, ...]:
     found = []
-    for name, parameter in inspect.signature(rule.check, eval_str=True).parameters.items():
+    for name, parameter in inspect.signature(check, eval_str=True).parameters.items():
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             continue
         optional = parameter.default is None
@@ -74,7 +78,7 @@ def needs(rule: Rule) -> tuple[Need, ...]:
         elif options and all(option in (str, int, float, bool) for option in options):
             found.append(Need(name, "hyperparameter", optional, options))
         else:
-            raise TypeError(f"rule {rule.id}: parameter {name!r} has the annotation {parameter.annotation!r}")
+            raise TypeError(f"rule {rule}: parameter {name!r} has the annotation {parameter.annotation!r}")
     return tuple(found)
 
 

@@ -88,7 +88,7 @@ def late_swings(values: Array) -> Swings:
     tail = values[values.size // 2 :]
     slow = statistics.rolling_median(tail, min(max(5, (tail.size // 5) | 1), 101))
     low, high = np.quantile(tail - slow, [0.05, 0.95])
-    level = float(np.median(tail))
+    level = statistics.median(tail)
     start = max(
         float(values[0]) if values.size < 200 else -np.inf, statistics.level(values, 0, max(2, values.size // 20))
     )

@@ -63,7 +63,7 @@ def check(
     share = float(clipped.mean())
     return Finding(
         severity=Severity.NOTE,
-        confidence=statistics.logistic(1.2 + 4.0 * (share - share_most)),
+        confidence=statistics.confidence(1.2 + 4.0 * (share - share_most)),
         summary=f"grad_norm is {how} in {100 * share:.0f} % of the logged {axis}s (median {np.median(values):.3g}).",
         meaning="Clipping sets the length of most steps, not the gradient: the learning rate is rather high here.",
         steps=(float(steps[0]), float(steps[-1])),

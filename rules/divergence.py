@@ -66,7 +66,7 @@ def check(
     )
     return Finding(
         severity=severity,
-        confidence=statistics.logistic(0.8 + 3.0 * (min(share, 1.5) - rise_warning)),
+        confidence=statistics.confidence(0.8 + 3.0 * (min(share, 1.5) - rise_warning)),
         summary=(f"train_loss was best at {axis} {step[best]:g} ({lowest:.4g}) and ends at {end:.4g}, {where}."),
         meaning="The optimization left the region it had found; the weights at the end are worse than earlier ones.",
         steps=(float(step[best]), float(step[-1])),

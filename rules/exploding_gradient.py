@@ -82,7 +82,7 @@ def logarithm(grad_norm: Series) -> tuple[Array, Array]:
 def _growth(axis: str, step: float, level: float, growth: float, threshold: float, steps: Array) -> Finding:
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(0.8 + 2.0 * (min(growth, 3.0) - threshold)),
+        confidence=statistics.confidence(0.8 + 2.0 * (min(growth, 3.0) - threshold)),
         summary=(
             f"grad_norm grows from {level:.3g} in the first third of the run to {level * 10.0**growth:.3g} around "
             f"{axis} {step:g}, by {growth:.2g} orders of magnitude."
@@ -98,7 +98,7 @@ def _growth(axis: str, step: float, level: float, growth: float, threshold: floa
 def _bursts(axis: str, places: Array, height: float, count: int, threshold: int) -> Finding:
     return Finding(
         severity=Severity.NOTE,
-        confidence=statistics.logistic(0.8 + 0.1 * min(count, 20) + 0.5 * (min(height, 3.0) - 1.0)),
+        confidence=statistics.confidence(0.8 + 0.1 * min(count, 20) + 0.5 * (min(height, 3.0) - 1.0)),
         summary=(
             f"grad_norm bursts {count} times, up to {10.0**height:.3g} times the level around it, first at {axis} "
             f"{places[0]:g}."

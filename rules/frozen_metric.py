@@ -55,7 +55,7 @@ def check(
     both = " (train_accuracy too)" if len(found) == 2 and role == "val_accuracy" else ""
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(0.4 + 3.0 * (share - share_warning) + 0.1 * min(stop - start, 20)),
+        confidence=statistics.confidence(0.4 + 3.0 * (share - share_warning) + 0.1 * min(stop - start, 20)),
         summary=(
             f"{role} is exactly {value:.6g} for {stop - start} of {len(curve)} points, from {axis} "
             f"{curve.steps[start]:g} to {curve.steps[stop - 1]:g}{both}."

@@ -65,7 +65,7 @@ def check(
     )
     return Finding(
         severity=Severity.WARNING if points >= points_warning else Severity.NOTE,
-        confidence=statistics.logistic(1.2 + 1.5 * min(strength, 2.0)),
+        confidence=statistics.confidence(1.2 + 1.5 * min(strength, 2.0)),
         summary=", and ".join(said) + ".",
         meaning="Part of what was learned holds for the training sample alone; capacity is not what is missing.",
         steps=(min(float(c.steps[0]) for c in curves), max(float(c.steps[-1]) for c in curves)),

@@ -120,7 +120,7 @@ def _long_warmup(axis: str, rate: Series, scheduler: str | None, most: float) ->
     top = float(rate.steps[peak])
     return _finding(
         Severity.NOTE,
-        statistics.logistic(0.7 + 5.0 * (share - most)),
+        statistics.confidence(0.7 + 5.0 * (share - most)),
         f"The learning rate warms up until {axis} {top:g}, {100 * float(since[-1]) / whole:.0f} % of the run.",
         "At most a tenth is usual; a warmup that goes on for longer spends steps at a rate that learns little.",
         (float(rate.steps[0]), top),
@@ -150,7 +150,7 @@ def _missing_warmup(
     at = float(loss.steps[top])
     return _finding(
         Severity.NOTE,
-        statistics.logistic(0.8 + 3.0 * (hump - least)),
+        statistics.confidence(0.8 + 3.0 * (hump - least)),
         f"The learning rate starts at its highest value, {rate.values[0]:.3g}, and train_loss rises by "
         f"{100 * hump:.3g} % until {axis} {at:g}.",
         "Adam's averages are empty at first and a transformer's first gradients large: a warmup spares it that hump.",
@@ -209,7 +209,7 @@ def _never_decayed(axis: str, rate: Series, loss: Series | None, least: float) -
     share = noise / improvement
     return _finding(
         Severity.NOTE,
-        statistics.logistic(0.6 + 5.0 * min(share - least, 0.2)),
+        statistics.confidence(0.6 + 5.0 * min(share - least, 0.2)),
         f"The learning rate stays at {later.max():.3g} to the end while train_loss swings by {100 * share:.2g} % of "
         "its whole improvement and falls no further.",
         "A constant rate keeps the weights jumping around the minimum; lowered, it lets them settle.",

@@ -127,7 +127,7 @@ def _conflict(
     change = _fall(loss[start:stop], loss_share)
     if change < loss_fall:
         return None
-    held = float(np.median(accuracy[start:stop]))
+    held = statistics.median(accuracy[start:stop])
     return Conflict("stays", change, held, held, 0.0, (float(step[start]), float(step[stop - 1])))
 
 
@@ -164,7 +164,7 @@ def _finding(
         )
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(1.2 + 0.05 * min(conflict.loss_change, 20.0)),
+        confidence=statistics.confidence(1.2 + 0.05 * min(conflict.loss_change, 20.0)),
         summary=summary,
         meaning=meaning,
         steps=conflict.steps,

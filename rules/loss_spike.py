@@ -231,7 +231,7 @@ def _finding(
         )
     return Finding(
         severity=Severity.ERROR if stays else Severity.WARNING,
-        confidence=statistics.logistic(0.7 + 0.25 * min(z - z_warning, 12.0)),
+        confidence=statistics.confidence(0.7 + 0.25 * min(z - z_warning, 12.0)),
         summary=(
             f"{many} at {axis} {place:g}: {role} {curve.values[spikes.peaks[top]]:.4g} is {rise} above the level "
             f"around it, {z:.3g} local standard deviations."

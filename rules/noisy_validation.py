@@ -48,7 +48,7 @@ def check(
     )
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(0.8 + 1.0 * min(swings.share - swing_warning, 3.0)),
+        confidence=statistics.confidence(0.8 + 1.0 * min(swings.share - swing_warning, 3.0)),
         summary=f"In the second half val_loss swings by {swings.size:.4g} around {swings.level:.4g}, {against}.",
         meaning="One validation says little: the best checkpoint is a lucky one, and early stopping stops at random.",
         steps=(float(half[0]), float(half[-1])),

@@ -71,7 +71,7 @@ def check(
     named, fixes = _cause(end, learning_rate, train_accuracy, num_classes)
     return Finding(
         severity=Severity.ERROR,
-        confidence=statistics.logistic(1.5 + 0.5 * min(math.log(train_loss.size / 6.0), 3.0) - max(improvement, 0.0)),
+        confidence=statistics.confidence(1.5 + 0.5 * min(math.log(train_loss.size / 6.0), 3.0) - max(improvement, 0.0)),
         summary=(
             f"train_loss starts at {start:.4g} and ends at {end:.4g} after {train_loss.size} points: an improvement of "
             f"{improvement:.2g} standard deviations of its noise.{named}"

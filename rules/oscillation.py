@@ -46,7 +46,7 @@ def check(
     half = step[step.size // 2 :]
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(0.8 + 1.5 * min(swings.share - swing_warning, 2.0)),
+        confidence=statistics.confidence(0.8 + 1.5 * min(swings.share - swing_warning, 2.0)),
         summary=(
             f"In the second half train_loss swings by {swings.size:.4g} around {swings.level:.4g}, "
             f"{100 * swings.share:.0f} % of all it has improved."

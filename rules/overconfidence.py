@@ -54,7 +54,7 @@ def check(
     moved = "rises" if after > before + accuracy_held else "holds"
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
+        confidence=statistics.confidence(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
         summary=(
             f"val_loss climbs {climb.gl:.3g} % above its best ({climb.lowest:.4g} at {axis} {best:g}) while "
             f"val_accuracy {moved}: {before:.4g} then, {after:.4g} at the end."

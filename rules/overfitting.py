@@ -66,7 +66,7 @@ def check(
     moving = "fell on" if train_rise < 0.0 else "stayed low"
     return Finding(
         severity=Severity.ERROR if climb.gl >= gl_error else Severity.WARNING,
-        confidence=statistics.logistic(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
+        confidence=statistics.confidence(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
         summary=(
             f"val_loss was best at {axis} {best:g} ({climb.lowest:.4g}) and ends {climb.gl:.3g} % {of_what} "
             f"({climb.end:.4g}), while train_loss {moving}."

@@ -89,7 +89,7 @@ def check(
     of_epoch = _is_epoch(period.points, epochs.starts(curve.steps, epoch, axis))
     return Finding(
         severity=Severity.NOTE,
-        confidence=statistics.logistic(0.8 + 0.15 * min(period.z - z_least, 10.0) + 1.5 * period.correlation),
+        confidence=statistics.confidence(0.8 + 0.15 * min(period.z - z_least, 10.0) + 1.5 * period.correlation),
         summary=(
             f"{role} repeats itself every {length:.4g} {axis}s ({period.points:.4g} points"
             f"{', one epoch' if of_epoch else ''}): {100 * period.correlation:.0f} % of the variance around its trend "

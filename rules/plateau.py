@@ -67,7 +67,7 @@ def check(
     begin = float(step[min(int(first * step.size / level.size), step.size - 1)])
     return Finding(
         severity=Severity.NOTE,
-        confidence=statistics.logistic(0.8 + 3.0 * (share - share_note)),
+        confidence=statistics.confidence(0.8 + 3.0 * (share - share_note)),
         summary=(
             f"From {axis} {begin:g} on, {100 * share:.0f} % of the run, train_loss stays at {end:.4g} and gains less "
             f"than {100 * gain_most:.0f} % of its improvement."

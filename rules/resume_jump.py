@@ -95,7 +95,7 @@ def check(
     level = math.exp(jump.before) if positive else jump.before
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(0.6 + 0.15 * min(jump.z - z_least, 10.0) + 2.0 * (jump.kept - kept_least)),
+        confidence=statistics.confidence(0.6 + 0.15 * min(jump.z - z_least, 10.0) + 2.0 * (jump.kept - kept_least)),
         summary=(
             f"{role} rises by {100 * height:.3g} % at {axis} {step:g}, from {level:.4g}, in one step "
             f"({jump.z:.3g} standard deviations), and stays there."

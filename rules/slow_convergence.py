@@ -59,7 +59,7 @@ def check(
     )
     return Finding(
         severity=Severity.NOTE,
-        confidence=statistics.logistic(0.9 + 6.0 * min(late - late_note, 0.4)),
+        confidence=statistics.confidence(0.9 + 6.0 * min(late - late_note, 0.4)),
         summary=f"In its last fifth train_loss still fell by {100 * late:.3g} % of all it has improved. {better}",
         meaning="The run ended before it was finished.",
         steps=(float(step[-max(2, step.size // 5)]), float(step[-1])),
@@ -81,9 +81,9 @@ def _late_fall(loss: Array) -> tuple[float, float]:
     fifth = max(3, loss.size // 5)
     tail = loss[-fifth:]
     third = max(1, fifth // 3)
-    fall = float(np.median(tail[:third]) - np.median(tail[-third:]))
+    fall = statistics.median(tail[:third]) - statistics.median(tail[-third:])
     start = float(loss[: max(1, loss.size // 20)].max())
-    improvement = start - float(np.median(loss[-third:]))
+    improvement = start - statistics.median(loss[-third:])
     trend = statistics.mann_kendall(loss[-max(2 * fifth, 5) :])
     return fall / improvement if improvement > 0.0 else (1.0 if fall > 0.0 else 0.0), trend.p_falling
 

@@ -92,7 +92,7 @@ def check(
     marks = tuple(float(step) for step in curve.steps[turns][:24])
     return Finding(
         severity=Severity.NOTE,
-        confidence=statistics.logistic(1.0 + 0.15 * min(stairs.z / factor - z_least, 15.0)),
+        confidence=statistics.confidence(1.0 + 0.15 * min(stairs.z / factor - z_least, 15.0)),
         summary=(
             f"{role} drops by {stairs.drop:.3g} at the turn of an epoch ({stairs.z:.3g} standard deviations over "
             f"{turns.size} turns); these drops are {100 * min(stairs.share, 1.0):.0f} % of its improvement since the "

@@ -61,7 +61,7 @@ def check(
     poor = num_classes is not None and accuracy < accuracy_warning / num_classes
     return Finding(
         severity=Severity.WARNING if poor else Severity.NOTE,
-        confidence=statistics.logistic(0.6 + 3.0 * (accuracy_note - accuracy)),
+        confidence=statistics.confidence(0.6 + 3.0 * (accuracy_note - accuracy)),
         summary=(
             f"train_accuracy has levelled off at {accuracy:.3g}, val_accuracy {100 * abs(gap):.2g} points from it; "
             f"train_loss fell by {100 * slope:.2g} % of its improvement in the last third."

@@ -45,14 +45,14 @@ def check(
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.nan_to_num((shifted - val_loss) / scale)
     share = float((relative > 0.0).mean())
-    margin = float(np.median(relative))
-    late = float(np.median(relative[relative.size // 2 :]))
-    noise = statistics.jitter(val_loss) / float(np.median(scale)) if np.median(scale) > 0.0 else 0.0
+    margin = statistics.median(relative)
+    late = statistics.median(relative[relative.size // 2 :])
+    noise = statistics.jitter(val_loss) / statistics.median(scale) if statistics.median(scale) > 0.0 else 0.0
     if share < share_note or min(margin, late) < max(margin_note, noise):
         return None
     return Finding(
         severity=Severity.WARNING if min(margin, late) >= margin_warning else Severity.NOTE,
-        confidence=statistics.logistic(0.5 + 4.0 * (min(margin, late) - margin_note)),
+        confidence=statistics.confidence(0.5 + 4.0 * (min(margin, late) - margin_note)),
         summary=(
             f"val_loss lies below train_loss at {100 * share:.0f} % of the validations, in the middle by "
             f"{100 * margin:.3g} %, also after a shift by half an epoch."

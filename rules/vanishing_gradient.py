@@ -71,7 +71,7 @@ def check(
         how = f"grad_norm is {last:.3g} at the end, {relative:.2g} of the loss,"
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.logistic(
+        confidence=statistics.confidence(
             1.0 + 0.4 * min(max(decades - decades_least, 0.0), 4.0) + 4.0 * (learned_most - max(learned, 0.0))
         ),
         summary=f"{how} while train_loss stays at {end:.4g} (it began at {begin:.4g}).",
