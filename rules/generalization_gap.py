@@ -81,7 +81,7 @@ def _ends(train: Series | None, val: Series | None) -> tuple[float, float] | Non
     a, b = train.finite().values, val.finite().values
     if min(a.size, b.size) < LEAST_POINTS:
         return None
-    return statistics.end_level(a, statistics.ends(a.size)), statistics.end_level(b, statistics.ends(b.size))
+    return statistics.end_level(a, statistics.ends(a.size, 0.2)), statistics.end_level(b, statistics.ends(b.size, 0.2))
 
 
 RULE = Rule(

@@ -40,7 +40,7 @@ from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 TRANSFORMERS = re.compile(
-    r"bert|gpt|llama|mistral|qwen|gemma|phi-?\d|t5|bart|vit|deit|swin|transformer|detr|opt-\d|bloom"
+    r"bert|gpt|llama|mistral|qwen|gemma|bloom|transformer|(?<![a-z])(m?t5|bart|vit|deit|swin|detr|opt-\d|phi)"
 )
 MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve
 

@@ -77,7 +77,7 @@ def check(
     z_warning: float = 4.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
     z_plain: float = 8.0,  # the same without the logarithm, where the noise of a positive loss is skewed upwards
     height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
-    dip_factor: float = 1.5,  # times the deepest dip, in standard deviations; Gaussian noise is symmetric
+    dip_factor: float = 1.0,  # times the deepest dip: noise with long tails has them on both sides
     skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
 ) -> Finding | None:
     """Judge the training loss and the validation loss, each on its own; the clearer one is reported."""

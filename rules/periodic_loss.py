@@ -125,12 +125,12 @@ def find_period(values: Array, least: float, z_least: float) -> Period | None:
 
 
 def _repetition(values: Array, window: int, longest: int, least: float, z_least: float) -> Period | None:
-    """The shortest of the clear periods of at most `longest` points that come back a second time as well."""
+    """The shortest of the clear periods of at most `longest` points that come back a second and a third time."""
     residuals = values - statistics.rolling_median(values, window)
     scale = statistics.spread(residuals)
     if scale <= 0.0 or longest < SHORTEST:
         return None
-    correlation = autocorrelation(np.clip(residuals, -8.0 * scale, 8.0 * scale), 2 * longest)
+    correlation = autocorrelation(np.clip(residuals, -8.0 * scale, 8.0 * scale), 3 * longest)
     lags = np.arange(SHORTEST, longest + 1)
     # Neighbours that resemble each other make every lag less certain: Bartlett's formula over the lags below half.
     below = np.cumsum(correlation[1:] ** 2)[lags // 2 - 1]
@@ -138,7 +138,7 @@ def _repetition(values: Array, window: int, longest: int, least: float, z_least:
     # A trend that the median left is no repetition: the correlation must have gone before it comes back.
     valley = np.minimum.accumulate(correlation)[lags - 1]
     clear = (z >= z_least) & (correlation[lags] >= least) & (valley < 0.5 * correlation[lags])
-    clear &= correlation[2 * lags] >= 0.5 * correlation[lags]
+    clear &= np.minimum(correlation[2 * lags], correlation[3 * lags]) >= 0.5 * correlation[lags]
     if not clear.any():
         return None
     among = np.flatnonzero(clear & (z >= 0.8 * z[clear].max()))

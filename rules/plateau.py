@@ -51,10 +51,11 @@ def check(
     ):
         return None
     level = statistics.blocks(train_loss, BLOCKS)
-    start, end = float(level[:2].max()), float(level[-max(2, level.size // 10) :].min())
+    start = max(float(level[0]), statistics.median(level[:3])) if train_loss.size < 200 else float(level[0])
+    end = statistics.median(level[-max(3, level.size // 10) :])
     improvement = start - end
     noise = statistics.jitter(train_loss)
-    if improvement <= 3.0 * noise or (end > 0.0 and end < done_level * start):
+    if improvement <= 4.0 * noise or (end > 0.0 and end < done_level * start):
         return None
     # The curve is on its plateau from the first level on that no later level undercuts by more than the allowed gain.
     gain = level - np.minimum.accumulate(level[::-1])[::-1]

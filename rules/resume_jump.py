@@ -10,7 +10,8 @@ Statistics
             51 points); of the logarithm where the loss is positive
     z       the jump in standard deviations of the points around those medians (1.4826 * median absolute deviation [1])
             or of the jitter of the whole curve, whichever is larger
-    kept    share of the jump that is still there a tenth of the curve later
+    kept    share of the jump that is still there a tenth of the curve later, the fall over as long a stretch before the
+            jump put back
 
 Limits
     Needs 20 points, a tenth of them after the jump; the first tenth is left alone. A rise with a peak is `loss-spike`,
@@ -69,7 +70,7 @@ def check(
     z_least: float = 3.5,  # standard deviations; tests/rules/test_rates.py measures the rates
     height_least: float = 0.1,  # of the level; less is not seen on the curve
     abrupt_least: float = 0.7,  # of the jump, within three points: a slope is no jump
-    kept_least: float = 0.6,  # of the jump, a tenth of the curve later: a spike would have recovered
+    kept_least: float = 0.75,  # of the jump, a tenth of the curve later: a spike would have recovered
     rival_most: float = 0.5,  # of the jump; a curve with other rises of that height swings
 ) -> Finding | None:
     """Judge the training loss as finely as it is logged."""
@@ -121,13 +122,13 @@ def find_jump(values: Array) -> Jump | None:
     window = min(max(5, size // 20), 51) | 1
     half = window // 2
     later = max(2 * window, size // 10)
-    first, last = max(window, size // 10), size - later
+    first, last = later, size - later
     if last <= first:
         return None
     middle = statistics.rolling_median(values, window)
-    inside = np.arange(first, last)
-    rise = middle[inside + half] - middle[inside - 1 - half]
-    place = int(inside[np.argmax(rise)])
+    index = np.arange(half + 1, size - half)
+    rise = middle[index + half] - middle[index - 1 - half]
+    place = first + int(np.argmax(rise[first - half - 1 : last - half - 1]))
     # Medians do not say at which of a few points the step is: the largest rise of three points against three does.
     near = np.arange(max(place - half, 3), min(place + half + 1, size - 3))
     threes = statistics.rolling_median(values, 3)
@@ -141,14 +142,15 @@ def find_jump(values: Array) -> Jump | None:
     around = statistics.spread(np.concatenate([before - low, after - high]))
     noise = max(around, statistics.jitter(values), 1e-9 * abs(high))
     end = statistics.level(values, place + later - window, place + later)
-    others = rise[np.abs(inside - place) > window]
+    fall = max(statistics.level(values, place - later, place - later + window) - low, 0.0)
+    others = rise[np.abs(index - place) > window]
     return Jump(
         place,
         jump,
         low,
         jump / noise,
         float(sharp.max()) / jump,
-        (end - low) / jump,
+        (end - low + fall) / jump,
         max(float(others.max()), 0.0) / jump if others.size else 0.0,
         max(float(values[place : place + 3].max()) - high - 3.0 * noise, 0.0) / jump,
         (statistics.level(values, size - window, size) - high) / jump,

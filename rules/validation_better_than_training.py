@@ -47,7 +47,8 @@ def check(
     share = float((relative > 0.0).mean())
     margin = statistics.median(relative)
     late = statistics.median(relative[relative.size // 2 :])
-    noise = statistics.jitter(val_loss) / statistics.median(scale) if statistics.median(scale) > 0.0 else 0.0
+    level = float(np.median(scale))
+    noise = statistics.jitter(val_loss) / level if level > 0.0 else 0.0
     if share < share_note or min(margin, late) < max(margin_note, noise):
         return None
     return Finding(

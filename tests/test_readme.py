@@ -1,0 +1,84 @@
+"""The README cannot drift: its outputs are what the commands print, its table is that of the rules, its links exist.
+
+`python -m tests.test_readme` writes both anew.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from diagnose.engine import load_rules
+from tests.conftest import ROOT
+
+README = ROOT / "README.md"
+CONSOLE = re.compile(r"```console\n\$ (?P<command>diagnose [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
+TABLE = re.compile(r"\| rule \| finds \|\n\|---\|---\|\n(?:\|[^\n]*\n)*")
+
+
+def output(command: str) -> str:
+    """What a command of the README prints, run in the repository's root by the installed console script."""
+    script = Path(sys.executable).with_name("diagnose")
+    arguments = shlex.split(command)[1:]
+    result = subprocess.run([script, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return result.stdout + result.stderr
+
+
+def lowered(title: str) -> str:
+    """The title as it stands within a sentence; `SGD` stays `SGD`."""
+    return title if title[1].isupper() else title[0].lower() + title[1:]
+
+
+def table() -> str:
+    """The table of rules in Markdown."""
+    rows = "".join(f"| `{rule.id}` | {lowered(rule.title)} |\n" for rule in load_rules())
+    return f"| rule | finds |\n|---|---|\n{rows}"
+
+
+def renewed(text: str) -> str:
+    text = CONSOLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```", text)
+    return TABLE.sub(lambda _: table(), text)
+
+
+def test_outputs_and_table_are_those_of_the_code() -> None:
+    text = README.read_text()
+    assert CONSOLE.search(text)
+    assert TABLE.search(text)
+    assert text == renewed(text), "run: python -m tests.test_readme"
+
+
+def test_files_named_in_links_exist() -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_settings_of_the_readme_are_valid(tmp_path: Path) -> None:
+    block = re.search(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert block
+    assert tomllib.loads(block[1])
+    (tmp_path / "pyproject.toml").write_text(block[1])
+    log = tmp_path / "run.csv"
+    log.write_text("epoch,loss\n" + "".join(f"{i},{1 / (i + 1)}\n" for i in range(20)))
+    script = Path(sys.executable).with_name("diagnose")
+    result = subprocess.run([script, log.name], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode in (0, 1), result.stderr
+
+
+def test_continuous_integration_calls_the_test_command_of_the_readme() -> None:
+    dry = subprocess.run(
+        ["bash", "-c", r"sed -n 's/^\(python3 -m venv .*\.\[test\].*\)$/\1/p' README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(dry.stdout.splitlines()) == 1
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+if __name__ == "__main__":
+    README.write_text(renewed(README.read_text()))
