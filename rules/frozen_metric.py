@@ -32,7 +32,7 @@ def check(
     val_accuracy: Series | None = None,
     *,
     share_warning: float = 0.6,  # of the points; "most of the run"
-    points_warning: int = 5,  # in a row; fewer equal values happen with a small validation set
+    points_warning: int = 6,  # in a row; fewer equal values happen by rounding, unless there is no other value at all
     accuracy_done: float = 0.995,  # nothing left to move
 ) -> Finding | None:
     """Judge each accuracy on its own; the longer frozen one is reported."""
@@ -44,7 +44,8 @@ def check(
         judged = True
         start, stop = shapes.longest_still(finite.values)
         share = (stop - start) / len(finite)
-        if share >= share_warning and stop - start >= points_warning and finite.values[start] < accuracy_done:
+        enough = stop - start >= points_warning or share == 1.0
+        if enough and share >= share_warning and finite.values[start] < accuracy_done:
             found.append((share, role, finite, start, stop))
     if not judged:
         raise CannotJudge(f"the log has no accuracy with at least {LEAST_POINTS} points")
