@@ -27,8 +27,10 @@ ROLES = (
     "val_reward",
     "train_loss_step",
     "throughput",
+    "discriminator_loss",
 )
-"""Canonical names of curves. `train_loss_step` is the finer companion of a `train_loss` that is an epoch's mean."""
+"""Canonical names of curves. `train_loss_step` is the finer companion of a `train_loss` that is an epoch's mean;
+`discriminator_loss` marks the log of networks that play against each other."""
 
 MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "reward", "val_reward")
 """The roles of which a log must have one to be judged at all."""
@@ -127,6 +129,8 @@ _MINOR_LOSSES = _set(
     "clipfrac clip explained fraction temperature temp adversarial adv alpha unscaled"
 )
 """Parts of a loss that need not fall in a healthy run."""
+_DISCRIMINATORS = _set("disc discriminator dis netd d")
+"""What the network is called that tells real from generated; `d` counts beside a loss of `g` only."""
 _GENERATED = _set("fake generated synthetic agent adversarial attack")
 """Accuracy on what a model made says less than accuracy on data."""
 
@@ -461,9 +465,13 @@ def assign(
     roles = {role: column for role, column in check_overrides(columns, overrides or {}).items() if role in ROLES}
     free = [column for column in columns if column not in roles.values()]
     candidates = _candidates(free, stats or {}, _metrics_of_validation(columns))
-    train, val = _pair(candidates("loss", "train"), candidates("loss", "val"), roles.get("train_loss"))
+    losses = candidates("loss", "train")
+    discriminators = _discriminators(losses)
+    losses = [loss for loss in losses if loss not in discriminators] or losses
+    train, val = _pair(losses, candidates("loss", "val"), roles.get("train_loss"))
     _fill(roles, train_loss=train, val_loss=val)
-    _fill(roles, train_loss_step=_finer(train, candidates("loss", "train")) if train else None)
+    _fill(roles, train_loss_step=_finer(train, losses) if train else None)
+    _fill(roles, discriminator_loss=_first(discriminators))
     train, val = _pair(candidates("accuracy", "train"), candidates("accuracy", "val"), roles.get("train_accuracy"))
     _fill(roles, train_accuracy=train, val_accuracy=val)
     rewards, val_rewards = candidates("reward", "train"), candidates("reward", "val")
@@ -474,6 +482,18 @@ def assign(
     whole = [c for c in candidates("grad_norm", "") if c.facets.total and not c.facets.groups]
     _fill(roles, grad_norm=_first(whole))
     return {role: roles[role] for role in ROLES if role in roles}
+
+
+def _discriminators(losses: Sequence[_Candidate]) -> list[_Candidate]:
+    """The losses of a discriminator. A single `d` may be any quantity, unless there is a `g` beside it."""
+    named = [set(loss.facets.parts) for loss in losses]
+    known = _DISCRIMINATORS if any("g" in parts for parts in named) else _DISCRIMINATORS - {"d"}
+    return [loss for loss, parts in zip(losses, named, strict=True) if parts & known]
+
+
+def same_metric(a: str, b: str) -> bool:
+    """Whether two columns measure the same metric, so that their values may be compared (accuracy and mAP do not)."""
+    return (parse(a).kind, parse(a).preference) == (parse(b).kind, parse(b).preference)
 
 
 def _fill(roles: dict[str, str], **found: _Candidate | None) -> None:
@@ -625,10 +645,8 @@ def remarks(roles: Mapping[str, str], columns: Sequence[str]) -> list[str]:
     said = [_part_remark(roles[role], columns) for role in ("train_loss", "train_accuracy") if role in roles]
     said += [_held_out_remark(roles[role], columns, roles) for role in ("val_loss", "val_accuracy") if role in roles]
     train, val = roles.get("train_accuracy"), roles.get("val_accuracy")
-    if train is not None and val is not None:
-        a, b = parse(train), parse(val)
-        if (a.kind, a.preference) != (b.kind, b.preference):
-            said.append(f"{train} and {val} are different metrics")
+    if train is not None and val is not None and not same_metric(train, val):
+        said.append(f"{train} and {val} are different metrics")
     return [remark for remark in said if remark]
 
 

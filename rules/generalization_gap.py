@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 
-from diagnose import statistics, synthetic
+from diagnose import roles, statistics, synthetic
 from diagnose.curves import Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -43,6 +43,8 @@ def check(
     """Judge the ends of each pair of curves."""
     losses = _ends(train_loss, val_loss)
     accuracies = _ends(train_accuracy, val_accuracy)
+    if train_accuracy is not None and val_accuracy is not None:
+        accuracies = accuracies if roles.same_metric(train_accuracy.name, val_accuracy.name) else None
     if losses is None and accuracies is None:
         raise CannotJudge("the log has no curve for both training and validation")
     ratio = losses[1] / losses[0] if losses is not None and min(losses) > 0.0 else math.nan

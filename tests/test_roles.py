@@ -224,3 +224,20 @@ def test_names_of_the_corpus(corpus: Path) -> None:
             if row[field] in columns and row[field] not in (found.get(role), rival if "acc" in field else None):
                 wrong.append((row["id"], role, row[field], found.get(role)))
     assert len({identity for identity, *_ in wrong}) <= 0.07 * len(rows), wrong
+
+
+@pytest.mark.parametrize(
+    ("columns", "generator", "discriminator"),
+    [
+        (["Gen Loss", "Disc Loss"], "Gen Loss", "Disc Loss"),
+        (["D_loss", "G_loss"], "G_loss", "D_loss"),
+        (["netD loss", "netG loss"], "netG loss", "netD loss"),
+        (["loss_D", "loss_G", "epoch"], "loss_G", "loss_D"),
+        (["loss_d", "loss"], "loss", None),
+        (["d_loss"], "d_loss", None),
+    ],
+)
+def test_networks_that_play_against_each_other(columns: list[str], generator: str, discriminator: str | None) -> None:
+    found = roles.assign(columns)
+    assert found.get("train_loss") == generator
+    assert found.get("discriminator_loss") == discriminator

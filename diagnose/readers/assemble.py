@@ -71,6 +71,8 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     series, repeated = _all_series(chosen, steps, selection.keep)
     found = cast.of_series(series)
     _check(found, series, table, {role: column for role, column in fixed.items() if role in overrides})
+    if axis.name != "epoch":
+        found |= _epochs(series, metrics)
     scaled, scale_notes = values.fractions(series, found, columns)
     if not part.shared:
         scaled = values.with_blank_tails(scaled, chosen, metrics, steps)
@@ -94,6 +96,12 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *config_notes,
         ),
     )
+
+
+def _epochs(series: Mapping[str, Series], metrics: Mapping[str, str]) -> dict[str, str]:
+    """The role `epoch`, where a log by steps says beside each which epoch it belongs to."""
+    columns = [name for name, s in series.items() if len(s) > 1 and roles.parse(metrics[name]).quantity == "epoch"]
+    return {"epoch": columns[0]} if columns else {}
 
 
 def _hyperparameters(table: Table) -> tuple[dict[str, Any], tuple[str, ...]]:
