@@ -115,7 +115,8 @@ _SPANS = _table(
 _EXTREMES = _set(
     "min max minimum maximum best lowest highest std stddev var variance stderr sem sd median final coef coeff "
     "coefficient scale scaler scaling weight weights weighting ratio improvement delta diff gap patience count num "
-    "counter threshold target baseline lambda alpha beta chosen rejected margin margins"
+    "counter threshold target baseline lambda alpha beta chosen rejected margin margins time times seconds duration "
+    "accum accumulation"
 )
 _MEANS = _set("mean avg average averaged")
 _FILLERS = _MEANS | _set(
