@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnose import statistics
+from diagnose import roles, statistics
 from diagnose.curves import Run
 
 LEARNED_NOISE = 3.0
@@ -53,6 +53,7 @@ def milestone(run: Run) -> Milestone:
     accuracy = _levels(run, "train_accuracy")
     val = _levels(run, "val_loss")
     val_accuracy = _levels(run, "val_accuracy")
+    comparable = roles.same_metric(run.roles.get("train_accuracy", ""), run.roles.get("val_accuracy", ""))
     judged = train or val
     if judged is None and accuracy is None and val_accuracy is None:
         return Milestone("unknown", "the log has no curve to tell it from")
@@ -61,14 +62,15 @@ def milestone(run: Run) -> Milestone:
         return Milestone("learn-anything", f"the {which} loss has not fallen beyond its noise")
     if accuracy is not None and accuracy.end >= FITTED_ACCURACY:
         return Milestone("learn-the-right-thing", f"the training set is fitted (accuracy {accuracy.end:.3f})")
-    if accuracy is not None and val_accuracy is not None and accuracy.end - val_accuracy.end >= GAP_ACCURACY:
-        gap = 100.0 * (accuracy.end - val_accuracy.end)
+    points = accuracy.end - val_accuracy.end if accuracy and val_accuracy and comparable else 0.0
+    if points >= GAP_ACCURACY:
+        gap = 100.0 * points
         return Milestone("learn-the-right-thing", f"training accuracy is {gap:.0f} points above validation accuracy")
     if train is not None and val is not None and train.end > 0.0 and val.end >= GAP_LOSS * train.end:
         return Milestone("learn-the-right-thing", f"val_loss is {val.end / train.end:.2g} times train_loss")
     if train is not None and accuracy is None and train.start > 0.0 and 0.0 <= train.end <= FITTED_SHARE * train.start:
         return Milestone(
-            "learn-the-right-thing", f"train_loss has fallen to {train.end / train.start:.1%} of its start"
+            "learn-the-right-thing", f"train_loss has fallen to {100.0 * train.end / train.start:.2g} % of its start"
         )
     if accuracy is not None:
         return Milestone("learn-everything", f"the training set is not fitted yet (accuracy {accuracy.end:.3f})")

@@ -23,6 +23,8 @@ from diagnose.readers.casting import Cast
 from diagnose.readers.refusals import no_curve, refuse, too_short
 from diagnose.readers.table import Column, ReadError, Table
 
+NO_AXIS = "no column counts the epochs: each row is one, from 0, since each has a validation"
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -71,6 +73,8 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     series, repeated = _all_series(chosen, steps, selection.keep)
     found = cast.of_series(series)
     _check(found, series, table, {role: column for role, column in fixed.items() if role in overrides})
+    if axis.name == "row" and _validates_every_row(found, series):
+        axis = replace(axis, name="epoch", notes=(*axis.notes, NO_AXIS))
     if axis.name != "epoch":
         found |= _epochs(series, metrics)
     scaled, scale_notes = values.fractions(series, found, columns)
@@ -95,6 +99,15 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *scale_notes,
             *config_notes,
         ),
+    )
+
+
+def _validates_every_row(found: Mapping[str, str], series: Mapping[str, Series]) -> bool:
+    """Whether training and validation have a point in each of the same rows, as one epoch after the other has."""
+    pairs = (("train_loss", "val_loss"), ("train_accuracy", "val_accuracy"))
+    return any(
+        train in found and val in found and np.array_equal(series[found[train]].steps, series[found[val]].steps)
+        for train, val in pairs
     )
 
 
