@@ -8,8 +8,9 @@ Statistics
     swings  90 % range of train_loss around its slow running median over the second half, in percent of its improvement
 
 Limits
-    The loss of single batches is noisy in every healthy run: logs by step are judged on means of 50 blocks, where
-    only swings that last longer than a few batches are left. Policies and adversarial networks are not judged.
+    The loss of single batches is noisy in every healthy run: long logs are judged on means of 50 blocks first, where
+    only swings that last longer than a few batches are left, and point by point only where the swings are twice as
+    large as all that was gained. Policies and adversarial networks are not judged.
 
 References
     LeCun et al., Efficient BackProp (1998), section 4.7, on learning rates beyond twice the optimum
@@ -34,15 +35,22 @@ def check(
     *,
     swing_warning: float = 0.5,  # of the improvement: half of all that was gained, up and down again
     level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
+    batch_warning: float = 2.0,  # of the improvement, for the points of a long log, which are single batches
+    batch_level_least: float = 0.3,  # of the level, for the same
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     if reward is not None or discriminator_loss is not None:
         raise CannotJudge("the loss of a policy or of adversarial networks swings in healthy training")
     long = train_loss.size > 4 * BLOCKS
     swings = shapes.late_swings(statistics.block_means(train_loss, BLOCKS) if long else train_loss)
-    scale = abs(swings.level) or 1.0
-    if swings.share < swing_warning or swings.size < level_least * scale or swings.improvement <= 0.0:
+    found = _swings_too_far(swings, swing_warning, level_least)
+    if long and not found:
+        swings = shapes.late_swings(train_loss)
+        found = _swings_too_far(swings, batch_warning, batch_level_least)
+        swing_warning, level_least = batch_warning, batch_level_least
+    if not found:
         return None
+    scale = abs(swings.level) or 1.0
     half = step[step.size // 2 :]
     return Finding(
         severity=Severity.WARNING,
@@ -61,13 +69,18 @@ def check(
     )
 
 
+def _swings_too_far(swings: shapes.Swings, share: float, level: float) -> bool:
+    """Whether the swings reach both shares, in a curve that has improved at all."""
+    return swings.improvement > 0.0 and swings.share >= share and swings.size >= level * (abs(swings.level) or 1.0)
+
+
 RULE = Rule(
     id="oscillation",
     doc=__doc__,
     check=check,
     min_points=12,
     fixes=("lower-learning-rate", "decay-learning-rate", "larger-batch"),
-    explained_by=("divergence", "learning-rate-range"),
+    explained_by=("non-convergence", "divergence", "learning-rate-range"),
     cases=(
         Case("train_loss swings by its whole improvement", synthetic.oscillating, Severity.WARNING),
         Case("healthy run", synthetic.healthy),
