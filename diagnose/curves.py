@@ -65,6 +65,7 @@ class Run:
     format: name of the reader that recognised it, such as `lightning-csv`.
     axis: what the steps count: `epoch`, `step`, or `row` where the log has no axis of its own.
     notes: what the reader had to decide, in sentences for the user.
+    logged: `points` before the series were thinned (see `diagnose.thinning`); 0 where they are whole.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Run:
     format: str = ""
     axis: str = "step"
     notes: tuple[str, ...] = ()
+    logged: int = 0
 
     def curve(self, role: str) -> Series | None:
         """The series that plays `role`, or None where the log has none."""
@@ -94,7 +96,9 @@ class Run:
 
     @property
     def points(self) -> int:
-        """Number of points of the longest series that plays a role (of any series where none does)."""
+        """Number of points of the longest series that plays a role (of any series where none does), as logged."""
+        if self.logged:
+            return self.logged
         columns = [c for c in self.roles.values() if c in self.series] or list(self.series)
         return max((len(self.series[c]) for c in columns), default=0)
 

@@ -8,6 +8,9 @@ The signature of `Rule.check` is the contract. Parameters before the star are ne
     weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
     axis: str                     what the steps count: `epoch`, `step` or `row`
     last_step: float              the last step at which anything was logged
+    config: Mapping[str, Any]     the whole configuration of the run
+    baseline: Sequence[Run]       earlier runs of the same thing, which the user names
+    runs: Sequence[Run]           comparable runs; such a rule is applied by `judge_together` and asks for nothing else
 
 A need with the default None is optional; where all curves of a rule are optional, at least one must be there.
 Parameters after the star are thresholds; `thresholds[rule.id]` overrides them.
@@ -26,11 +29,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from diagnose import siblings
 from diagnose.curves import Array, Run, Series
 from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
 
-Kind = Literal["aligned", "series", "hyperparameter", "step", "axis", "last_step"]
+Kind = Literal["aligned", "series", "hyperparameter", "step", "axis", "last_step", "config", "baseline", "runs"]
 
 
 class RulesError(Exception):
@@ -71,7 +75,11 @@ def _needs(check: Callable[..., Any], rule: str) -> tuple[Need, ...]:
         union = typing.get_origin(parameter.annotation) in (types.UnionType, typing.Union)
         options = typing.get_args(parameter.annotation) if union else (parameter.annotation,)
         options = tuple(option for option in options if option is not type(None))
-        if options == (Array,):
+        if name == "config":
+            found.append(Need(name, "config", optional))
+        elif name in ("baseline", "runs") and options == (Sequence[Run],):
+            found.append(Need(name, typing.cast(Kind, name), optional))
+        elif options == (Array,):
             found.append(Need(name, "aligned", optional))
         elif options == (Series,):
             found.append(Need(name, "series", optional))
@@ -80,6 +88,16 @@ def _needs(check: Callable[..., Any], rule: str) -> tuple[Need, ...]:
         else:
             raise TypeError(f"rule {rule}: parameter {name!r} has the annotation {parameter.annotation!r}")
     return tuple(found)
+
+
+def compares_runs(rule: Rule) -> bool:
+    """Whether the rule is one of `judge_together`."""
+    return any(need.kind == "runs" for need in needs(rule))
+
+
+def needs_baseline(rule: Rule) -> bool:
+    """Whether the rule holds a run against earlier ones."""
+    return any(need.kind == "baseline" for need in needs(rule))
 
 
 @functools.cache
@@ -130,20 +148,23 @@ def judge(
     *,
     thresholds: Mapping[str, Mapping[str, Any]] | None = None,
     fixes: Mapping[str, Fix] | None = None,
+    baseline: Sequence[Run] = (),
 ) -> Diagnosis:
     """Apply rules to a run.
 
-    rules: None for all installed rules.
+    rules: None for all installed rules that judge one run, with those against a baseline where there is one.
     thresholds: rule id -> threshold name -> value, over the defaults in the rules' signatures.
     fixes: catalogue of fixes by id; None for the installed one.
+    baseline: earlier runs of the same thing.
     """
-    rules = load_rules() if rules is None else rules
+    if rules is None:
+        rules = [r for r in load_rules() if not compares_runs(r) and (baseline or not needs_baseline(r))]
     catalogue = load_fixes() if fixes is None else fixes
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
     for rule in rules:
-        arguments = _arguments(run, rule)
+        arguments = _arguments(run, rule, baseline)
         if isinstance(arguments, str):
             missing.append(NotJudged(rule.id, arguments))
             continue
@@ -153,7 +174,7 @@ def judge(
             missing.append(NotJudged(rule.id, str(outcome)))
             continue
         except Exception as error:  # a broken third-party rule must not lose the others' findings
-            missing.append(NotJudged(rule.id, f"the rule failed ({type(error).__name__}: {error}); please report this"))
+            missing.append(NotJudged(rule.id, _failed(error)))
             continue
         judged.append(rule.id)
         if finding is not None:
@@ -161,6 +182,51 @@ def judge(
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
+
+
+def judge_together(
+    runs: Sequence[Run],
+    rules: Sequence[Rule] | None = None,
+    *,
+    thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+    fixes: Mapping[str, Fix] | None = None,
+) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
+    """Apply the rules across runs to each group of comparable runs (see `diagnose.siblings`).
+
+    rules: None for all installed ones; those that judge one run are passed over.
+    thresholds, fixes: as in `judge`.
+    Returns the findings, group by group and worst first within each, with the names of the runs; and the rules that
+    could judge no group, with the reason for the largest.
+    """
+    across = [rule for rule in (load_rules() if rules is None else rules) if compares_runs(rule)]
+    catalogue = load_fixes() if fixes is None else fixes
+    groups = sorted(siblings.comparable(runs), key=len, reverse=True) if across else []
+    findings: list[Finding] = []
+    judged: set[str] = set()
+    reasons: dict[str, str] = {}
+    for group in groups:
+        found = []
+        for rule in across:
+            try:
+                finding = rule.check(group, **(thresholds or {}).get(rule.id, {}))
+            except CannotJudge as outcome:
+                reasons.setdefault(rule.id, str(outcome))
+                continue
+            except Exception as error:
+                reasons.setdefault(rule.id, _failed(error))
+                continue
+            judged.add(rule.id)
+            if finding is not None:
+                finding = _complete(finding, rule, group[0], catalogue)
+                found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
+        findings += sorted(found, key=_worst_first)
+    alone = f"no {siblings.FEWEST} of the runs are comparable"
+    missing = [NotJudged(rule.id, reasons.get(rule.id, alone)) for rule in across if rule.id not in judged]
+    return tuple(findings), tuple(missing)
+
+
+def _failed(error: Exception) -> str:
+    return f"the rule failed ({type(error).__name__}: {error}); please report this"
 
 
 def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tuple[str, ...]]) -> list[Finding]:
@@ -187,9 +253,13 @@ def _worst_first(finding: Finding) -> tuple[int, float, str]:
     return -finding.severity.rank, -finding.confidence, finding.rule
 
 
-def _arguments(run: Run, rule: Rule) -> dict[str, Any] | str:
+def _arguments(run: Run, rule: Rule, baseline: Sequence[Run]) -> dict[str, Any] | str:
     """The arguments of the rule's check, or the reason why the run cannot supply them."""
     wanted = needs(rule)
+    if compares_runs(rule):
+        return "it compares several runs"
+    if needs_baseline(rule) and not baseline:
+        return "no --baseline was given"
     curves = {n.name: run.curve(n.name) for n in wanted if n.kind in ("aligned", "series")}
     absent = [n.name for n in wanted if n.name in curves and curves[n.name] is None and not n.optional]
     if absent:
@@ -204,6 +274,10 @@ def _arguments(run: Run, rule: Rule) -> dict[str, Any] | str:
             arguments["axis"] = run.axis
         elif need.kind == "last_step":
             arguments["last_step"] = run.last_step
+        elif need.kind == "config":
+            arguments["config"] = run.config
+        elif need.kind == "baseline":
+            arguments["baseline"] = baseline
         elif need.kind == "hyperparameter":
             value = _hyperparameter(run, need)
             if value is None and not need.optional:

@@ -6,7 +6,7 @@ test without a registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,6 +101,8 @@ class Finding:
     rule: id of the rule; the engine fills it in.
     explained_by: id of the rule whose finding in the same run explains this one, or ""; the engine fills it in.
     recommendations: the fixes in concrete words; the engine fills them in.
+    runs: names of the runs it is about, where several were compared; the engine names all of them where the rule
+        names none. Empty for a finding about the one run that was judged.
     """
 
     severity: Severity
@@ -115,14 +117,18 @@ class Finding:
     rule: str = ""
     explained_by: str = ""
     recommendations: tuple[Recommendation, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An example a rule must get right: `build()` makes a run; `expect` is the severity, or None for silence."""
+    """An example a rule must get right: `build()` makes a run; `expect` is the severity, or None for silence.
+
+    For a rule across runs `build()` makes the runs, for one against a baseline the run and then those of the baseline.
+    """
 
     title: str
-    build: Callable[[], Run]
+    build: Callable[[], Run | Sequence[Run]]
     expect: Severity | None = None
 
 

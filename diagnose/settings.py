@@ -5,6 +5,7 @@
     ignore = ["non-convergence"]                   # not these
     fail-on = "error"                              # note, warning, error or never
     map = { train_loss = "my_loss" }               # role -> column
+    baseline = ["runs/good"]                       # earlier runs, relative to this file
     per-file-ignores = { "warmup/*" = ["loss-spike"] }
 
     [tool.diagnose.rules.overfitting]
@@ -26,7 +27,7 @@ from diagnose.roles import nearest
 FAIL_ON = ("note", "warning", "error", "never")
 """Values of `fail-on`: the lowest severity that makes the exit code 1."""
 
-_KEYS = ("select", "ignore", "fail-on", "map", "per-file-ignores", "rules")
+_KEYS = ("select", "ignore", "fail-on", "map", "baseline", "per-file-ignores", "rules")
 
 
 class SettingsError(ValueError):
@@ -41,6 +42,7 @@ class Settings:
     ignore: ids of the rules to leave out.
     fail_on: one of `FAIL_ON`; None where the file does not say.
     map: role -> column name.
+    baseline: paths or patterns of earlier runs, relative to `root`.
     per_file_ignores: glob, relative to `root` -> ids of the rules to leave out for the sources it matches.
     thresholds: rule id -> threshold -> value.
     root: directory of the settings file; None where there is none.
@@ -50,9 +52,15 @@ class Settings:
     ignore: tuple[str, ...] = ()
     fail_on: str | None = None
     map: Mapping[str, str] = field(default_factory=dict)
+    baseline: tuple[str, ...] = ()
     per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     thresholds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     root: Path | None = None
+
+    def baseline_paths(self) -> list[str]:
+        """The baseline as paths that hold from the working directory."""
+        root = self.root or Path()
+        return [str(root / path) for path in self.baseline]
 
     def ignored_for(self, source: str) -> frozenset[str]:
         """Ids of the rules that `per_file_ignores` leaves out for a source; `*` in a glob also crosses `/`."""
@@ -161,6 +169,7 @@ def _settings(
         ignore=_rules(table.get("ignore", []), "ignore", rules),
         fail_on=fail_on,
         map=mapping,
+        baseline=_paths(table.get("baseline", []), "baseline"),
         per_file_ignores={
             glob: _rules(ids, f"per-file-ignores.{glob!r}", rules)
             for glob, ids in _mapping(table, "per-file-ignores").items()
@@ -168,6 +177,14 @@ def _settings(
         thresholds=thresholds,
         root=root,
     )
+
+
+def _paths(value: Any, key: str) -> tuple[str, ...]:
+    """One path, or a list of them."""
+    paths = [value] if isinstance(value, str) else value
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise SettingsError(f"{key}: must be a path or a list of paths, not {value!r}")
+    return tuple(paths)
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -7,7 +7,8 @@ purpose: a falling exponential with a floor, and one deviation from it that carr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -487,3 +488,85 @@ def scheduled(
     lift = 1.0 + hump * np.exp(-(((time - 0.05) / 0.02) ** 2))
     loss = _noisy(_falling(rate.size, 4.0, floor, 8.0) * lift, noise + swing, rng)
     return _per_step("scheduled", loss, 1, logged=False, config=config, learning_rate=rate)
+
+
+def recipe(
+    seed: int = 0,
+    noise: float = 0.02,
+    *,
+    level: float = 0.5,
+    speed: float = 5.0,
+    epochs: int = 60,
+    spread: float = 0.01,
+    **config: Any,
+) -> Run:
+    """A healthy run of a recipe whose losses settle at `level` and, for validation, 20 % above it.
+
+    spread: standard deviation of the level between seeds, relative to it.
+    """
+    rng = np.random.default_rng(seed)
+    floor = level * (1.0 + spread * rng.standard_normal())
+    train = _falling(epochs, np.log(CLASSES), floor, speed)
+    val = _falling(epochs, np.log(CLASSES), 1.2 * floor, speed)
+    run = _run(
+        "recipe",
+        {
+            "train_loss": _noisy(train, noise, rng),
+            "val_loss": _noisy(val, noise, rng),
+            "train_accuracy": _accuracy(train, noise, rng),
+            "val_accuracy": _accuracy(val, noise, rng),
+        },
+        config={"seed": seed, "optimizer": "adam", "learning_rate": 1e-3, "batch_size": 64, **config},
+    )
+    return replace(run, name=f"seed-{seed}", source=f"synthetic:recipe/{seed}/metrics.csv")
+
+
+def against_baseline(
+    seed: int = 0, noise: float = 0.02, *, earlier: int = 5, spread: float = 0.01, **change: Any
+) -> list[Run]:
+    """A run of a recipe with something changed, and then `earlier` runs of it unchanged, each with its own seed."""
+    first = seed * (earlier + 1)
+    changed = recipe(first, noise, spread=spread, **change)
+    return [changed, *(recipe(first + i, noise, spread=spread) for i in range(1, earlier + 1))]
+
+
+def seeds(seed: int = 0, noise: float = 0.02, *, runs: int = 6, spread: float = 0.01, **odd: Any) -> list[Run]:
+    """Runs of one recipe with different seeds; the last with something changed."""
+    first = seed * runs
+    usual = [recipe(first + i, noise, spread=spread) for i in range(runs - 1)]
+    return [*usual, recipe(first + runs - 1, noise, spread=spread, **odd)]
+
+
+def search(
+    seed: int = 0, noise: float = 0.02, *, best: Mapping[str, float] | None = None, **values: Sequence[float]
+) -> list[Run]:
+    """One run per combination of the values of hyperparameters.
+
+    best: the values at which the loss is lowest, on a logarithmic scale; the loss rises by half for each factor of
+        ten away from them.
+    """
+    names = list(values)
+    runs = []
+    for index, combination in enumerate(itertools.product(*values.values())):
+        config: dict[str, Any] = dict(zip(names, combination, strict=True))
+        away = sum(abs(np.log10(config[name] / value)) for name, value in (best or {}).items())
+        runs.append(recipe(1000 * seed + index, noise, level=0.4 * (1.0 + 0.5 * min(float(away), 3.0)), **config))
+    return runs
+
+
+def unrelated(seed: int = 0, noise: float = 0.02) -> list[Run]:
+    """Logs of different projects with the same columns: other tasks, other lengths."""
+    rng = np.random.default_rng(seed)
+    return [
+        replace(
+            recipe(
+                100 * seed + i,
+                noise,
+                level=float(rng.uniform(0.05, 1.5)),
+                speed=float(rng.uniform(2.0, 9.0)),
+                epochs=int(rng.integers(20, 120)),
+            ),
+            config={},
+        )
+        for i in range(6)
+    ]

@@ -550,5 +550,41 @@ CATALOGUE: tuple[Fix, ...] = (
         "the loss is high after every restart, and lowest just before the next",
         "Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017)",
     ),
+    Fix(
+        "search-by-magnitude",
+        "try learning rates by orders of magnitude first (1e-1, 1e-2, 1e-3, 1e-4), and refine around the best",
+        "steps of a factor of ten show where learning begins and where it breaks; an even grid spends most runs alike",
+        NOTES + "Learning Rate",
+    ),
+    Fix(
+        "random-search",
+        "draw the hyperparameters at random, on logarithmic scales, for as many runs as the grid had",
+        "few of them matter, and every random run tries a new value of each of those, where a grid repeats a few",
+        "Bergstra and Bengio, Random Search for Hyper-Parameter Optimization (2012)",
+    ),
+    Fix(
+        "widen-search",
+        "go on beyond that end of the range, by a factor of three to ten, until the result gets worse again",
+        "the optimum is known to be inside only when there are worse values on both sides",
+        PLAYBOOK,
+    ),
+    Fix(
+        "compare-configs",
+        "compare configs and versions of code and libraries, and change the differences back one by one",
+        "what differs from the runs that went well is what to blame first",
+        PLAYBOOK,
+    ),
+    Fix(
+        "check-labels",
+        "compare the data with the earlier ones: number of examples, share of each class, and a sample of the labels",
+        "wrong labels raise the level at which a loss settles and leave no other trace in the curves",
+        "Northcutt et al., Confident Learning: Estimating Uncertainty in Dataset Labels (2021)",
+    ),
+    Fix(
+        "repeat-seeds",
+        "run the same configuration with other seeds, three to five times, before drawing a conclusion",
+        "the spread between seeds says which differences mean anything",
+        "Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks (2021)",
+    ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

@@ -12,6 +12,7 @@ Statistics
             or of the jitter of the whole curve, whichever is larger
     kept    share of the jump that is still there a tenth of the curve later, the fall over as long a stretch before the
             jump put back
+    astray  share of the points within a tenth of the curve that lie on the wrong side of the middle of the jump
 
 Limits
     Needs 20 points, a tenth of them after the jump; the first tenth is left alone. A rise with a peak is `loss-spike`,
@@ -46,6 +47,7 @@ class Jump(NamedTuple):
     kept: share of it that is still there later. rival: the highest other rise as a share of it.
     overshoot: how far the first points after it stand above their level, as a share of it.
     going_on: how much the level still rises after it, as a share of it.
+    astray: share of the points around it that lie on the wrong side of its middle.
     """
 
     place: int
@@ -57,6 +59,7 @@ class Jump(NamedTuple):
     rival: float
     overshoot: float
     going_on: float
+    astray: float
 
 
 def check(
@@ -71,6 +74,7 @@ def check(
     height_least: float = 0.1,  # of the level; less is not seen on the curve
     abrupt_least: float = 0.7,  # of the jump, within three points: a slope is no jump
     kept_least: float = 0.75,  # of the jump, a tenth of the curve later: a spike would have recovered
+    astray_most: float = 0.1,  # of the points around the jump on the wrong side of its middle; two levels are apart
     rival_most: float = 0.5,  # of the jump; a curve with other rises of that height swings
 ) -> Finding | None:
     """Judge the training loss as finely as it is logged."""
@@ -87,9 +91,10 @@ def check(
         return None
     start = statistics.level(values, 0, statistics.ends(values.size, 0.05, 3))
     beyond = jump.before + jump.size * (1.0 + max(jump.going_on, 0.0)) > start
-    if jump.rival > rival_most or jump.overshoot > 0.5 or jump.going_on > 0.5 or beyond:
+    if jump.rival > rival_most or jump.overshoot > 0.5 or jump.going_on > 0.5 or jump.astray > astray_most or beyond:
         return None
-    height = math.expm1(min(jump.size, 50.0)) if positive else jump.size / max(abs(jump.before), 1e-300)
+    # A loss that crosses zero has no level to take a share of: its range stands in.
+    height = math.expm1(min(jump.size, 50.0)) if positive else jump.size / max(float(np.ptp(values)), 1e-300)
     if height < height_least or _rate_rises(curve.steps, learning_rate, jump.place):
         return None
     step = float(curve.steps[jump.place])
@@ -98,8 +103,8 @@ def check(
         severity=Severity.WARNING,
         confidence=statistics.confidence(0.6 + 0.15 * min(jump.z - z_least, 10.0) + 2.0 * (jump.kept - kept_least)),
         summary=(
-            f"{role} rises by {100 * height:.3g} % at {axis} {step:g}, from {level:.4g}, in one step "
-            f"({jump.z:.3g} standard deviations), and stays there."
+            f"{role} rises by {100 * height:.3g} %{'' if positive else ' of its range'} at {axis} {step:g}, from "
+            f"{level:.4g}, in one step ({jump.z:.3g} standard deviations), and stays there."
         ),
         meaning=(
             "Something changed at that step: most often a resume that did not restore the optimizer, the schedule or "
@@ -143,6 +148,8 @@ def find_jump(values: Array) -> Jump | None:
     noise = max(around, statistics.jitter(values), 1e-9 * abs(high))
     end = statistics.level(values, place + later - window, place + later)
     fall = max(statistics.level(values, place - later, place - later + window) - low, 0.0)
+    earlier, afterwards = values[max(place - later, 0) : place], values[place : place + later]
+    middle_of_it = low + jump / 2.0
     others = rise[np.abs(index - place) > window]
     return Jump(
         place,
@@ -154,6 +161,7 @@ def find_jump(values: Array) -> Jump | None:
         max(float(others.max()), 0.0) / jump if others.size else 0.0,
         max(float(values[place : place + 3].max()) - high - 3.0 * noise, 0.0) / jump,
         (statistics.level(values, size - window, size) - high) / jump,
+        float(np.mean(np.append(earlier >= middle_of_it, afterwards <= middle_of_it))),
     )
 
 

@@ -25,6 +25,7 @@ import _peers  # noqa: E402
 import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
+import binary_logs  # noqa: E402
 import cold_start  # noqa: E402
 import detection  # noqa: E402
 import large_csv  # noqa: E402
@@ -263,7 +264,7 @@ def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [reading, cold_start, large_csv, detection, throughput, seeded_rates])
+@pytest.mark.parametrize("script", [reading, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates])
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as outcome:
         script.main(["--help"])

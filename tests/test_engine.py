@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
-from diagnose.engine import align, judge, load_fixes, load_rules, needs, thresholds_of
+from diagnose.engine import align, judge, judge_together, load_fixes, load_rules, needs, thresholds_of
 from diagnose.rule import CannotJudge, Evidence, Finding, Rule, Severity
 
 
@@ -180,3 +181,47 @@ def test_alignment_never_leaves_the_range_of_a_curve(a: list[int], b: list[int])
     for curve, aligned in ((one, x), (two, y)):
         assert (aligned >= curve.values.min() - 1e-12).all()
         assert (aligned <= curve.values.max() + 1e-12).all()
+
+
+def test_a_rule_may_ask_for_the_config_and_for_a_baseline() -> None:
+    seen: list[Any] = []
+
+    def check(config: Mapping[str, Any], baseline: Sequence[Run]) -> Finding | None:
+        seen.extend((config, baseline))
+        return None
+
+    earlier = [run_of(config={"a": 1})]
+    assert judge(run_of(config={"a": 2}), [rule(check, min_points=0)], baseline=earlier).judged == ("test-rule",)
+    assert seen == [{"a": 2}, earlier]
+    without = judge(run_of(config={}), [rule(check, min_points=0)])
+    assert without.not_judged[0].reason == "no --baseline was given"
+
+
+def test_a_rule_across_runs_sees_each_group_once() -> None:
+    seen: list[list[str]] = []
+
+    def check(runs: Sequence[Run], *, most: int = 9) -> Finding | None:
+        seen.append([run.name for run in runs])
+        return finding() if len(runs) <= most else None
+
+    across = rule(check, min_points=0)
+    alike = synthetic.seeds(runs=4)
+    others = [replace(run, format="other", name=f"other {run.name}") for run in alike[:3]]
+    found, missing = judge_together([*others, *alike], [across])
+    assert seen == [[run.name for run in alike], [run.name for run in others]]
+    assert [f.runs for f in found] == [tuple(names) for names in seen]
+    assert missing == ()
+    assert judge_together(alike, [across], thresholds={"test-rule": {"most": 1}})[0] == ()
+    assert judge(alike[0], [across]).not_judged[0].reason == "it compares several runs"
+
+
+def test_a_failing_rule_across_runs_does_not_lose_the_others() -> None:
+    def broken(runs: Sequence[Run]) -> Finding | None:
+        raise ZeroDivisionError("oops")
+
+    def fine(runs: Sequence[Run]) -> Finding | None:
+        return finding()
+
+    found, missing = judge_together(synthetic.seeds(runs=3), [rule(broken, id="broken"), rule(fine, id="fine")])
+    assert [f.rule for f in found] == ["fine"]
+    assert "ZeroDivisionError: oops" in missing[0].reason

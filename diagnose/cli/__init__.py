@@ -115,6 +115,18 @@ def check(
         str | None,
         typer.Option(metavar="FILE", help="Hyperparameters of the runs: a YAML, JSON or TOML file."),
     ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Earlier runs of the same thing to hold each run against. Repeatable.",
+            autocompletion=completion.paths,
+        ),
+    ] = None,
+    jobs: Annotated[
+        str,
+        typer.Option(metavar="N|auto", help="Processes to read and judge in; auto: one per core."),
+    ] = "1",
     fail_on: Annotated[
         str | None,
         typer.Option(
@@ -167,17 +179,21 @@ def check(
             select=_split(select),
             ignore=_split(ignore),
             config=config,
+            baseline=baseline or None,
+            jobs=jobs,
             settings=settings,
             progress=progress,
         )
     if form == "json":
         from diagnose.reports import json
 
-        write(json.render(report.diagnoses, report.errors, version=diagnose.__version__))
+        across = report.across, report.across_not_judged
+        write(json.render(report.diagnoses, report.errors, *across, version=diagnose.__version__))
     else:
         from diagnose.reports import text
 
-        write(text.render(report.diagnoses, page=page(plain, int(width) if width else None, color)))
+        sheet = page(plain, int(width) if width else None, color)
+        write(text.render(report.diagnoses, report.across, report.across_not_judged, page=sheet))
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
     raise typer.Exit(_exit_code(report, fail_on or settings.fail_on or "warning"))
@@ -215,8 +231,9 @@ def _needs(rule: Rule) -> str:
     """What a rule needs, in words: `train_loss, val_loss; optional: learning_rate`."""
     from diagnose.engine import needs
 
-    named = [n for n in needs(rule) if n.kind not in ("step", "axis", "last_step")]
-    required = ", ".join(n.name for n in named if not n.optional)
+    named = [n for n in needs(rule) if n.kind not in ("step", "axis", "last_step", "config")]
+    words = {"runs": "several runs", "baseline": "--baseline"}
+    required = ", ".join(words.get(n.kind, n.name) for n in named if not n.optional)
     optional = ", ".join(n.name for n in named if n.optional)
     if not required:
         return f"any of {optional}"
@@ -227,7 +244,8 @@ def _exit_code(report: Report, fail_on: str) -> int:
     if report.errors:
         return WRONG
     severities = FAIL_ON[FAIL_ON.index(fail_on) : -1]  # `never` leaves none
-    return FOUND if any(finding.severity in severities for finding in report.findings) else OK
+    findings = (*report.findings, *report.across)
+    return FOUND if any(finding.severity in severities for finding in findings) else OK
 
 
 def _command_hint(source: str) -> str:

@@ -11,26 +11,44 @@ from collections.abc import Sequence
 from typing import Any
 
 from diagnose.reports.words import verdict_word
-from diagnose.rule import Diagnosis, Finding
+from diagnose.rule import Diagnosis, Finding, NotJudged
 
 SCHEMA_VERSION = 1
 
 
-def render(diagnoses: Sequence[Diagnosis], errors: Sequence[tuple[str, str]] = (), *, version: str) -> str:
+def render(
+    diagnoses: Sequence[Diagnosis],
+    errors: Sequence[tuple[str, str]] = (),
+    across: Sequence[Finding] = (),
+    across_not_judged: Sequence[NotJudged] = (),
+    *,
+    version: str,
+) -> str:
     """The document as text of ASCII characters, ending with a newline.
 
     errors: (source, message) of what could not be read or judged.
+    across, across_not_judged: what the runs say together, and what could not be said.
     version: that of the program.
     """
-    return json.dumps(document(diagnoses, errors, version=version), indent=2, allow_nan=False) + "\n"
+    content = document(diagnoses, errors, across, across_not_judged, version=version)
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def document(diagnoses: Sequence[Diagnosis], errors: Sequence[tuple[str, str]] = (), *, version: str) -> dict[str, Any]:
+def document(
+    diagnoses: Sequence[Diagnosis],
+    errors: Sequence[tuple[str, str]] = (),
+    across: Sequence[Finding] = (),
+    across_not_judged: Sequence[NotJudged] = (),
+    *,
+    version: str,
+) -> dict[str, Any]:
     """The document as plain dicts, lists, strings, numbers and None."""
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "diagnose", "version": version},
         "runs": [_run(d) for d in diagnoses],
+        "across": [{**_finding(f), "runs": [_text(name) for name in f.runs]} for f in across],
+        "across_not_judged": [_missing(n) for n in across_not_judged],
         "errors": [{"source": _text(source), "message": _text(message)} for source, message in errors],
     }
 
@@ -49,9 +67,13 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "milestone_reason": _text(diagnosis.milestone_reason),
         "findings": [_finding(f) for f in diagnosis.findings],
         "judged": list(diagnosis.judged),
-        "not_judged": [{"rule": n.rule, "reason": _text(n.reason)} for n in diagnosis.not_judged],
+        "not_judged": [_missing(n) for n in diagnosis.not_judged],
         "notes": [_text(note) for note in run.notes],
     }
+
+
+def _missing(missing: NotJudged) -> dict[str, Any]:
+    return {"rule": missing.rule, "reason": _text(missing.reason)}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

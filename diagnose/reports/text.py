@@ -26,7 +26,7 @@ from pathlib import PurePath
 from diagnose.curves import Run, Series
 from diagnose.milestone import TITLES
 from diagnose.reports.words import count, number, one_line, place, span, verdict_word
-from diagnose.rule import Diagnosis, Evidence, Finding, Recommendation, Severity
+from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
 
 FIXES_SHOWN = 3
 """Fixes written out per finding; the others are named."""
@@ -81,9 +81,17 @@ class Page:
 PLAIN_PAGE = Page()
 
 
-def render(diagnoses: Sequence[Diagnosis], *, page: Page = PLAIN_PAGE) -> str:
-    """The report over all runs: one run in full; of several a table, worst first, and the ones with findings in full.
+def render(
+    diagnoses: Sequence[Diagnosis],
+    across: Sequence[Finding] = (),
+    across_not_judged: Sequence[NotJudged] = (),
+    *,
+    page: Page = PLAIN_PAGE,
+) -> str:
+    """The report over all runs: one run in full; of several a table, worst first, what they say together, and the ones
+    with findings in full.
 
+    across, across_not_judged: the findings about several runs, and the rules that could say nothing of them.
     Ends with a newline unless there is no run.
     """
     labels = _labels([d.run for d in diagnoses])
@@ -91,10 +99,36 @@ def render(diagnoses: Sequence[Diagnosis], *, page: Page = PLAIN_PAGE) -> str:
         return "\n".join(_run(diagnoses[0], labels[0], page)) + "\n"
     order = sorted(range(len(diagnoses)), key=lambda i: _RANK[verdict_word(diagnoses[i])])
     lines = _overview([diagnoses[i] for i in order], [labels[i] for i in order], page) if diagnoses else []
+    short = {d.run.name: label for d, label in zip(diagnoses, labels, strict=True)}
+    lines += _across(across, across_not_judged, short, page)
     for i in order:
         if diagnoses[i].findings:
             lines += ["", _rule_off(page), *_run(diagnoses[i], labels[i], page)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _across(
+    findings: Sequence[Finding], not_judged: Sequence[NotJudged], labels: Mapping[str, str], page: Page
+) -> list[str]:
+    """What several runs say together, each finding with the runs it is about.
+
+    labels: name of a run -> what the report calls it.
+    """
+    lines = []
+    for finding in findings:
+        title = f"{finding.severity.upper()} {finding.rule}"
+        head = f"{title}, {count(len(finding.runs), 'run')}, confidence {finding.confidence:.2f}"
+        lines += ["", *textwrap.wrap(head, page.width, subsequent_indent="  ", break_on_hyphens=False)]
+        lines[-1] = lines[-1].replace(title, page.paint(title, finding.severity.value), 1)
+        lines += _item("runs:", _listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
+        lines += _item("measured:", one_line(finding.summary), page)
+        lines += _item("means:", one_line(finding.meaning), page)
+        lines += [line for fix in finding.recommendations[:1] for line in _item("try first:", _advice(fix), page)]
+        lines += _item("evidence:", "; ".join(_evidence(e) for e in finding.evidence), page)
+    missing = _not_judged(not_judged)
+    if missing:
+        lines += ["", *_item("not judged:", missing, page)] if lines else _item("not judged:", missing, page)
+    return ["", page.paint("across runs", "strong"), *lines] if lines else []
 
 
 def verdict(diagnosis: Diagnosis) -> str:
@@ -132,7 +166,7 @@ def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
         lines.append("")
     elif diagnosis.judged:
         lines += _item("checked:", ", ".join(diagnosis.judged), page)
-    lines += _item("not judged:", _not_judged(diagnosis), page)
+    lines += _item("not judged:", _not_judged(diagnosis.not_judged), page)
     for note in diagnosis.run.notes:
         lines += _item("note:", one_line(note), page)
     while lines and not lines[-1]:
@@ -234,7 +268,8 @@ def _telling(finding: Finding, run: Run) -> list[tuple[str, Series]]:
     if len(names) == 1 and names[0].startswith("val_"):
         names.append(names[0].replace("val_", "train_", 1))
     curves = [(name, run.curve(name) or run.series.get(name)) for name in names]
-    return [(name, series) for name, series in curves if series is not None and len(series)]
+    least = 3 if run.logged > 2 else 1  # of a thinned curve only the ends may be left: no picture
+    return [(name, series) for name, series in curves if series is not None and len(series) >= least]
 
 
 def _quantity(name: str) -> str:
@@ -242,11 +277,11 @@ def _quantity(name: str) -> str:
     return name.removeprefix("train_").removeprefix("val_").removeprefix("test_")
 
 
-def _not_judged(diagnosis: Diagnosis) -> str:
+def _not_judged(lacking_rules: Sequence[NotJudged]) -> str:
     """The rules that were not judged and why, those that lack something of one kind together."""
     rules: dict[str, list[str]] = {}
     lacking: dict[str, list[str]] = {}
-    for missing in diagnosis.not_judged:
+    for missing in lacking_rules:
         kind, _, what = one_line(missing.reason).partition(_LACKS)
         rules.setdefault(kind, []).append(missing.rule)
         lacking.setdefault(kind, []).extend(what.split(" and no ") if what else [])

@@ -13,10 +13,11 @@ import functools
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.engine import judge, load_rules, needs
+from diagnose.engine import compares_runs, judge, judge_together, load_rules, needs, needs_baseline
 from diagnose.rule import Case, Finding, Rule
 
 NOISES = (0.02, 0.05, 0.10)
@@ -29,19 +30,22 @@ def seedable(case: Case) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def build(case: Case, seed: int, noise: float) -> Run:
-    """The case's run with a seed and a noise."""
+def build(case: Case, seed: int, noise: float) -> Run | Sequence[Run]:
+    """The case's run, or runs, with a seed and a noise."""
     return case.build(seed=seed, noise=noise)  # type: ignore[call-arg]  # `seedable` asked
 
 
-def found(rule: Rule, run: Run) -> Finding | None:
-    """The rule's finding in a run."""
-    return next(iter(judge(run, [rule], fixes={}).findings), None)
+def found(rule: Rule, built: Run | Sequence[Run]) -> Finding | None:
+    """The rule's finding in a run; in runs together, or in the first beside the others as its baseline."""
+    if compares_runs(rule):
+        return next(iter(judge_together(cast("Sequence[Run]", built), [rule], fixes={})[0]), None)
+    run, *baseline = [built] if isinstance(built, Run) else built
+    return next(iter(judge(run, [rule], fixes={}, baseline=baseline).findings), None)
 
 
 def chosen(names: Sequence[str] | None = None) -> list[Rule]:
-    """The rules that read a curve, those named only where names are given."""
-    rules = [rule for rule in load_rules() if any(n.kind in ("aligned", "series") for n in needs(rule))]
+    """The rules that read a curve or compare runs, those named only where names are given."""
+    rules = [rule for rule in load_rules() if any(n.kind in ("aligned", "series", "runs") for n in needs(rule))]
     unknown = sorted(set(names or ()) - {rule.id for rule in rules})
     if unknown:
         sys.exit(f"no curve rule is called {', '.join(unknown)}; there are {', '.join(rule.id for rule in rules)}")
@@ -91,9 +95,10 @@ def _cells(rates: Sequence[float], count: int) -> str:
 def healthy_alarms(seeds: int, noises: Sequence[float]) -> list[str]:
     """Rules that fire (a warning or an error) on healthy synthetic runs, whichever cases they have."""
     counts: dict[str, list[int]] = {}
+    rules = [rule for rule in chosen() if not compares_runs(rule) and not needs_baseline(rule)]
     for place, noise in enumerate(noises):
         for seed in range(seeds):
-            for finding in judge(synthetic.healthy(seed=seed, noise=noise), chosen(), fixes={}).findings:
+            for finding in judge(synthetic.healthy(seed=seed, noise=noise), rules, fixes={}).findings:
                 if finding.severity.rank > 0:
                     counts.setdefault(finding.rule, [0] * len(noises))[place] += 1
     lines = [f"    {rule:28}{_cells([c / seeds for c in row], len(noises))}" for rule, row in sorted(counts.items())]

@@ -1,10 +1,11 @@
 """10,000 runs of 200 rows x 6 columns judged in one call: runs per second and peak memory.
 
-    python tests/benchmarks/throughput.py [--runs 10000]
+    python tests/benchmarks/throughput.py [--runs 10000] [--jobs 2]
 
 The runs are CSV files in a temporary directory (healthy, overfit, diverging and conflicting ones in turn, each with its
-own seed). A process of its own hands all paths to one call of `diagnose.audit.diagnose`, with `jobs` where it takes
-that. Memory is measured at a tenth of the runs too: flat means that what is kept of a run is small.
+own seed). A process of its own hands all paths to one call of `diagnose.audit.diagnose`, which shares them out to
+`--jobs` processes. The memory is that of the process that gathers the report, at all of the runs and at a tenth of
+them: flat means that what is kept of a run is small.
 """
 
 from __future__ import annotations
@@ -29,15 +30,14 @@ COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning
 """Beside the epoch."""
 
 JUDGE = """
-import inspect, sys, time
+import sys, time
 from pathlib import Path
 from diagnose.audit import diagnose
 paths = sorted(map(str, Path(sys.argv[1]).iterdir()))[: int(sys.argv[2])]
-takes_jobs = "jobs" in inspect.signature(diagnose).parameters
 start = time.perf_counter()
-report = diagnose(paths, **({"jobs": int(sys.argv[3])} if takes_jobs else {}))
+report = diagnose(paths, jobs=int(sys.argv[3]))
 seconds = time.perf_counter() - start
-sys.stderr.write(f"{seconds} {len(report)} {len(report.errors)} {takes_jobs}")
+sys.stderr.write(f"{seconds} {len(report)} {len(report.errors)}")
 """
 
 
@@ -58,18 +58,15 @@ def judge(folder: Path, runs: int, jobs: int, scratch: Path) -> tuple[float, flo
     words = (scratch / "stderr.txt").read_text().strip().splitlines()
     if found.code:
         sys.exit(words[-1] if words else f"exit {found.code}")
-    seconds, judged, errors, takes_jobs = words[-1].split()
-    how = f"{jobs} jobs" if takes_jobs == "True" else "one process (diagnose takes no jobs)"
-    return float(seconds), found.peak, f"{judged} judged, {errors} errors, {how}"
+    seconds, judged, errors = words[-1].split()
+    return float(seconds), found.peak, f"{judged} judged, {errors} errors, --jobs {jobs}"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print runs per second and peak memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000, help="number of runs (default: %(default)s)")
-    parser.add_argument(
-        "--jobs", type=int, default=2, help="processes, where diagnose takes them (default: %(default)s)"
-    )
+    parser.add_argument("--jobs", type=int, default=2, help="processes that read and judge (default: %(default)s)")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "runs"

@@ -7,8 +7,10 @@ import re
 
 import pytest
 
-from diagnose.engine import judge, load_fixes, load_rules, needs, thresholds_of
+from diagnose.curves import Run
+from diagnose.engine import load_fixes, load_rules, needs, thresholds_of
 from diagnose.rule import Case, Rule
+from tests.cases import judged
 
 RULES = load_rules()
 SECTIONS = ("Why it matters", "Statistics", "Limits", "References")
@@ -20,11 +22,10 @@ def case_id(value: object) -> str:
 
 @pytest.mark.parametrize(("rule", "case"), [(r, c) for r in RULES for c in r.cases], ids=case_id)
 def test_case(rule: Rule, case: Case) -> None:
-    diagnosis = judge(case.build(), [rule])
-    found = [f.severity for f in diagnosis.findings]
-    assert found == ([case.expect] if case.expect else [])
+    findings, not_judged = judged(rule, case.build())
+    assert [f.severity for f in findings] == ([case.expect] if case.expect else [])
     if case.expect is None:
-        assert all("failed" not in n.reason for n in diagnosis.not_judged)
+        assert all("failed" not in n.reason for n in not_judged)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=case_id)
@@ -73,8 +74,9 @@ def test_every_threshold_has_its_unit_or_origin_beside_it(rule: Rule) -> None:
 
 @pytest.mark.parametrize(("rule", "case"), [(r, c) for r in RULES for c in r.cases if c.expect], ids=case_id)
 def test_finding_reads_in_three_steps(rule: Rule, case: Case) -> None:
-    run = case.build()
-    finding = judge(run, [rule]).findings[0]
+    built = case.build()
+    run = built if isinstance(built, Run) else built[0]
+    finding = judged(rule, built)[0][0]
     assert finding.rule == rule.id
     assert finding.summary.endswith(".")
     assert any(char.isdigit() for char in finding.summary)

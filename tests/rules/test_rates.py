@@ -10,8 +10,9 @@ import inspect
 
 import pytest
 
-from diagnose.engine import judge, load_rules
+from diagnose.engine import load_rules
 from diagnose.rule import Case, Rule, Severity
+from tests.cases import judged
 
 SEEDS = range(1, 101)
 NOISES = (0.02, 0.05, 0.10)
@@ -28,8 +29,7 @@ def seeded(wanted: bool) -> list[tuple[Rule, Case]]:
 
 
 def fires(rule: Rule, case: Case, seed: int, noise: float) -> bool:
-    run = case.build(seed=seed, noise=noise)  # type: ignore[call-arg]
-    found = judge(run, [rule]).findings
+    found, _ = judged(rule, case.build(seed=seed, noise=noise))  # type: ignore[call-arg]
     least = Severity.WARNING if case.expect in (None, Severity.WARNING, Severity.ERROR) else Severity.NOTE
     return any(f.severity.rank >= least.rank for f in found)
 

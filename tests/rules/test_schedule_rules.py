@@ -159,6 +159,14 @@ def test_a_spike_that_recovers_is_no_jump(recovery: int) -> None:
     assert finding(RESUME, transformed(run, train_loss=run.series["train_loss"].values * (1.0 + lift))) is None
 
 
+@pytest.mark.parametrize("size", [50, 300])
+def test_wild_swings_that_calm_down_are_no_jump(size: int) -> None:
+    loss = np.random.default_rng(0).standard_normal(size) * np.where(np.arange(size) < size // 5, 0.1, 1e-4)
+    steps = np.arange(size, dtype=np.float64)
+    run = Run("run", {"train_loss": Series("train_loss", steps, loss)}, {"train_loss": "train_loss"})
+    assert finding(RESUME, run) is None
+
+
 def test_a_slope_is_no_jump() -> None:
     run = synthetic.resumed(jump=0.0)
     lift = np.clip((np.arange(300) - 130.0) / 60.0, 0.0, 1.0)

@@ -1,0 +1,98 @@
+"""Runs made small: what is kept of a run once it has been judged, and what is compared between runs.
+
+A call over ten thousand runs cannot hold ten thousand logs. What stays of a run is what a report still asks for: its
+names, its extent, and the curves that a finding draws.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from diagnose.curves import Array, Run, Series
+from diagnose.rule import Diagnosis, Severity
+
+DRAWN_POINTS = 128
+"""Points kept of a curve that is drawn: the extremes of 64 blocks, about one per column of the picture."""
+
+
+def judged(diagnosis: Diagnosis, *, drawn: bool = True) -> Diagnosis:
+    """The diagnosis with no more of its run than a report tells.
+
+    The curves of warnings and errors keep their extremes, about `DRAWN_POINTS` points; the others, and all where none
+    is to be `drawn`, keep their first and last point. `Run.points` still says how many there were.
+    """
+    run = diagnosis.run
+    pictured = {
+        column
+        for finding in diagnosis.findings
+        if drawn and finding.severity is not Severity.NOTE and not finding.explained_by
+        for name in finding.series[:2]
+        for role in (name, name.replace("val_", "train_", 1))
+        if (column := run.roles.get(role, role)) in run.series
+    }
+    shared: dict[int, Array] = {}  # columns of one table have their steps in common, and keep them in common
+    series = {
+        name: _extremes(curve, DRAWN_POINTS, shared) if name in pictured else _ends(curve, shared)
+        for name, curve in run.series.items()
+    }
+    return replace(diagnosis, run=replace(run, series=series, logged=run.points))
+
+
+def _ends(curve: Series, shared: dict[int, Array]) -> Series:
+    """The first and the last point."""
+    if len(curve) <= 2:
+        return curve
+    key = id(curve.steps)
+    if key not in shared:
+        shared[key] = curve.steps[[0, -1]]
+    return Series(curve.name, shared[key], curve.values[[0, -1]], curve.blank_from)
+
+
+def _extremes(curve: Series, points: int, shared: dict[int, Array]) -> Series:
+    """The smallest, the largest and the first non-finite value of each of `points / 2` blocks, and both ends."""
+    if len(curve) <= points:
+        steps = shared.setdefault(-id(curve.steps), curve.steps.copy())  # no view that holds a whole table
+        return Series(curve.name, steps, curve.values.copy(), curve.blank_from)
+    keep = {0, len(curve) - 1}
+    edges = np.linspace(0, len(curve), points // 2 + 1).astype(int)
+    finite = np.isfinite(curve.values)
+    for start, stop in itertools.pairwise(edges):
+        block, usable = curve.values[start:stop], finite[start:stop]
+        if usable.any():
+            keep.add(int(start + np.argmin(np.where(usable, block, np.inf))))
+            keep.add(int(start + np.argmax(np.where(usable, block, -np.inf))))
+        if not usable.all():
+            keep.add(int(start + np.argmin(usable)))
+    index = np.array(sorted(keep))
+    return Series(curve.name, curve.steps[index], curve.values[index], curve.blank_from)
+
+
+def means(run: Run, roles: Collection[str], points: int) -> Run:
+    """The run with the curves of these roles alone, each made at most `points` block means.
+
+    A block with a NaN has a NaN as its mean.
+    """
+    columns = {role: column for role, column in run.roles.items() if role in roles and column in run.series}
+    steps: dict[int, Array] = {}
+    series: Mapping[str, Series] = {
+        column: _block_means(run.series[column], points, steps) for column in columns.values()
+    }
+    return replace(run, series=series, roles=columns, notes=(), logged=run.points)
+
+
+def _block_means(curve: Series, points: int, steps: dict[int, Array]) -> Series:
+    if len(curve) == 0:
+        return curve
+    size = len(curve)
+    edges = np.arange(size) if size <= points else np.linspace(0, size, points + 1)[:-1].astype(int)
+    counts = np.diff(np.append(edges, size))
+    key = id(curve.steps)
+    if key not in steps:
+        steps[key] = np.add.reduceat(curve.steps, edges) / counts
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity minus infinity, and sums of the very large
+        values = np.add.reduceat(curve.values, edges) / counts
+    return Series(curve.name, steps[key], values, curve.blank_from)

@@ -1,0 +1,195 @@
+"""Many sources in several processes: the same report, in the same order, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import diagnose
+from diagnose import audit, fan_out, synthetic, thinning
+from diagnose.curves import Run, Series
+from diagnose.engine import judge
+from diagnose.readers import ReadError
+from diagnose.reports import json as report_json
+from diagnose.reports import text
+from diagnose.settings import SettingsError
+from tests.written import write_csv
+
+
+def tree(folder: Path, runs: int) -> Path:
+    for seed in range(runs):
+        build = synthetic.overfit if seed % 3 else synthetic.healthy
+        write_csv(build(seed=seed), folder / f"{seed:03}.csv")
+    return folder
+
+
+def document(report: diagnose.Report) -> str:
+    return report_json.render(report.diagnoses, report.errors, report.across, report.across_not_judged, version="1")
+
+
+def test_several_processes_say_what_one_says(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "logs", 12)
+    (folder / "005b.csv").write_text("a,b\nx,y\n")
+    named = [*sorted(folder.iterdir()), "gone.csv"]
+    one, two = diagnose.diagnose(named), diagnose.diagnose(named, jobs=2)
+    assert document(one) == document(two)
+    assert str(one) == str(two)
+    assert len(one.errors) == 2
+
+
+def test_baseline_thresholds_and_map_reach_the_processes(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "logs", 4)
+    options = {
+        "baseline": [str(folder)],
+        "thresholds": {"overfitting": {"gl_warning": 1e9, "lost_warning": 1e9}},
+        "map": {"train_loss": "val_loss", "val_loss": "train_loss"},
+    }
+    assert document(diagnose.diagnose(folder, **options)) == document(diagnose.diagnose(folder, jobs=2, **options))
+
+
+def test_frames_are_judged_beside_files(tmp_path: Path) -> None:
+    import pandas as pd
+
+    paths = sorted(tree(tmp_path, 3).iterdir())
+    mixed = [paths[0], pd.read_csv(paths[1]), paths[2]]
+    assert [d.run.source for d in diagnose.diagnose(mixed, jobs=2)] == [str(paths[0]), "DataFrame", str(paths[2])]
+
+
+@pytest.mark.parametrize("jobs", [0, -1, "many", "1.5", True, 10_000])
+def test_a_wrong_number_of_jobs_is_told(tmp_path: Path, jobs: object) -> None:
+    with pytest.raises(SettingsError, match="is no number of processes"):
+        diagnose.diagnose(tree(tmp_path, 1), jobs=jobs)  # type: ignore[arg-type]
+
+
+def test_jobs_auto_on_the_command_line(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "logs", 6)
+    call = [sys.executable, "-m", "diagnose", str(folder), "--jobs", "auto", "--format", "json"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [run["name"] for run in json.loads(done.stdout)["runs"]] == [f"{seed:03}" for seed in range(6)]
+
+
+def _double(item: int) -> int:
+    if item == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * item
+
+
+def _ready() -> None:
+    """Nothing to prepare."""
+
+
+def _broken() -> None:
+    os._exit(3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_item_that_kills_its_process_is_lost_alone() -> None:
+    answers = list(fan_out.in_order(_double, range(20), 2, prepare=_ready))
+    assert isinstance(answers[7], fan_out.Lost)
+    assert [a for i, a in enumerate(answers) if i != 7] == [2 * i for i in range(20) if i != 7]
+
+
+def test_processes_that_cannot_start_are_told_once() -> None:
+    with pytest.raises(fan_out.CannotStartError):
+        list(fan_out.in_order(_double, range(20), 2, prepare=_broken))
+
+
+def test_a_script_without_a_guard_gets_one_line(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "logs", 3)
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import diagnose\ntry:\n    diagnose.diagnose({str(folder)!r}, jobs=2)\n"
+        "except ValueError as error:\n    print('TOLD', error)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert "TOLD jobs: no process can be started" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "logs", 8)
+    for place in range(8):
+        os.mkfifo(folder / f"pipe{place}.csv")  # reading blocks until someone writes
+    pipes = sorted(map(str, folder.glob("pipe*")))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "diagnose", *pipes, "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(4)  # until its processes wait
+    os.killpg(child.pid, signal.SIGINT)
+    _, said = child.communicate(timeout=20)
+    assert (child.returncode, said) == (130, "diagnose: interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        _wait_for_the_end_of(child.pid)
+
+
+def _wait_for_the_end_of(group: int) -> None:
+    for _ in range(100):
+        os.killpg(group, 0)
+        time.sleep(0.1)
+
+
+# --- what is kept of many runs
+
+
+def test_a_thinned_run_still_tells_its_extent() -> None:
+    whole = judge(synthetic.overfit(epochs=3000))
+    thin = thinning.judged(whole)
+    assert thin.run.points == 3000
+    assert thin.run.last_step == whole.run.last_step
+    assert thin.findings == whole.findings
+    drawn = thin.run.series["val_loss"]
+    assert len(drawn) <= thinning.DRAWN_POINTS + 2
+    assert drawn.values.max() == whole.run.series["val_loss"].values.max()
+    assert drawn.values.min() == whole.run.series["val_loss"].values.min()
+    assert sum(len(s) for s in thinning.judged(whole, drawn=False).run.series.values()) == 2 * len(whole.run.series)
+
+
+def test_a_nan_survives_thinning() -> None:
+    run = synthetic.non_finite(epochs=2000)
+    thin = thinning.judged(judge(run))
+    assert np.isnan(thin.run.series["train_loss"].values[-1])
+    means = thinning.means(run, ("train_loss",), 32)
+    assert np.isnan(means.series["train_loss"].values[-1])
+    assert list(means.series) == ["train_loss"]
+
+
+def test_means_keep_the_mean() -> None:
+    steps = np.arange(1000.0)
+    run = Run("r", {"a": Series("a", steps, steps**2)}, {"train_loss": "a"})
+    thin = thinning.means(run, ("train_loss",), 50).series["a"]
+    assert len(thin) == 50
+    assert thin.values.mean() == pytest.approx((steps**2).mean())
+    assert thin.steps.mean() == pytest.approx(steps.mean())
+
+
+def test_of_many_runs_the_table_and_the_findings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tree(tmp_path / "logs", 8)
+    whole = diagnose.diagnose(folder)
+    monkeypatch.setattr(audit, "WHOLE", 4)
+    drawn = diagnose.diagnose(folder)
+    assert document(drawn) == document(whole)
+    assert text.render(drawn.diagnoses).splitlines()[:14] == text.render(whole.diagnoses).splitlines()[:14]
+    monkeypatch.setattr(audit, "DRAWN", 4)
+    bare = diagnose.diagnose(folder)
+    assert document(bare) == document(whole)
+    assert "epochs" in text.render(bare.diagnoses)
+    assert len(text.render(bare.diagnoses)) < len(text.render(drawn.diagnoses))
+
+
+def test_a_directory_without_logs_is_refused_by_several_processes_too(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("nothing")
+    with pytest.raises(ReadError, match="no training log"):
+        diagnose.diagnose(tmp_path, jobs=2)
