@@ -6,8 +6,9 @@ sources = expand(["logs/"])        # the logs in a directory; each of them can b
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 from diagnose.curves import Run
 from diagnose.readers.document import Document
 from diagnose.readers.names import printable
-from diagnose.readers.registry import FORMATS, format_of
+from diagnose.readers.registry import FORMATS, format_of, format_of_folder
 from diagnose.readers.sources import STDIN, Source, expand, no_log
 from diagnose.readers.table import ReadError, Table
 
@@ -37,7 +38,19 @@ def read(
     from diagnose.readers.assemble import runs
 
     label = _label(source)
-    return [run for table in tables(source) for run in runs(table, source=label, overrides=overrides or {})]
+    made: list[Run] = []
+    failed: list[ReadError | ValueError] = []
+    for table in tables(source):
+        try:
+            made += runs(table, source=label, overrides=overrides or {})
+        except (ReadError, ValueError) as error:
+            failed.append(error)
+    if failed and not made:
+        raise failed[0]
+    if failed:
+        note = f"{len(failed)} of the runs in the source left out: {failed[0]}"
+        made = [replace(run, notes=(*run.notes, note)) for run in made]
+    return made
 
 
 def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> list[Table]:
@@ -45,15 +58,14 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
     if isinstance(source, Source) and source.error:
         raise ReadError(source.error)
     if isinstance(source, Source) and len(source.paths) > 1:
-        from diagnose.readers import csv_set
-
-        return [_safe(csv_set.read(source.paths))]
+        return _of_several(source.paths)
     if hasattr(source, "iloc"):
         from diagnose.readers.frame import from_frame
 
         return [_safe(from_frame(cast("pd.DataFrame", source)))]
+    if (folder := _folder(source)) is not None:
+        return _of_folder(folder, source.notes if isinstance(source, Source) else ())
     document = _document(source)
-    document.refuse_binary()
     module = format_of(document)
     if module is None:
         raise ReadError(
@@ -62,6 +74,30 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
     found = [_with_config(_safe(table), document) for table in module.read(document)]
     packed = _label(source).endswith(".gz")  # else the run is named by its path, which then would leave `.csv`
     return [replace(table, name=printable(document.stem)) if packed and not table.name else table for table in found]
+
+
+def _of_several(paths: Sequence[Path]) -> list[Table]:
+    """The tables that are spread over several files."""
+    from diagnose.readers import csv_set, tensorboard
+
+    if not tensorboard.is_event_file(paths[0].name):
+        return [_safe(csv_set.read(paths))]
+    first = Document("", data=None, path=paths[0])
+    return [_with_config(_safe(table), first) for table in tensorboard.read_folder(paths)]
+
+
+def _folder(source: Any) -> Path | None:
+    """The directory that a source is; None where it is anything else."""
+    path = source.paths[0] if isinstance(source, Source) and source.paths else source
+    return Path(path) if isinstance(path, str | Path) and os.path.isdir(path) else None  # noqa: PTH112 - never raises
+
+
+def _of_folder(folder: Path, notes: tuple[str, ...]) -> list[Table]:
+    """The tables of a directory that is one run; `notes` are those of the source."""
+    module = format_of_folder(folder)
+    if module is None:
+        raise ReadError("this directory is no run by itself; the logs in it are found by `expand`")
+    return [_safe(replace(table, notes=(*table.notes, *notes))) for table in module.read(folder)]
 
 
 def _label(source: Any) -> str:

@@ -194,10 +194,9 @@ def _repetition(repeated: Mapping[str, int], found: Mapping[str, str], axis: str
     """The note on steps that a main curve logged more than once."""
     counts = {column: repeated.get(column, 0) for role, column in found.items() if role in roles.MAIN_ROLES}
     column = max(counts, key=lambda name: counts[name])
-    if not counts[column]:
+    if counts[column] <= 1:  # the row that a framework writes once more when a run ends changes nothing
         return []
-    points = "1 point" if counts[column] == 1 else f"{counts[column]} points"
-    return [f"{axis} repeats in {points} of {column}: the last value of each {axis} is used"]
+    return [f"{axis} repeats in {counts[column]} points of {column}: the last value of each {axis} is used"]
 
 
 def _check(found: Mapping[str, str], series: Mapping[str, Series], table: Table, wanted: Mapping[str, str]) -> None:

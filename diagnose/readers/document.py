@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from diagnose.readers.table import ReadError
 
@@ -48,16 +48,12 @@ _MAGIC = (
     (b"\x80\x05", "a pickle; export the history as CSV or JSON"),
     (b"\x89HDF", "an HDF5 file; export the history as CSV or JSON"),
     (b"\x93NUMPY", "a NumPy array; save it with its column names as CSV"),
-    (b"SQLite format 3\x00", "an SQLite database; this version reads text logs only"),
-    (b":W&B", "a W&B binary run file; this version reads text logs only"),
+    (b"SQLite format 3\x00", "an SQLite database, but neither MLflow's nor trackio's; export the curves as CSV"),
     (b"PAR1", "a Parquet file; export it as CSV"),
     (b"ARROW1", "an Arrow file; export it as CSV"),
 )
 
 _CONTROL = "".join(map(chr, {*range(32)} - {*b"\t\n\r\f\x1b\b"}))
-
-_TFEVENTS = b"brain.Event:"
-"""In the first record of every TensorBoard event file, a few bytes in."""
 
 
 class Document:
@@ -148,8 +144,6 @@ class Document:
         for magic, what in _MAGIC:
             if head.startswith(magic):
                 raise ReadError(f"this is {what}")
-        if _TFEVENTS in head[:64]:
-            raise ReadError("this is a TensorBoard event file; this version reads text logs only")
         if head.startswith(b"version https://git-lfs"):
             raise ReadError("this is a Git LFS pointer, not the log itself; run: git lfs pull")
         start = self.head_text[:8192]
@@ -186,15 +180,16 @@ class Document:
         """The whole decoded text, line ends made `\\n`."""
         return _unify(self._bytes().decode(self.encoding, errors="replace"))
 
+    def stream(self) -> BinaryIO:
+        """The bytes, uncompressed, as an open file; the caller closes it."""
+        if self.data is not None:
+            return io.BytesIO(self.data)
+        assert self.path is not None
+        return self.path.open("rb")
+
     def lines(self) -> Iterator[str]:
         """The decoded lines without their ends, one at a time; line ends count as in `text`."""
-        raw: io.BufferedIOBase
-        if self.data is not None:
-            raw = io.BytesIO(self.data)
-        else:
-            assert self.path is not None
-            raw = self.path.open("rb")
-        with io.TextIOWrapper(raw, encoding=self.encoding, errors="replace", newline="\n") as stream:
+        with io.TextIOWrapper(self.stream(), encoding=self.encoding, errors="replace", newline="\n") as stream:
             for line in stream:
                 stripped = line.rstrip("\r\n")
                 if "\r" in stripped:  # a progress bar, or the line ends of an old Macintosh

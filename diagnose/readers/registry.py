@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from diagnose.readers.document import Document
 
+BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio")
+"""The formats that are no text, told by their first bytes, among which is always a zero."""
+
 FORMATS = (
+    *BINARY,
     # JSON, told by its first character
     "huggingface",
     "mmdet",
@@ -27,10 +32,29 @@ FORMATS = (
 """Modules of this package. Each has `NAME`, `recognise(document) -> bool`, which looks at the head only, and
 `read(document) -> list[Table]`; they are imported when they are asked."""
 
+FOLDERS = ("mlflow_store", "dvclive")
+"""Formats of a folder that is one run. Each has `NAME`, `recognise(folder) -> bool`, `read(folder) -> list[Table]`, and
+`rest(folders, names)`: the folders and files in it that are not part of the run."""
+
+
+def format_of_folder(folder: Path) -> ModuleType | None:
+    """The format in which the folder is one run; None where it is none by itself."""
+    modules = (import_module(f"diagnose.readers.{name}") for name in FOLDERS)
+    return next((module for module in modules if module.recognise(folder)), None)
+
 
 def format_of(document: Document) -> ModuleType | None:
-    """The first format that recognises the document; None where none does."""
-    for name in FORMATS:
+    """The first format that recognises the document; None where none does.
+
+    Raises ReadError where the document is neither text nor in a binary format that is known.
+    """
+    if b"\0" in document.head_bytes[:64]:
+        for name in BINARY:
+            module = import_module(f"diagnose.readers.{name}")
+            if module.recognise(document):
+                return module
+    document.refuse_binary()
+    for name in FORMATS[len(BINARY) :]:
         module = import_module(f"diagnose.readers.{name}")
         if module.recognise(document):
             return module

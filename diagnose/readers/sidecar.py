@@ -1,4 +1,4 @@
-"""The configuration that lies beside a log: Lightning's `hparams.yaml`, the YAML files of Ultralytics and YOLOv5."""
+"""The configuration that lies beside a log: Lightning's `hparams.yaml`, DVCLive's `params.yaml`, Ultralytics' own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 from diagnose.config import ConfigError, load
 
 FILES = {
+    "dvclive": ("params.yaml",),
     "lightning-csv": ("hparams.yaml",),
     "ultralytics-csv": ("args.yaml", "opt.yaml", "hyp.yaml"),
+    "tensorboard": ("hparams.yaml", "args.yaml", "opt.yaml", "hyp.yaml"),
     "yolo-results-txt": ("opt.yaml", "hyp.yaml"),
 }
 """Format -> the files that hold hyperparameters, the later ones completing the earlier."""

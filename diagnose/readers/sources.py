@@ -17,22 +17,23 @@ from pathlib import Path
 from diagnose.readers import csv_set
 from diagnose.readers.document import Document
 from diagnose.readers.names import printable
-from diagnose.readers.registry import format_of
+from diagnose.readers.registry import format_of, format_of_folder
 from diagnose.readers.table import ReadError
 
 STDIN = "-"
 
-_PASSED_FOLDERS = frozenset(["__pycache__", "node_modules", "site-packages", "venv", "env", "mlruns"])
+_PASSED_FOLDERS = frozenset(["__pycache__", "node_modules", "site-packages", "venv", "env"])
 _PASSED_SUFFIXES = frozenset(
     """py pyc pyi ipynb sh bash ps1 bat c cc cpp cu h hpp rs go js ts java r m jl lua pl rb sql md rst tex bib html htm
     css xml svg yaml yml toml ini cfg conf lock png jpg jpeg gif bmp tif tiff webp pdf eps mp3 mp4 wav flac avi mov zip
     tar tgz bz2 xz zst 7z rar whl egg pt pth ckpt safetensors bin onnx pb h5 hdf5 keras tflite npy npz pkl pickle joblib
-    mat parquet arrow feather db sqlite sqlite3 wandb xls xlsx doc docx ppt pptx so dll exe o a patch diff""".split()  # noqa: SIM905
+    mat parquet arrow feather xls xlsx doc docx ppt pptx so dll exe o a patch diff""".split()  # noqa: SIM905
 )
 _PASSED_NAMES = frozenset(
     """license licence readme makefile dockerfile requirements.txt constraints.txt package.json package-lock.json
     config.json tokenizer.json tokenizer_config.json special_tokens_map.json vocab.json vocab.txt merges.txt
-    generation_config.json wandb-metadata.json wandb-summary.json added_tokens.json preprocessor_config.json""".split()  # noqa: SIM905
+    generation_config.json wandb-metadata.json wandb-summary.json added_tokens.json preprocessor_config.json
+    debug.log debug-internal.log debug-cli.log""".split()  # noqa: SIM905
 )
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _MOST_NAMES = 10_000  # entries of a directory among which a similar name is looked for
@@ -43,16 +44,19 @@ class Source:
     """One thing to read.
 
     label: what the report calls it, safe to print.
-    paths: one file; several where one run is spread over them; none for the standard input and for an error.
+    paths: one file, or the folder of one run; several where one run is spread over them; none for the standard input
+        and for an error.
     folder: the directory the user named, where the source was found in one; "" where the user named the file itself.
         A source from a folder that turns out to be no log is passed over in silence.
     error: why there is nothing to read, one line without the label; "" where there is something.
+    notes: what was decided when it was found, in sentences for the user.
     """
 
     label: str
     paths: tuple[Path, ...] = ()
     folder: str = ""
     error: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def expand(sources: Sequence[str]) -> list[Source]:
@@ -121,9 +125,24 @@ def _missing(path: Path) -> str:
 
 def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
     """The logs below a directory, folder by folder."""
+    from diagnose.readers import tensorboard
+
+    parts: set[Path] = set()  # folders whose event files belong to the run of the folder above them
     for parent, folders, names in os.walk(folder):
+        yield from _run_folders(Path(parent), folders, names, argument)
         folders[:] = sorted(_without_checkpoints(folders, "trainer_state.json" in names))
-        files = [Path(parent, name) for name in sorted(names) if not _passed(name)]
+        if _of_wandb_run(names):
+            folders[:] = []  # its output and summary: what they say stands in the binary log too
+            names = [name for name in names if _is_wandb_file(name)]
+        if Path(parent) not in parts:
+            events, within = tensorboard.group(Path(parent), sorted(names), folders)
+            parts |= {Path(parent, name) for name in within}
+            if events:
+                label = str(events[0]) if len(events) == 1 else parent
+                yield Source(printable(label), events, folder=argument)
+        files = [
+            Path(parent, name) for name in sorted(names) if not _passed(name) and not tensorboard.is_event_file(name)
+        ]
         sets = csv_set.group(path for path in files if not path.name.endswith((".json", ".jsonl")))
         first_of = {paths[0]: paths for paths in sets}
         members = {path for paths in sets for path in paths}
@@ -135,12 +154,41 @@ def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
                 yield Source(printable(str(path)), (path,), folder=argument)
 
 
+def _run_folders(parent: Path, folders: list[str], names: list[str], argument: str) -> Iterator[Source]:
+    """The folder where it is one run, and the MLflow runs in it; what is theirs is taken from `folders` and `names`."""
+    from diagnose.readers import mlflow_store
+
+    module = format_of_folder(parent)
+    if module is not None:
+        named = parent == Path(argument)  # then its error is told
+        yield Source(printable(str(parent)), (parent,), folder="" if named else argument)
+        folders[:], names[:] = module.rest(folders, names)
+        return
+    runs, deleted = mlflow_store.active(parent / folder for folder in folders)
+    notes = mlflow_store.left_out(deleted=deleted)
+    for run in runs:
+        yield Source(printable(str(run)), (run,), folder=argument, notes=notes)
+    if deleted and not runs:
+        yield Source(printable(str(parent)), error=f"no run to judge ({notes[0]})")
+    if "meta.yaml" in names and mlflow_store.is_experiment(parent):
+        folders[:], names[:] = [], []
+    folders[:] = [folder for folder in folders if not mlflow_store.recognise(parent / folder)]
+
+
 def _without_checkpoints(folders: list[str], has_state: bool) -> list[str]:
     """The folders to go into; of the checkpoints of one Hugging Face run only the last, whose log holds the others'."""
     kept = [f for f in folders if not f.startswith(".") and f.lower() not in _PASSED_FOLDERS]
     steps = {f: int(match[1]) for f in kept if (match := _CHECKPOINT.fullmatch(f))}
     last = "" if has_state else max(steps, key=lambda f: steps[f], default="")
     return [f for f in kept if f not in steps or f == last]
+
+
+def _of_wandb_run(names: Sequence[str]) -> bool:
+    return any(map(_is_wandb_file, names))
+
+
+def _is_wandb_file(name: str) -> bool:
+    return name.startswith("run-") and name.endswith(".wandb")
 
 
 def _passed(name: str) -> bool:
@@ -153,8 +201,6 @@ def _is_log(path: Path) -> bool:
     try:
         if not path.is_file():  # a pipe in a directory would block
             return False
-        document = Document.open(path)
-        document.refuse_binary()
-        return format_of(document) is not None
+        return format_of(Document.open(path)) is not None
     except ReadError:
         return False

@@ -1,0 +1,70 @@
+"""SQLite databases of experiment trackers, opened so that nothing of them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from diagnose.readers.document import Document
+from diagnose.readers.table import ReadError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+MAGIC = b"SQLite format 3\x00"
+
+_PATIENCE = 3.0  # seconds to wait while another program writes
+_WAL = slice(18, 20)  # bytes of the header that are 2, 2 where the database keeps a write-ahead log, else 1, 1
+
+
+@contextmanager
+def opened(document: Document) -> Iterator[Connection]:
+    """A read-only connection to the database. What SQLite says against it, then or later, is raised as ReadError."""
+    import sqlite3
+
+    try:
+        with closing(_connect(document)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise ReadError(_in_words(str(error))) from error
+
+
+def has_columns(document: Document, table: str, columns: frozenset[str]) -> bool:
+    """Whether the document is a database with a table of that name that has these columns."""
+    if not document.head_bytes.startswith(MAGIC):
+        return False
+    with opened(document) as connection:
+        return columns <= names(connection, table)
+
+
+def names(connection: Connection, table: str) -> frozenset[str]:
+    """The columns of a table, none where there is no such table."""
+    return frozenset(name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)))
+
+
+def _connect(document: Document) -> Connection:
+    import sqlite3
+
+    if document.path is None:
+        assert document.data is not None
+        connection = sqlite3.connect(":memory:")
+        data = bytearray(document.data)
+        data[_WAL] = b"\x01\x01"  # in memory there is no room for a log
+        connection.deserialize(bytes(data))
+        return connection
+    # Even a reader creates the files of a write-ahead log, unless it is told that nobody writes: then there is no log.
+    logs = document.head_bytes[_WAL] == b"\x02\x02"
+    quiet = logs and not document.path.with_name(document.path.name + "-wal").exists()
+    address = f"file:{quote(str(document.path.absolute()))}?mode=ro{'&immutable=1' if quiet else ''}"
+    return sqlite3.connect(address, uri=True, timeout=_PATIENCE)
+
+
+def _in_words(message: str) -> str:
+    """What SQLite's message means to the user."""
+    if "locked" in message or "busy" in message:
+        return "the database is locked by a program that writes to it; try again when it is done, or give a copy"
+    if "malformed" in message or "not a database" in message or "disk I/O" in message:
+        return f"the SQLite database is damaged or cut off ({message}); copy it again"
+    return f"the SQLite database cannot be read ({message})"
