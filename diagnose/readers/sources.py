@@ -32,10 +32,10 @@ _PASSED_SUFFIXES = frozenset(
 _PASSED_NAMES = frozenset(
     """license licence readme makefile dockerfile requirements.txt constraints.txt package.json package-lock.json
     config.json tokenizer.json tokenizer_config.json special_tokens_map.json vocab.json vocab.txt merges.txt
-    generation_config.json wandb-metadata.json wandb-summary.json added_tokens.json preprocessor_config.json
-    debug.log debug-internal.log debug-cli.log""".split()  # noqa: SIM905
+    generation_config.json wandb-metadata.json wandb-summary.json added_tokens.json preprocessor_config.json""".split()  # noqa: SIM905
 )
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_DEBUG_LOG = re.compile(r"debug-(internal|cli.*)\.log|(core|symon)-debug-.*\.log")  # of the W&B client itself
 _MOST_NAMES = 10_000  # entries of a directory among which a similar name is looked for
 
 
@@ -193,7 +193,8 @@ def _is_wandb_file(name: str) -> bool:
 
 def _passed(name: str) -> bool:
     lower = name.lower().removesuffix(".gz")
-    return name.startswith(".") or lower in _PASSED_NAMES or lower.rpartition(".")[2] in _PASSED_SUFFIXES
+    known = lower in _PASSED_NAMES or lower.rpartition(".")[2] in _PASSED_SUFFIXES
+    return known or name.startswith(".") or _DEBUG_LOG.fullmatch(lower) is not None
 
 
 def _is_log(path: Path) -> bool:

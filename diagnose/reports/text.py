@@ -110,10 +110,12 @@ def render(
 def _across(
     findings: Sequence[Finding], not_judged: Sequence[NotJudged], labels: Mapping[str, str], page: Page
 ) -> list[str]:
-    """What several runs say together, each finding with the runs it is about.
+    """What several runs say together, each finding with the runs it is about; nothing where there is none.
 
     labels: name of a run -> what the report calls it.
     """
+    if not findings:
+        return []
     lines = []
     for finding in findings:
         title = f"{finding.severity.upper()} {finding.rule}"
@@ -127,8 +129,8 @@ def _across(
         lines += _item("evidence:", "; ".join(_evidence(e) for e in finding.evidence), page)
     missing = _not_judged(not_judged)
     if missing:
-        lines += ["", *_item("not judged:", missing, page)] if lines else _item("not judged:", missing, page)
-    return ["", page.paint("across runs", "strong"), *lines] if lines else []
+        lines += ["", *_item("not judged:", missing, page)]
+    return ["", page.paint("across runs", "strong"), *lines]
 
 
 def verdict(diagnosis: Diagnosis) -> str:

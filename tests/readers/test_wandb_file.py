@@ -246,6 +246,9 @@ def run_folder(folder: Path) -> Path:
 def test_a_run_is_read_once_from_any_folder(tmp_path: Path, door: str) -> None:
     folder = run_folder(tmp_path / "wandb" / "run-20240101_000000-abcd1234")
     (tmp_path / "wandb" / "latest-run").symlink_to(folder)
+    (tmp_path / "wandb" / "logs").mkdir()
+    calls = "".join(json.dumps({"level": "INFO", "pid": i, "loss": 1}) + "\n" for i in range(20))
+    (tmp_path / "wandb" / "logs" / "core-debug-20240101_000000.log").write_text(calls)
     (source,) = expand([str(tmp_path / door)])
     assert source.paths[0].name == "run-abcd1234.wandb"
     (run,) = read(source)
@@ -270,7 +273,8 @@ def test_a_log_of_the_real_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with wandb.init(project="test", mode="offline", config={"lr": 0.1}, dir=tmp_path) as run:
         for i in range(50):
             run.log({"loss": 1 / (i + 1), "nested": {"a": i}, "broken": float("nan")})
-    (found,) = read(expand([str(tmp_path)])[0])
+    (source,) = expand([str(tmp_path)])
+    (found,) = read(source)
     assert found.series["loss"].values.tolist() == [1 / (i + 1) for i in range(50)]
     assert found.series["nested/a"].values.tolist() == list(range(50))
     assert np.isnan(found.series["broken"].values).all()
