@@ -165,6 +165,26 @@ def generalization_loss(val_loss: Array) -> Array:
         return 100.0 * (val_loss / lowest - 1.0)
 
 
+def spike_score(values: Array, window: int = 1000, deviations: float = 7.0) -> float:
+    """Spike score in percent: values at least `deviations` standard deviations from the mean of the last `window`.
+
+    OLMo et al., 2 OLMo 2 Furious (arXiv 2501.00656), section 3; the window is what there is at the start, from ten
+    points on. 0 for fewer.
+    """
+    if values.size <= 10:
+        return 0.0
+    centred = values - median(values)  # keeps the sums of squares from cancelling
+    sums = np.concatenate([[0.0], np.cumsum(centred)])
+    squares = np.concatenate([[0.0], np.cumsum(np.square(centred))])
+    index = np.arange(10, values.size)
+    first = np.maximum(index - window, 0)
+    count = index - first
+    mean = (sums[index] - sums[first]) / count
+    variance = np.maximum((squares[index] - squares[first]) / count - np.square(mean), 0.0)
+    far = np.abs(centred[10:] - mean) >= deviations * np.sqrt(variance)
+    return 100.0 * float(np.count_nonzero(far & (variance > 0.0))) / values.size
+
+
 def level(values: Array, start: int, stop: int) -> float:
     """Median of a stretch of the curve, `values[start:stop]`."""
     return median(values[max(start, 0) : max(stop, start + 1, 1)])

@@ -9,6 +9,7 @@ Statistics
             deviations (1.4826 * running median of the absolute residuals [1]; of the logarithm where the loss is
             positive). Long curves need more: the highest of n Gaussian values grows with sqrt(2 ln n).
     height  the same height in percent of that level
+    spike score  share of all points 7 standard deviations or more from the mean of the last 1,000 [2], for comparison
 
     A step down (a learning-rate decay) has no peak over the level before it, and is no spike. Points in the first 5 %
     of the curve, and points where a logged learning rate rises (warmup, restart), are left alone. Noise with long tails
@@ -21,7 +22,7 @@ Limits
 
 References
     [1] Hampel, The Influence Curve and Its Role in Robust Estimation (1974)
-    OLMo et al., 2 OLMo 2 Furious (arXiv 2501.00656) counts points 7 standard deviations from the mean of the last 1,000
+    [2] OLMo et al., 2 OLMo 2 Furious (arXiv 2501.00656)
     PaLM (arXiv 2204.02311) restarts 100 steps before a spike and skips 200-500 batches
     Lecture notes: "Loss explosion? Sudden spike? Problematic data instance; exploding gradients -> weights".
 """
@@ -73,6 +74,7 @@ def check(
     train_loss: Series | None = None,
     val_loss: Series | None = None,
     learning_rate: Series | None = None,
+    grad_norm: Series | None = None,
     *,
     z_warning: float = 4.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
     z_plain: float = 8.0,  # the same without the logarithm, where the noise of a positive loss is skewed upwards
@@ -97,7 +99,8 @@ def check(
         return None
     found.sort(key=lambda item: -float(item[2].z.max()))
     role, curve, spikes = found[0]
-    return _finding(role, curve, spikes, axis, z_warning, height_warning, [item[0] for item in found])
+    said = _recurrence(curve, spikes, axis) + _precursor(curve, spikes, grad_norm)
+    return _finding(role, curve, spikes, axis, limits, [item[0] for item in found], said)
 
 
 def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> Spikes:
@@ -130,9 +133,22 @@ def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> 
     peaks = np.array([a + int(np.argmax(share[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
     if _phase_locked(peaks):
         peaks = peaks[share[peaks] >= PHASE_LOCKED_HEIGHT]
-    shift = (seen.after - seen.before)[peaks]
+    scaled = np.log(curve.values) if float(curve.values.min()) > 0.0 else curve.values
+    shift = _levels_later(scaled, peaks, window) - seen.before[peaks]
     settled = (shift > 5.0 * seen.noise[peaks]) & (shift > 0.5 * math.log1p(limits.height_warning))
     return Spikes(peaks, np.maximum(seen.z, np.where(high, plain.z, 0.0))[peaks], share[peaks], settled)
+
+
+def _levels_later(values: Array, peaks: npt.NDArray[np.intp], window: int) -> Array:
+    """Where the curve stands after each peak once it had time to recover, shape (k,): the median of the stretch from
+    three windows after the peak to ten, or to the next peak or the end where those come first.
+    """
+    levels = []
+    for peak, end in itertools.pairwise([*peaks.tolist(), values.size]):
+        stop = min(peak + 10 * window, end)
+        start = min(peak + 3 * window, max(peak + 1, stop - window))
+        levels.append(statistics.median(values[start:stop]) if stop > start else float(values[peak]))
+    return np.array(levels, dtype=np.float64)
 
 
 class _Excursions(NamedTuple):
@@ -204,10 +220,33 @@ def _rising_rate(curve: Series, learning_rate: Series | None, window: int) -> np
     return rate > 1.1 * earlier
 
 
+def _recurrence(curve: Series, spikes: Spikes, axis: str) -> str:
+    """That the spikes come a whole number of periods apart, where they do, as a sentence to append."""
+    if not _phase_locked(spikes.peaks):
+        return ""
+    period = math.gcd(*np.diff(spikes.peaks).tolist())
+    length = period * float(curve.steps[-1] - curve.steps[0]) / (len(curve) - 1)
+    return f" They come multiples of {length:g} {axis}s apart, as at the turn of an epoch."
+
+
+def _precursor(curve: Series, spikes: Spikes, grad_norm: Series | None) -> str:
+    """What the gradient norm did just before the highest spike, where it is logged, as a sentence to append."""
+    peak = int(spikes.peaks[np.argmax(spikes.z)])
+    before = float(curve.steps[max(peak - 10, 0)])
+    norm = None if grad_norm is None else grad_norm.finite()
+    if norm is None or not (near := (norm.steps >= before) & (norm.steps <= curve.steps[peak])).any():
+        return ""
+    usual = statistics.median(norm.values)
+    highest = float(norm.values[near].max())
+    if usual <= 0.0 or highest < 3.0 * usual:
+        return " The gradient norm was calm before it: look at the batch rather than at the optimizer."
+    return f" The gradient norm rose to {highest:.3g} before it, {highest / usual:.3g} times its median."
+
+
 def _finding(
-    role: str, curve: Series, spikes: Spikes, axis: str, z_warning: float, height_warning: float, roles: list[str]
+    role: str, curve: Series, spikes: Spikes, axis: str, limits: Limits, roles: list[str], said: str
 ) -> Finding:
-    """The finding for the clearest curve."""
+    """The finding for the clearest curve; said: sentences to append to what was measured."""
     order = np.argsort(-spikes.z)
     top = int(order[0])
     place = float(curve.steps[spikes.peaks[top]])
@@ -216,7 +255,7 @@ def _finding(
     z = float(min(spikes.z[top], 1e6))
     height = float(spikes.height[top])
     many = f"{count} spikes, the highest" if count > 1 else "One spike:"
-    rise = f"{100 * height:.0f} %" if height < 10 else f"{1 + height:.3g} times"
+    rise = f"{100 * height:.0f} % above" if height < 10 else f"{1 + height:.3g} times"
     stays = bool(spikes.settled[top])
     meaning = (
         "The loss came back: a batch or the optimizer's state went wrong for a moment. Spikes cost the steps of their "
@@ -231,19 +270,20 @@ def _finding(
         )
     return Finding(
         severity=Severity.ERROR if stays else Severity.WARNING,
-        confidence=statistics.confidence(0.7 + 0.25 * min(z - z_warning, 12.0)),
+        confidence=statistics.confidence(0.7 + 0.25 * min(z - limits.z_warning, 12.0)),
         summary=(
-            f"{many} at {axis} {place:g}: {role} {curve.values[spikes.peaks[top]]:.4g} is {rise} above the level "
-            f"around it, {z:.3g} local standard deviations."
+            f"{many} at {axis} {place:g}: {role} {curve.values[spikes.peaks[top]]:.4g} is {rise} the level around it, "
+            f"{z:.3g} local standard deviations.{said}"
         ),
         meaning=meaning,
         steps=(marks[0], marks[-1]),
         marks=marks,
         series=tuple(roles),
         evidence=(
-            Evidence("z", z, z_warning, "standard deviations"),
-            Evidence("height", 100.0 * height, 100.0 * height_warning, "percent"),
+            Evidence("z", z, limits.z_warning, "standard deviations"),
+            Evidence("height", 100.0 * height, 100.0 * limits.height_warning, "percent"),
             Evidence("spikes", float(count)),
+            Evidence("spike score", statistics.spike_score(curve.values), None, "percent"),
         ),
     )
 

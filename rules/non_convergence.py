@@ -7,6 +7,7 @@ Statistics
     improvement  (level at the start - level at the end), in standard deviations of the noise around the curve [1]
     p            one-sided Mann-Kendall p-value of a falling training loss [2]
     chance       ln k, the loss of a k-class classifier that answers at random; named where the loss stays at it
+    rate         the peak of the learning rate, logged or configured; named where it is 0, below 1e-7, or too high
 
 Limits
     A log that starts after the learning is done (fine-tuning from a good checkpoint) looks the same; a high or rising
@@ -23,10 +24,12 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import optimizers, statistics, synthetic
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -35,6 +38,7 @@ def check(
     step: Array,
     train_loss: Array,
     axis: str,
+    config: Mapping[str, Any],
     train_accuracy: Series | None = None,
     learning_rate: Series | None = None,
     reward: Series | None = None,
@@ -68,7 +72,8 @@ def check(
     if train_accuracy is not None and _learns(train_accuracy.finite().values, accuracy_learned):
         return None
 
-    named, fixes = _cause(end, learning_rate, train_accuracy, num_classes)
+    at_fault, fixes = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
+    named = at_fault + _chance_level(end, train_accuracy, num_classes)
     return Finding(
         severity=Severity.ERROR,
         confidence=statistics.confidence(1.5 + 0.5 * min(math.log(train_loss.size / 6.0), 3.0) - max(improvement, 0.0)),
@@ -97,22 +102,40 @@ def _learns(accuracy: Array, learned: float) -> bool:
     return end >= learned or (gain > max(3.0 * statistics.jitter(accuracy), 0.02))
 
 
-def _cause(
-    end: float, learning_rate: Series | None, train_accuracy: Series | None, num_classes: int | None
-) -> tuple[str, tuple[str, ...]]:
-    """What can be told about the cause, as a sentence to append, and the order of fixes it asks for."""
-    if learning_rate is not None and len(learning_rate) and not np.any(learning_rate.finite().values):
+def _rate(learning_rate: Series | None, config: Mapping[str, Any]) -> float | None:
+    """The peak of the logged learning rate, else the one of the config; None where neither is known."""
+    if learning_rate is not None and len(finite := learning_rate.finite()):
+        return float(finite.values.max())
+    value = config.get("learning_rate")
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _rate_at_fault(rate: float | None, optimizer: object) -> tuple[str, tuple[str, ...]]:
+    """What is wrong with the learning rate where that is plain, and the order of fixes it asks for."""
+    kind = optimizers.known(optimizer) if isinstance(optimizer, str) else None
+    if rate is None or (kind is not None and kind.family in ("self-scaled", "layerwise")):
+        return "", ()
+    if rate == 0.0:
         return " The learning rate is 0 throughout.", ("raise-learning-rate", "check-frozen-weights")
+    high = 0.1 if kind is not None and kind.family == "adaptive" else 1.0
+    if rate >= high:
+        return f" The learning rate of {rate:g} is too high to learn with.", ("lower-learning-rate", "warmup")
+    if rate <= 1e-7:
+        return f" The learning rate of {rate:g} is too low to move the weights.", ("raise-learning-rate",)
+    return "", ()
+
+
+def _chance_level(end: float, train_accuracy: Series | None, num_classes: int | None) -> str:
+    """That the loss lies where random answers put it, where it does."""
     classes = num_classes or round(math.exp(min(max(end, 0.0), 12.0)))
     if classes < 2 or abs(end - math.log(classes)) > 0.01 * math.log(classes):
-        return "", ()
+        return ""
     # Some integer is near any large exp(loss): without the number of classes, the accuracy or a usual one must agree.
     accuracy = float(np.median(train_accuracy.finite().values)) if train_accuracy is not None else math.nan
     agrees = abs(accuracy * classes - 1.0) < 0.2 or classes in (2, 10, 100, 1000)
     if num_classes is None and not agrees:
-        return "", ()
-    sentence = f" ln {classes} = {math.log(classes):.4g} is the loss of {classes} classes answered at random."
-    return sentence, ()
+        return ""
+    return f" ln {classes} = {math.log(classes):.4g} is the loss of {classes} classes answered at random."
 
 
 RULE = Rule(

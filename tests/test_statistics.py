@@ -119,3 +119,10 @@ def test_stretches_cover_exactly_the_true_points(mask: np.ndarray) -> None:
         assert stop > start
         rebuilt[start:stop] = True
     np.testing.assert_array_equal(rebuilt, mask)
+
+
+def test_spike_score_is_the_share_of_far_points() -> None:
+    values = np.random.default_rng(2).standard_normal(4000)
+    assert statistics.spike_score(values) == 0.0
+    values[[1500, 2500, 3500]] += 50.0
+    assert statistics.spike_score(1e6 + values) == pytest.approx(100.0 * 3 / 4000)

@@ -1,0 +1,168 @@
+"""What is particular to the rules about the losses: invariance to the unit, and evidence at the right steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diagnose import synthetic
+from diagnose.curves import Run, Series
+from diagnose.engine import judge, load_rules
+from diagnose.rule import Finding, Severity
+
+RULES = {rule.id: rule for rule in load_rules()}
+
+
+def found(rule: str, run: Run) -> Finding | None:
+    return next(iter(judge(run, [RULES[rule]]).findings), None)
+
+
+def scaled(run: Run, factor: float) -> Run:
+    """The run with its losses in another unit."""
+    series = {
+        name: replace(s, values=s.values * factor) if name.endswith("loss") else s for name, s in run.series.items()
+    }
+    return replace(run, series=series)
+
+
+def with_curve(run: Run, name: str, change: Callable[[np.ndarray], np.ndarray]) -> Run:
+    changed = replace(run.series[name], values=change(run.series[name].values.copy()))
+    return replace(run, series={**run.series, name: changed})
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e9])
+@pytest.mark.parametrize(
+    ("rule", "build"),
+    [
+        ("overfitting", synthetic.overfit),
+        ("divergence", synthetic.diverging),
+        ("loss-spike", synthetic.spiky),
+        ("non-convergence", synthetic.stuck),
+        ("loss-accuracy-conflict", synthetic.conflicting),
+    ],
+)
+def test_the_unit_of_the_loss_changes_nothing(rule: str, build: Callable[[], Run], factor: float) -> None:
+    plain, other = found(rule, build()), found(rule, scaled(build(), factor))
+    assert plain is not None
+    assert other is not None
+    assert (plain.severity, plain.steps, plain.marks) == (other.severity, other.steps, other.marks)
+
+
+@pytest.mark.parametrize("turn", [0.2, 0.5, 0.7])
+def test_overfitting_points_at_the_best_epoch(turn: float) -> None:
+    finding = found("overfitting", synthetic.overfit(turn=turn, noise=0.005))
+    assert finding is not None
+    assert abs(finding.marks[0] - 100 * turn) <= 8
+    assert finding.recommendations[0].title == f"stop at epoch {finding.marks[0]:g} and keep that checkpoint"
+
+
+def test_overfitting_is_silent_where_the_training_loss_climbs_as_well() -> None:
+    run = synthetic.overfit()
+    lifted = with_curve(run, "train_loss", lambda v: v + np.linspace(0.0, 1.0, v.size))
+    assert found("overfitting", lifted) is None
+
+
+@pytest.mark.parametrize("place", [120, 200, 333])
+def test_a_spike_is_marked_where_it_is(place: int) -> None:
+    run = synthetic.spiky(spikes=0)
+
+    def spike(values: np.ndarray) -> np.ndarray:
+        values[place] *= 2.0
+        return values
+
+    finding = found("loss-spike", with_curve(run, "train_loss", spike))
+    assert finding is not None
+    assert finding.marks == (place,)
+    assert finding.severity is Severity.WARNING
+
+
+def test_a_spike_that_settles_higher_is_an_error() -> None:
+    def spike(values: np.ndarray) -> np.ndarray:
+        values[200] *= 3.0
+        values[201:] *= 1.6
+        return values
+
+    finding = found("loss-spike", with_curve(synthetic.spiky(spikes=0), "train_loss", spike))
+    assert finding is not None
+    assert finding.severity is Severity.ERROR
+    assert "did not come back" in finding.meaning
+
+
+def test_recurring_spikes_name_their_period() -> None:
+    def spike(values: np.ndarray) -> np.ndarray:
+        values[60::50] *= 2.0
+        return values
+
+    finding = found("loss-spike", with_curve(synthetic.spiky(spikes=0), "train_loss", spike))
+    assert finding is not None
+    assert "multiples of 50 epochs apart" in finding.summary
+
+
+@pytest.mark.parametrize(("burst", "words"), [(20.0, "gradient norm rose to 20"), (1.0, "gradient norm was calm")])
+def test_the_gradient_norm_before_a_spike_is_told(burst: float, words: str) -> None:
+    def spike(values: np.ndarray) -> np.ndarray:
+        values[200] *= 3.0
+        return values
+
+    run = with_curve(synthetic.spiky(spikes=0), "train_loss", spike)
+    norm = np.ones(400)
+    norm[197:200] = burst
+    series = {**run.series, "grad_norm": Series("grad_norm", np.arange(400.0), norm)}
+    finding = found("loss-spike", replace(run, series=series, roles={name: name for name in series}))
+    assert finding is not None
+    assert words in finding.summary
+
+
+def test_a_step_down_is_no_spike() -> None:
+    def drop(values: np.ndarray) -> np.ndarray:
+        values[200:] *= 0.5
+        return values
+
+    assert found("loss-spike", with_curve(synthetic.spiky(spikes=0), "train_loss", drop)) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "first"),
+    [
+        ({"learning_rate": 0.0}, "learning rate is 0", "raise-learning-rate"),
+        ({"learning_rate": 1e-9}, "too low", "raise-learning-rate"),
+        ({"learning_rate": 10.0, "optimizer": "sgd"}, "too high", "lower-learning-rate"),
+        ({"learning_rate": 0.3, "optimizer": "adam"}, "too high", "lower-learning-rate"),
+        ({"learning_rate": 1.0, "optimizer": "adadelta"}, "ln 10 = 2.303", "overfit-one-batch"),
+        ({"learning_rate": 1e-3}, "ln 10 = 2.303", "overfit-one-batch"),
+    ],
+)
+def test_non_convergence_names_what_it_can_tell(config: dict[str, object], words: str, first: str) -> None:
+    finding = found("non-convergence", replace(synthetic.stuck(), config=config))
+    assert finding is not None
+    assert words in finding.summary
+    assert finding.recommendations[0].id == first
+
+
+def test_a_policy_loss_need_not_fall() -> None:
+    run = synthetic.stuck()
+    series = {**run.series, "reward": Series("reward", np.arange(40.0), np.arange(40.0))}
+    diagnosis = judge(replace(run, series=series, roles={n: n for n in series}), [RULES["non-convergence"]])
+    assert diagnosis.findings == ()
+    assert "reward" in diagnosis.not_judged[0].reason
+
+
+def test_nan_that_comes_back_in_validation_is_a_warning() -> None:
+    def hole(values: np.ndarray) -> np.ndarray:
+        values[30] = np.nan
+        return values
+
+    finding = found("non-finite", with_curve(synthetic.healthy(), "val_loss", hole))
+    assert finding is not None
+    assert finding.severity is Severity.WARNING
+    assert finding.marks == (30.0,)
+
+
+def test_a_loss_that_rounds_to_zero_is_no_hidden_nan() -> None:
+    def fade(values: np.ndarray) -> np.ndarray:
+        return np.round(values * np.exp(-np.linspace(0.0, 20.0, values.size)), 4)
+
+    assert found("non-finite", with_curve(synthetic.healthy(), "train_loss", fade)) is None
