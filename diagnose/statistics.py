@@ -1,7 +1,7 @@
 """Arrays in, numbers out: the measurements that the rules share.
 
-Everything here needs NumPy alone (SciPy only for long rolling medians, imported where it is used), is linear or
-n log n in the number of points, expects finite values, and names the source of its formula.
+Everything here needs NumPy alone, is linear or n log n in the number of points, expects finite values, and names the
+source of its formula.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation, 1 / Phi^-1(3/4)."""
 
 
-SMALL_WORK = 200_000
-"""Points times window up to which NumPy's sliding windows beat the import of scipy.ndimage (about 0.2 s)."""
+MOST_WORK = 2_000_000
+"""Points times window up to which a running median is computed point by point (0.04 s)."""
 
+BLOCK_SAMPLE = 100
+"""Points, evenly spaced, from which the median of one block of a wide running median is taken."""
 
 SAMPLE = 100_000
 """Points from which a robust scale is taken of a longer curve, evenly spaced: the standard error is 0.4 % then."""
 
 LONG_WINDOW = 75
-"""Widest window of a running median that is computed point by point; wider ones are taken over block medians."""
+"""Widest window of a running median that is computed point by point."""
 
 
 def median(values: Array) -> float:
@@ -72,28 +74,34 @@ def jitter(values: Array) -> float:
 def rolling_median(values: Array, window: int) -> Array:
     """Centred running median; the ends are padded by reflection. `window` is odd and is cut to the array's length.
 
-    Windows wider than `LONG_WINDOW` run over the medians of blocks, about 25 to a window, and step from block to block.
+    Wide windows, and those of long arrays, run over the medians of blocks, 25 or 5 to a window, and step from block to
+    block: on a million points that takes a tenth of the time, and no import of scipy.ndimage (0.3 s).
     Shape (n,) in, shape (n,) out.
     """
     window = min(window, values.size - 1 + values.size % 2)
     if window < 3:
         return values.copy()
-    if window > LONG_WINDOW:
-        size = window // 25
-        whole = values.size // size * size
-        levels = np.median(values[:whole].reshape(-1, size), axis=1)
-        smooth = np.repeat(rolling_median(levels, 25), size)
-        return np.append(smooth, np.full(values.size - whole, smooth[-1]))
+    if window > LONG_WINDOW or values.size * window > MOST_WORK:
+        fine = window >= 25 and values.size // (window // 25) * 25 <= MOST_WORK
+        count = 25 if fine else min(5, window)
+        return _stepwise_median(values, max(window // count, 1), count)
     half = window // 2
     padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
-    if values.size * window <= SMALL_WORK:
-        windows = np.lib.stride_tricks.sliding_window_view(padded, window)
-        middle: Array = np.partition(windows, half, axis=1)[:, half]
-        return middle
-    from scipy.ndimage import median_filter
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window)
+    middle: Array = np.partition(windows, half, axis=1)[:, half]
+    return middle
 
-    smoothed: Array = median_filter(padded, size=window)
-    return smoothed[half:-half]
+
+def _stepwise_median(values: Array, size: int, count: int) -> Array:
+    """Running median over the medians of blocks of `size` points, `count` to a window, repeated to shape (n,)."""
+    if size == 1:
+        parts = np.array_split(values, -(-values.size * count // MOST_WORK))
+        return np.concatenate([rolling_median(part, count) for part in parts])
+    whole = values.size // size * size
+    sampled = values[:whole].reshape(-1, size)[:, :: max(size // BLOCK_SAMPLE, 1)]
+    levels = np.median(sampled, axis=1)
+    smooth = np.repeat(rolling_median(levels, count), size)
+    return np.append(smooth, np.full(values.size - whole, smooth[-1]))
 
 
 def blocks(values: Array, count: int) -> Array:

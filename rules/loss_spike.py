@@ -42,6 +42,10 @@ from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 12
 PHASE_LOCKED_HEIGHT = 0.25  # of the local level; restarts of a running mean at the epochs stay below it
+PLAIN_LEAST = 20  # points below which the tenth highest excursion says nothing
+PLAIN_MOST = (
+    100_000  # points; skewed noise reaches any number of standard deviations in longer logs (exponential: ln n)
+)
 MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve
 
 
@@ -114,29 +118,33 @@ def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> 
     inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - 2)
     window = min(max(5, int(0.05 * size) | 1), 25)
     gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
+    positive = float(curve.values.min()) > 0.0
     middle = statistics.rolling_median(curve.values, window)
-    plain = _excursions(curve.values, middle, window, inside)
-    if float(curve.values.min()) > 0.0:
-        seen = _excursions(np.log(curve.values), np.log(middle), window, inside)  # the median of logs is the log of it
-        share = np.expm1(np.minimum(seen.height, 50.0))
-        rank = min(10, size // 10)  # with exponential noise the highest is seldom 2.5 times the tenth
-        usual = float(np.partition(plain.z[inside], -rank)[-rank]) if inside.any() else 0.0
-        high = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * usual)
-    else:  # a loss that crosses zero has no level to take a share of: the range of the curve stands in
-        seen = plain
-        span = float(np.quantile(curve.values, 0.95) - np.quantile(curve.values, 0.05))
-        share = plain.height / np.maximum(np.maximum(np.abs(plain.before), np.abs(plain.after)), max(span, 1e-300))
-        high = np.zeros(size, dtype=np.bool_)
-    high |= seen.z >= max(limits.z_warning, gaussian, limits.dip_factor * seen.deepest)
+    values = np.log(curve.values) if positive else curve.values
+    seen = _excursions(values, np.log(middle) if positive else middle, window, inside)  # a log keeps the order
+    z, share = seen.z, _share(seen, curve.values, positive)
+    high = z >= max(limits.z_warning, gaussian, limits.dip_factor * seen.deepest)
+    if positive and PLAIN_LEAST <= size <= PLAIN_MOST:
+        plain = _excursions(curve.values, middle, window, inside)
+        tenth = float(np.partition(plain.z[inside], -min(10, size // 10))[-min(10, size // 10)])
+        far = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * tenth)
+        z, high = np.where(far, np.maximum(z, plain.z), z), high | far
     candidate = inside & high & (share >= limits.height_warning) & ~_rising_rate(curve, learning_rate, window)
     starts, stops = statistics.stretches(_close_gaps(candidate, window // 2))
     peaks = np.array([a + int(np.argmax(share[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
     if _phase_locked(peaks):
         peaks = peaks[share[peaks] >= PHASE_LOCKED_HEIGHT]
-    scaled = np.log(curve.values) if float(curve.values.min()) > 0.0 else curve.values
-    shift = _levels_later(scaled, peaks, window) - seen.before[peaks]
+    shift = _levels_later(values, peaks, window) - seen.before[peaks]
     settled = (shift > 5.0 * seen.noise[peaks]) & (shift > 0.5 * math.log1p(limits.height_warning))
-    return Spikes(peaks, np.maximum(seen.z, np.where(high, plain.z, 0.0))[peaks], share[peaks], settled)
+    return Spikes(peaks, z[peaks], share[peaks], settled)
+
+
+def _share(seen: _Excursions, loss: Array, positive: bool) -> Array:
+    """Height as a share of the level; a loss that crosses zero has none, and its range stands in."""
+    if positive:
+        return np.expm1(np.minimum(seen.height, 50.0))
+    span = float(np.quantile(loss, 0.95) - np.quantile(loss, 0.05))
+    return seen.height / np.maximum(np.maximum(np.abs(seen.before), np.abs(seen.after)), max(span, 1e-300))
 
 
 def _levels_later(values: Array, peaks: npt.NDArray[np.intp], window: int) -> Array:
@@ -215,8 +223,10 @@ def _rising_rate(curve: Series, learning_rate: Series | None, window: int) -> np
     """True where the learning rate has risen by more than a tenth within the last `window` points."""
     if learning_rate is None or len(learning_rate) < 2:
         return np.zeros(len(curve), dtype=np.bool_)
-    rate = np.interp(curve.steps, learning_rate.steps, np.nan_to_num(learning_rate.values))
-    earlier = rate[np.maximum(np.arange(rate.size) - window, 0)]
+    rate = np.nan_to_num(learning_rate.values)
+    if not np.array_equal(curve.steps, learning_rate.steps):
+        rate = np.interp(curve.steps, learning_rate.steps, rate)
+    earlier = np.concatenate([np.repeat(rate[:1], min(window, rate.size)), rate[:-window]])
     return rate > 1.1 * earlier
 
 

@@ -38,6 +38,7 @@ LEAST_POINTS = 40
 LEAST_CYCLES = 4
 SHORTEST = 4  # points; alternations of 2 or 3 points are oscillations
 WINDOW = 25  # points of the running median that is taken away
+FINE = 200_000  # points; enough cycles of any short period
 COARSE = 512  # blocks; a period much longer than WINDOW shows in the means of blocks
 
 
@@ -114,8 +115,12 @@ def check(
 
 
 def find_period(values: Array, least: float, z_least: float) -> Period | None:
-    """The period of a curve of shape (n,), in points; n log n. None where nothing repeats."""
-    found = _repetition(values, WINDOW, values.size // LEAST_CYCLES, least, z_least)
+    """The period of a curve of shape (n,), in points; n log n. None where nothing repeats.
+
+    Short periods are looked for in the last `FINE` points, long ones in block means of the whole curve.
+    """
+    recent = values[-FINE:]
+    found = _repetition(recent, WINDOW, recent.size // LEAST_CYCLES, least, z_least)
     if found is None and values.size >= 2 * COARSE:
         blocks = statistics.block_means(values, COARSE)
         found = _repetition(blocks, COARSE // 8 + 1, COARSE // 16, least, z_least)
