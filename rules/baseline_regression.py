@@ -117,7 +117,7 @@ def check(
     listed = [first, *_most_telling(found, first)]
     return Finding(
         severity=severity,
-        confidence=0.95 if usable > 2 else 0.85 if usable == 2 else 0.75,
+        confidence=0.97 if usable > 2 else 0.94 if usable == 2 else 0.9,
         summary=_summary(first, axis, usable),
         meaning=_meaning(listed[1:], siblings.differences(Run("", {}, config=config), earlier), bool(config)),
         steps=_span(curves[first.role].finite().steps, first.step, compared[first.role][0]),

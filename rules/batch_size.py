@@ -38,7 +38,7 @@ def check(
     below = 1 << (batch_size.bit_length() - 1)
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.6,
+        confidence=0.9,
         summary=f"The batch size is {batch_size}, no power of two; {below} and {2 * below} are its neighbours.",
         meaning="The last tile of every matrix product is padded: the step costs as much as that of a larger batch.",
         steps=(0.0, last_step),

@@ -76,7 +76,7 @@ def check(
     unit = "of its level" if role.endswith("loss") else "of the range"
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.85,
+        confidence=0.9,
         summary=(
             f"The best {role} has {edge.name} {edge.best:g}, the {end} of {np.unique(edge.values).size} values tried, "
             f"and is {100.0 * edge.margin:.2g} % {unit} better than with any other"

@@ -35,7 +35,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.65,
+        confidence=0.9,
         summary=f"Dropout is {dropout:g}: {100.0 * dropout:.3g} % of the units are switched off in every step.",
         meaning="So few units remain that the network may underfit; a share to keep may have been meant.",
         steps=(0.0, last_step),

@@ -71,7 +71,7 @@ def check(
             return None
         return Finding(
             severity=Severity.NOTE,
-            confidence=0.75,
+            confidence=0.9,
             summary=(
                 f"val_loss was still falling when the {epochs:g} epochs ended: {gained:.2g} % of its fall came in the "
                 "last fifth."
@@ -94,7 +94,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.7,
+        confidence=0.9,
         summary=(
             f"val_loss reached its level at {axis} {step[reached]:g}; the second half of the {epochs:g} epochs brought "
             f"{max(late, 0.0):.2g} % of its fall."

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 
 from diagnose import roles, statistics, synthetic
-from diagnose.curves import Series
+from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 5
@@ -83,7 +83,17 @@ def _ends(train: Series | None, val: Series | None) -> tuple[float, float] | Non
     a, b = train.finite().values, val.finite().values
     if min(a.size, b.size) < LEAST_POINTS:
         return None
-    return statistics.end_level(a, statistics.ends(a.size, 0.2)), statistics.end_level(b, statistics.ends(b.size, 0.2))
+    return _end(a), _end(b)
+
+
+def _end(values: Array) -> float:
+    """Level at the end: of a line through the last fifth, which follows a moving curve, or of its median where the
+    noise is more than 5 % of the level.
+    """
+    count = statistics.ends(values.size, 0.2)
+    middle = statistics.level(values, values.size - count, values.size)
+    noisy = statistics.jitter(values[-2 * count :]) > 0.05 * abs(middle)
+    return middle if noisy else statistics.end_level(values, count)
 
 
 RULE = Rule(

@@ -84,7 +84,7 @@ def _kind(name: str, kinds: Mapping[str, tuple[str, float]]) -> tuple[str, float
 def _finding(severity: Severity, summary: str, meaning: str, kept: float, last_step: float) -> Finding:
     return Finding(
         severity=severity,
-        confidence=0.7,
+        confidence=0.9,
         summary=summary,
         meaning=meaning,
         steps=(0.0, last_step),

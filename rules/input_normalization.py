@@ -31,7 +31,7 @@ def check(normalize_inputs: bool | str, last_step: float, axis: str) -> Finding 
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.6,
+        confidence=0.9,
         summary=f"The config switches input normalization off, up to {axis} {last_step:g}.",
         meaning="Unless the data were normalized beforehand, the scales of the inputs decide what is learned first.",
         steps=(0.0, last_step),

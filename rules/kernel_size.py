@@ -42,7 +42,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.6,
+        confidence=0.9,
         summary=f"The kernel is {kernel_size} wide, its stride {stride}; 3, 5 or 7 with a stride of 1 or 2 is usual.",
         meaning=(
             "A stride this long leaves most positions unseen."

@@ -45,7 +45,7 @@ def check(
     name = optimizer.partition("(")[0].strip()
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.75,
+        confidence=0.9,
         summary=f"weight_decay is {weight_decay:g} with {name}, which applies it as an L2 penalty.",
         meaning=(
             "The penalty passes through the adaptive scaling: weights with large gradients are regularized less than "

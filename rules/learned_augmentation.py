@@ -37,7 +37,7 @@ def check(auto_augment: str | bool, last_step: float, axis: str) -> Finding | No
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.65,
+        confidence=0.9,
         summary=f"Images are augmented by a policy learned elsewhere ({name}) up to {axis} {last_step:g}.",
         meaning="It may contain changes that alter the label on these data; look at twenty augmented examples.",
         steps=(0.0, last_step),

@@ -89,7 +89,7 @@ def check(
     name = optimizer or "an optimizer that the config does not name"
     return Finding(
         severity=Severity.WARNING if harmful else Severity.NOTE,
-        confidence=0.9 if harmful else 0.7,
+        confidence=0.95 if harmful else 0.9,
         summary=f"The learning rate is {learning_rate:g} with {name}; {expected}.",
         meaning=(
             "Steps this short may not leave the place where the weights began within the run."

@@ -48,7 +48,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.65,
+        confidence=0.9,
         summary=(
             f"The learning rate is {learning_rate:g} for a batch of {batch}; linear scaling from {reference:g} for 256 "
             f"gives {expected:.2g}."

@@ -85,7 +85,7 @@ def _zero(axis: str, rate: Series, loss: Series | None, tail: float) -> Finding 
     severity = Severity.NOTE if falls or above.size else Severity.WARNING
     return _finding(
         severity,
-        0.6 if falls else 0.95,
+        0.9 if falls else 0.95,
         f"The learning rate is 0 {f'from {axis} {start:g} on' if above.size else 'throughout'}, {100 * share:.0f} % of "
         "the run.",
         "The loss falls all the same: the log seems to round the rate."

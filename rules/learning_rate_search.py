@@ -57,7 +57,7 @@ def check(
     how = f"within a factor of {span:.2g}" if narrow else f"at even distances of {step:.3g}"
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.85 if even else 0.7,
+        confidence=0.95 if even else 0.9,
         summary=f"{tried.size} learning rates from {tried[0]:g} to {tried[-1]:g} were tried, {how}.",
         meaning=(
             "Rates so alike give runs alike; whether a rate ten times smaller or larger is better stays unknown."

@@ -49,7 +49,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.7,
+        confidence=0.9,
         summary=f"val_loss ends at {val:.4g}, {val / train:.3g} times train_loss ({train:.4g}); nothing is augmented.",
         meaning="The network knows the training examples better than their kind; variants of them narrow the gap.",
         steps=(float(step[-count]), float(step[-1])),

@@ -64,7 +64,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.8,
+        confidence=0.9,
         summary=(
             f"No early stopping is configured for the {epochs:g} epochs; val_loss was best at {axis} {best:g}, "
             f"{100.0 * share:.0f} % of the run before its end."

@@ -41,7 +41,7 @@ def check(
     without = momentum == 0.0
     return Finding(
         severity=Severity.NOTE if without else Severity.WARNING,
-        confidence=0.6 if without else 0.9,
+        confidence=0.9 if without else 0.95,
         summary=f"Momentum is {momentum:g} with {optimizer}; 0.9 is usual.",
         meaning=(
             "Plain SGD has no inertia: it is slow along narrow valleys and noisy in small batches."

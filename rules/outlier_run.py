@@ -77,7 +77,7 @@ def check(
     subject = "One run" if len(names) == 1 else f"{len(names)} runs"
     return Finding(
         severity=Severity.WARNING if known and first.excess > 0.0 else Severity.NOTE,
-        confidence=0.9 if known else 0.8,
+        confidence=0.95 if known else 0.9,
         summary=f"{subject} of {len(group)} comparable ones differ{'s' if len(names) == 1 else ''}: "
         f"the {first.role} {'of the first ' if len(names) > 1 else ''}{ends}, while the others lie together.",
         meaning=(

@@ -34,7 +34,7 @@ def check(
         return None
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.6,
+        confidence=0.9,
         summary=f"Pooling windows are {pool_size} x {pool_size}: one value of {pool_size**2} is kept; 2 x 2 is usual.",
         meaning="So much is given up in one layer that small structures cannot be told from their surroundings.",
         steps=(0.0, last_step),

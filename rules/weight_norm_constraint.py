@@ -44,7 +44,7 @@ def check(
     beside = f" beside a weight decay of {weight_decay:g}" if redundant else ""
     return Finding(
         severity=Severity.NOTE,
-        confidence=0.6,
+        confidence=0.9,
         summary=f"The max-norm of the weights is {max_norm_constraint:g}{beside}{said}.",
         meaning=(
             "Both keep the weights small; one of them can go, and its hyperparameter with it."
