@@ -35,6 +35,11 @@ def _run(name: str, curves: Mapping[str, Array], *, config: Mapping[str, Any] | 
     )
 
 
+def _with_train_loss(run: Run, name: str, train_loss: Series) -> Run:
+    """The run under another name, with another training loss."""
+    return replace(run, name=name, series={**run.series, "train_loss": train_loss}, source=f"synthetic:{name}")
+
+
 def _noisy(curve: Array, noise: float, rng: np.random.Generator) -> Array:
     """The curve with noise in proportion to its value."""
     return curve * (1.0 + noise * rng.standard_normal(curve.size))
@@ -96,15 +101,7 @@ def memorized(seed: int = 0, noise: float = 0.02) -> Run:
     steps = run.series["train_loss"].steps
     rng = np.random.default_rng(seed + 1)
     flat = _noisy(_falling(steps.size, np.log(CLASSES), 0.01, 40.0), noise, rng)
-    return Run(
-        "memorized",
-        {**run.series, "train_loss": Series("train_loss", steps, flat)},
-        run.roles,
-        run.config,
-        "synthetic:memorized",
-        "synthetic",
-        "epoch",
-    )
+    return _with_train_loss(run, "memorized", Series("train_loss", steps, flat))
 
 
 def cyclic(seed: int = 0, noise: float = 0.02, epochs: int = 90) -> Run:
@@ -181,15 +178,7 @@ def non_finite(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     values = run.series["train_loss"].values.copy()
     values[2 * epochs // 3 :] = np.nan
     steps = run.series["train_loss"].steps
-    return Run(
-        "non-finite",
-        {**run.series, "train_loss": Series("train_loss", steps, values)},
-        run.roles,
-        run.config,
-        "synthetic:non-finite",
-        "synthetic",
-        "epoch",
-    )
+    return _with_train_loss(run, "non-finite", Series("train_loss", steps, values))
 
 
 def blank_tail(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
@@ -198,15 +187,7 @@ def blank_tail(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     train = run.series["train_loss"]
     cut = 2 * epochs // 3
     short = Series("train_loss", train.steps[:cut], train.values[:cut], blank_from=float(cut))
-    return Run(
-        "blank-tail",
-        {**run.series, "train_loss": short},
-        run.roles,
-        run.config,
-        "synthetic:blank-tail",
-        "synthetic",
-        "epoch",
-    )
+    return _with_train_loss(run, "blank-tail", short)
 
 
 def masked_nan(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
