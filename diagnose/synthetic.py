@@ -172,6 +172,15 @@ def stuck(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     )
 
 
+def unlearned(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The loss falls from far above ln 10 down to it and no further; the accuracy stays at 0.1."""
+    run = stuck(seed, noise, epochs)
+    run = replace(run, config={**run.config, "num_classes": CLASSES})
+    train = run.series["train_loss"]
+    fall = 20.0 * np.exp(-2.0 * train.steps)
+    return _with_train_loss(run, "unlearned", Series("train_loss", train.steps, train.values + fall))
+
+
 def non_finite(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     """The training loss is NaN from two thirds of the run on."""
     run = healthy(seed, noise, epochs)

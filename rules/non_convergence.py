@@ -1,4 +1,4 @@
-"""Non-convergence: the training loss shows no improvement beyond its noise.
+"""Non-convergence: the training loss shows no improvement beyond its noise, or ends where random answers put it.
 
 Why it matters
     The network has not learned anything: the first milestone is missed, and nothing later in the log means anything.
@@ -6,7 +6,9 @@ Why it matters
 Statistics
     improvement  (level at the start - level at the end), in standard deviations of the noise around the curve [1]
     p            one-sided Mann-Kendall p-value of a falling training loss [2]
-    chance       ln k, the loss of a k-class classifier that answers at random; named where the loss stays at it
+    chance       ln k, the loss of a k-class classifier that answers at random. A loss that ends there (or above) and
+                 flat, beside a training accuracy of 1 / k, has learned nothing, wherever it began: a bad start that
+                 is unlearned, or the shares of the classes, is all that fell.
     rate         the peak of the learning rate, logged or configured; named where it is 0, below 1e-7, or too high
 
 Limits
@@ -49,6 +51,9 @@ def check(
     trend_p: float = 0.01,  # a falling trend as clear as this is learning, however small
     trend_improvement: float = 0.1,  # of the level; a clear trend that moves the loss by less has learned nothing
     accuracy_learned: float = 0.99,  # a training accuracy from which on a flat loss is a finished one
+    chance_loss: float = 0.98,  # of ln k; the shares of unequal classes alone bring a loss below it
+    chance_accuracy: float = 1.5,  # times 1 / k; a largest class and the noise of small sets lie below it
+    chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     if reward is not None:
@@ -67,7 +72,17 @@ def check(
     # Two levels of pure noise differ by about 1.8 standard deviations / sqrt(count); the lowest of many lies deeper.
     chance = 2.0 / math.sqrt(count)
     passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
-    if falling or passing or improvement > improvement_least + chance:
+    learned = falling or passing or improvement > improvement_least + chance
+    classes = _classes(end, train_accuracy, num_classes) if learned else None
+    if classes is not None:
+        later = statistics.level(train_loss, train_loss.size // 2, train_loss.size // 2 + count)
+        accuracy, random = _end(train_accuracy), math.log(classes)
+        error = 2.0 * 1.25 * noise / math.sqrt(count)  # two standard errors of a median
+        falling = later - end > chance_slope * random + math.sqrt(2.0) * error
+        if accuracy > chance_accuracy / classes or end < chance_loss * random - error or falling:
+            return None
+        return _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
+    if learned:
         return None
     if train_accuracy is not None and _learns(train_accuracy.finite().values, accuracy_learned):
         return None
@@ -90,6 +105,45 @@ def check(
         ),
         fixes=fixes,
     )
+
+
+def _by_chance(
+    step: Array, start: float, end: float, accuracy: float, classes: int, loss_least: float, accuracy_most: float
+) -> Finding:
+    """The finding about a loss that fell to where random answers put it, and no further."""
+    chance = math.log(classes)
+    return Finding(
+        severity=Severity.ERROR,
+        confidence=statistics.confidence(1.5 + 2.0 * (accuracy_most - accuracy * classes)),
+        summary=(
+            f"train_loss went from {start:.4g} to {end:.4g} and stays there: ln {classes} = {chance:.4g} is the loss of "
+            f"{classes} classes answered at random, and train_accuracy is {accuracy:.3g}."
+        ),
+        meaning="The network answers without looking at its inputs, so nothing else in this log says much.",
+        steps=(float(step[0]), float(step[-1])),
+        series=("train_loss", "train_accuracy"),
+        evidence=(
+            Evidence("loss over chance", end / chance, loss_least),
+            Evidence("accuracy over chance", accuracy * classes, accuracy_most),
+        ),
+    )
+
+
+def _classes(end: float, train_accuracy: Series | None, num_classes: int | None) -> int | None:
+    """The number of classes: as configured, or the one that both a loss and an accuracy at chance agree on."""
+    accuracy = _end(train_accuracy)
+    if math.isnan(accuracy) or end <= 0.0 or num_classes is not None:
+        return num_classes if num_classes is not None and num_classes > 1 and not math.isnan(accuracy) else None
+    classes = round(1.0 / accuracy) if accuracy > 1e-4 else 0
+    return classes if classes > 1 and abs(end / math.log(classes) - 1.0) <= 0.01 else None
+
+
+def _end(accuracy: Series | None) -> float:
+    """Level of an accuracy at its end; NaN where there is none."""
+    values = np.empty(0) if accuracy is None else accuracy.finite().values
+    if values.size < 4:
+        return math.nan
+    return statistics.level(values, values.size - statistics.ends(values.size, 0.1, 2), values.size)
 
 
 def _learns(accuracy: Array, learned: float) -> bool:
@@ -154,6 +208,7 @@ RULE = Rule(
     explained_by=("vanishing-gradient", "learning-rate-schedule", "learning-rate-range"),
     cases=(
         Case("loss at ln 10, accuracy at 0.1", synthetic.stuck, Severity.ERROR),
+        Case("an absurd start is unlearned, and nothing is learned", synthetic.unlearned, Severity.ERROR),
         Case("healthy run", synthetic.healthy),
         Case("negative loss, healthy", synthetic.negative),
         Case("spikes on a falling loss", synthetic.spiky),
