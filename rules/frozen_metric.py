@@ -10,7 +10,8 @@ Statistics
 
 Limits
     An accuracy of (nearly) 1 or exactly 0 on a task that has not begun may stand still for good reasons: 1 is left
-    alone. Very small validation sets repeat values by chance; what counts is one unbroken stretch.
+    alone, and so is a validation accuracy beside a training set that is fitted: a network that has settled answers
+    the same. Very small validation sets repeat values by chance; what counts is one unbroken stretch.
 
 References
     Lecture notes: "Loss goes down and accuracy goes down: threshold metric is not met; imbalance?"
@@ -19,8 +20,10 @@ References
 
 from __future__ import annotations
 
+import numpy as np
+
 from diagnose import shapes, statistics, synthetic
-from diagnose.curves import Series
+from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 5
@@ -34,6 +37,7 @@ def check(
     share_warning: float = 0.6,  # of the points; "most of the run"
     points_warning: int = 6,  # in a row; fewer equal values happen by rounding, unless there is no other value at all
     accuracy_done: float = 0.995,  # nothing left to move
+    accuracy_fitted: float = 0.99,  # of the training set: the decisions on new examples are settled as well
 ) -> Finding | None:
     """Judge each accuracy on its own; the longer frozen one is reported."""
     found: list[tuple[float, str, Series, int, int]] = []
@@ -45,6 +49,8 @@ def check(
         start, stop = shapes.longest_still(finite.values)
         share = (stop - start) / len(finite)
         enough = stop - start >= points_warning or share == 1.0
+        if role == "val_accuracy" and _fitted(train_accuracy, finite.steps[start:stop], accuracy_fitted):
+            continue
         if enough and share >= share_warning and finite.values[start] < accuracy_done:
             found.append((share, role, finite, start, stop))
     if not judged:
@@ -73,6 +79,14 @@ def check(
     )
 
 
+def _fitted(train_accuracy: Series | None, steps: Array, least: float) -> bool:
+    """Whether nothing was left to learn over the given steps: the training set was fitted already."""
+    if train_accuracy is None or not steps.size or len(finite := train_accuracy.finite()) == 0:
+        return False
+    meanwhile = finite.values[(finite.steps >= steps[0]) & (finite.steps <= steps[-1])]
+    return meanwhile.size > 0 and float(np.median(meanwhile)) >= least
+
+
 RULE = Rule(
     id="frozen-metric",
     doc=__doc__,
@@ -84,5 +98,6 @@ RULE = Rule(
         Case("accuracy exactly at the majority share", synthetic.imbalanced, Severity.WARNING),
         Case("healthy run", synthetic.healthy),
         Case("noisy at chance", synthetic.stuck),
+        Case("settled beside a fitted training set", synthetic.settled),
     ),
 )
