@@ -73,6 +73,12 @@ def healthy(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     )
 
 
+def healthy_with_classes(seed: int = 0, noise: float = 0.02) -> Run:
+    """The same with the number of classes in the configuration."""
+    run = healthy(seed, noise)
+    return replace(run, config={**run.config, "num_classes": CLASSES})
+
+
 def overfit(seed: int = 0, noise: float = 0.02, epochs: int = 100, turn: float = 0.3, rise: float = 0.6) -> Run:
     """The validation loss turns at `turn` (share of the run) and ends `rise` (share of its best) above its best."""
     rng = np.random.default_rng(seed)
@@ -179,6 +185,21 @@ def unlearned(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     train = run.series["train_loss"]
     fall = 20.0 * np.exp(-2.0 * train.steps)
     return _with_train_loss(run, "unlearned", Series("train_loss", train.steps, train.values + fall))
+
+
+def settled(seed: int = 0, noise: float = 0.02) -> Run:
+    """The training set is fitted after a third of the run; from then on every validation gives the same accuracy."""
+    run = healthy(seed, noise)
+    steps = run.series["train_loss"].steps
+    rising = 1.0 - 0.5 * np.exp(-0.3 * steps)
+    still = np.minimum(0.98 * rising, 0.97)
+    accuracies = {"train_accuracy": np.minimum(rising + 0.001 * noise, 0.998), "val_accuracy": still}
+    return replace(
+        run,
+        name="settled",
+        source="synthetic:settled",
+        series={**run.series, **{name: Series(name, steps, values) for name, values in accuracies.items()}},
+    )
 
 
 def non_finite(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
@@ -291,11 +312,12 @@ def underfit(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     )
 
 
-def easy_validation(seed: int = 0, noise: float = 0.02, epochs: int = 50) -> Run:
-    """The validation loss lies at 60 % of the training loss throughout."""
+def easy_validation(seed: int = 0, noise: float = 0.02, epochs: int = 50, share: float = 0.6, **config: Any) -> Run:
+    """The validation loss lies at `share` of the training loss throughout."""
     rng = np.random.default_rng(seed)
     loss = _falling(epochs, np.log(CLASSES), 0.5, 5.0)
-    return _run("easy-validation", {"train_loss": _noisy(loss, noise, rng), "val_loss": _noisy(0.6 * loss, noise, rng)})
+    curves = {"train_loss": _noisy(loss, noise, rng), "val_loss": _noisy(share * loss, noise, rng)}
+    return _run("easy-validation", curves, config=config)
 
 
 def noisy_validation(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:

@@ -11,8 +11,8 @@ Statistics
     shift   the margin left after the training loss is moved by half an epoch, which undoes the averaging [1]
 
 Limits
-    The log cannot tell a leak from dropout: this is a note, a warning only where validation is better by half. Losses
-    that are not positive are judged on their difference over the range.
+    The log cannot tell a leak from dropout: this is a note, a warning only where validation is better by half and the
+    config has no dropout or augmentation. Losses that are not positive are judged on their difference over the range.
 
 References
     [1] Rosebrock, Why is my validation loss lower than my training loss? (2019), with the half-epoch shift
@@ -22,11 +22,18 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from diagnose import statistics, synthetic
 from diagnose.curves import Array
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+
+HANDICAPS = ("dropout", "augmentation", "mixup", "cutmix", "auto_augment")
+"""Hyperparameters of what makes training harder and is off in validation."""
 
 
 def check(
@@ -34,6 +41,7 @@ def check(
     train_loss: Array,
     val_loss: Array,
     axis: str,
+    config: Mapping[str, Any],
     *,
     share_note: float = 0.8,  # of the validations
     margin_note: float = 0.10,  # of train_loss, after the half-epoch shift
@@ -51,16 +59,20 @@ def check(
     noise = statistics.jitter(val_loss) / level if level > 0.0 else 0.0
     if share < share_note or min(margin, late) < max(margin_note, noise):
         return None
+    handicaps = [name.replace("_", " ") for name in HANDICAPS if config.get(name) not in (None, False, 0)]
+    large = min(margin, late) >= margin_warning
     return Finding(
-        severity=Severity.WARNING if min(margin, late) >= margin_warning else Severity.NOTE,
+        severity=Severity.WARNING if large and not handicaps else Severity.NOTE,
         confidence=statistics.confidence(0.5 + 4.0 * (min(margin, late) - margin_note)),
         summary=(
             f"val_loss lies below train_loss at {100 * share:.0f} % of the validations, in the middle by "
             f"{100 * margin:.3g} %, also after a shift by half an epoch."
         ),
         meaning=(
-            "Either training is handicapped (dropout, augmentation), or the validation set is easier than the training "
-            "set or shares examples with it."
+            f"The config has {' and '.join(handicaps)}, active in training alone: most likely that is why."
+            if handicaps
+            else "Either training is handicapped (dropout, augmentation), or the validation set is easier than the "
+            "training set or shares examples with it."
         ),
         steps=(float(step[0]), float(step[-1])),
         series=("val_loss", "train_loss"),
@@ -79,6 +91,8 @@ RULE = Rule(
     fixes=("evaluate-training-set", "check-split"),
     cases=(
         Case("val_loss at 60 % of train_loss", synthetic.easy_validation, Severity.NOTE),
+        Case("val_loss at 40 %", partial(synthetic.easy_validation, share=0.4), Severity.WARNING),
+        Case("the same with Mixup", partial(synthetic.easy_validation, share=0.4, augmentation="mixup"), Severity.NOTE),
         Case("healthy run", synthetic.healthy),
         Case("overfitting", synthetic.overfit),
     ),
