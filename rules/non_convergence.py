@@ -12,9 +12,10 @@ Statistics
     rate         the peak of the learning rate, logged or configured; named where it is 0, below 1e-7, or too high
 
 Limits
-    A log that starts after the learning is done (fine-tuning from a good checkpoint) looks the same; a high or rising
-    training accuracy excuses it. The losses of a policy or of adversarial networks need not fall; they are not judged.
-    Fewer than 6 points are not judged.
+    A log that starts after the learning is done (fine-tuning from a good checkpoint, a first epoch that was enough)
+    looks the same; a high or rising training accuracy excuses it, and one far above chance where the classes are known.
+    The losses of a policy or of adversarial networks need not fall; they are not judged. Fewer than 6 points are not
+    judged.
 
 References
     [1] Gasser, Sroka and Jennen-Steinmetz, Residual variance and residual pattern in nonlinear regression (1986)
@@ -31,9 +32,11 @@ from typing import Any
 
 import numpy as np
 
-from diagnose import optimizers, statistics, synthetic
+from diagnose import optimizers, roles, statistics, synthetic
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+R2_KNOWN = 0.1  # share of the variance; a network that has learned nothing explains none
 
 
 def check(
@@ -51,6 +54,7 @@ def check(
     trend_p: float = 0.01,  # a falling trend as clear as this is learning, however small
     trend_improvement: float = 0.1,  # of the level; a clear trend that moves the loss by less has learned nothing
     accuracy_learned: float = 0.99,  # a training accuracy from which on a flat loss is a finished one
+    known_least: float = 4.0,  # times 1 / num_classes; a flat loss beside it has fallen before its first point
     chance_loss: float = 0.98,  # of ln k; the shares of unequal classes alone bring a loss below it
     chance_accuracy: float = 1.5,  # times 1 / k; a largest class and the noise of small sets lie below it
     chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
@@ -84,7 +88,9 @@ def check(
         return _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
     if learned:
         return None
-    if train_accuracy is not None and _learns(train_accuracy.finite().values, accuracy_learned):
+    if train_accuracy is not None and (
+        _learns(train_accuracy.finite().values, accuracy_learned) or _knows(train_accuracy, num_classes, known_least)
+    ):
         return None
 
     at_fault, fixes = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
@@ -116,8 +122,8 @@ def _by_chance(
         severity=Severity.ERROR,
         confidence=statistics.confidence(1.5 + 2.0 * (accuracy_most - accuracy * classes)),
         summary=(
-            f"train_loss went from {start:.4g} to {end:.4g} and stays there: ln {classes} = {chance:.4g} is the loss of "
-            f"{classes} classes answered at random, and train_accuracy is {accuracy:.3g}."
+            f"train_loss went from {start:.4g} to {end:.4g} and stays there: ln {classes} = {chance:.4g} is the loss "
+            f"of {classes} classes answered at random, and train_accuracy is {accuracy:.3g}."
         ),
         meaning="The network answers without looking at its inputs, so nothing else in this log says much.",
         steps=(float(step[0]), float(step[-1])),
@@ -154,6 +160,13 @@ def _learns(accuracy: Array, learned: float) -> bool:
     end = statistics.level(accuracy, accuracy.size - count, accuracy.size)
     gain = end - statistics.level(accuracy, 0, count)
     return end >= learned or (gain > max(3.0 * statistics.jitter(accuracy), 0.02))
+
+
+def _knows(accuracy: Series, num_classes: int | None, least: float) -> bool:
+    """Whether a score is far above that of answers which do not look at the inputs: 1 / k, or 0 for an R2."""
+    if roles.parse(accuracy.name).kind == "correlation":
+        return _end(accuracy) > R2_KNOWN
+    return num_classes is not None and num_classes > 1 and _end(accuracy) >= min(least / num_classes, 0.9)
 
 
 def _rate(learning_rate: Series | None, config: Mapping[str, Any]) -> float | None:
