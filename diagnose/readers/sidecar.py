@@ -1,7 +1,13 @@
-"""The configuration that lies beside a log: Lightning's `hparams.yaml`, DVCLive's `params.yaml`, Ultralytics' own."""
+"""The configuration that lies beside a log: `run.yaml` beside `run.csv`, and the files that a framework writes.
+
+A file with the log's own name is read for every format of text: CSV, JSON lines, a log of lines ... Lightning's
+`hparams.yaml`, DVCLive's `params.yaml` and Ultralytics' own complete it.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +22,18 @@ FILES = {
 }
 """Format -> the files that hold hyperparameters, the later ones completing the earlier."""
 
+OWN_SUFFIXES = (".yaml", ".yml")
+"""What the configuration that has the log's own name ends in; a `.json` may be a log."""
+
+_STORES = frozenset({"dvclive", "mlflow-run", "mlflow-sqlite", "tensorboard", "trackio", "wandb-run"})
+"""Formats that hold their configuration or several runs; in DVCLive's folder `metrics.yaml` holds results."""
+
 
 def config(path: Path, format: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the files beside the log at `path` say, and a note for each that could not be read."""
     found: dict[str, Any] = {}
     notes = []
-    for name in FILES.get(format, ()):
+    for name in (*_own(path, format), *FILES.get(format, ())):
         beside = path.parent / name
         if not beside.is_file() or not beside.stat().st_size:
             continue
@@ -31,3 +43,13 @@ def config(path: Path, format: str) -> tuple[dict[str, Any], tuple[str, ...]]:
             reason = str(error).removeprefix(f"{beside}: ")[:120]
             notes.append(f"{name} could not be read ({reason}): hyperparameters are unknown")
     return found, tuple(notes)
+
+
+def _own(path: Path, format: str) -> Iterator[str]:
+    """The files that have the log's own name, where the format may have them."""
+    if format in _STORES:
+        return
+    for suffix in OWN_SUFFIXES:
+        beside = path.with_suffix(suffix)
+        if beside != path and os.path.isfile(beside):  # noqa: PTH113 - never raises, not for a name that is too long
+            yield beside.name
