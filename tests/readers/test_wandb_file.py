@@ -273,6 +273,7 @@ def test_a_log_of_the_real_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with wandb.init(project="test", mode="offline", config={"lr": 0.1}, dir=tmp_path) as run:
         for i in range(50):
             run.log({"loss": 1 / (i + 1), "nested": {"a": i}, "broken": float("nan")})
+    wandb.teardown()  # the client's own process writes the last records after the run has ended
     (source,) = expand([str(tmp_path)])
     (found,) = read(source)
     assert found.series["loss"].values.tolist() == [1 / (i + 1) for i in range(50)]
