@@ -45,14 +45,16 @@ def in_order(
     *,
     prepare: Callable[..., None],
     arguments: tuple[Any, ...] = (),
+    most_chunk: int = MOST_CHUNK,
 ) -> Iterator[Result | Lost]:
     """`work(item)` for every item, in order, by `jobs` processes; `Lost` for an item that killed its process.
 
     work, prepare: functions of a module; `prepare(*arguments)` is called once in each process.
+    most_chunk: items that a process takes at once; 1 where each takes seconds.
     What `work` raises is raised here: it should answer with its failures instead. Raises CannotStartError where a
     process ends before it has any work.
     """
-    size = max(1, min(MOST_CHUNK, len(items) // (4 * jobs)))
+    size = max(1, min(most_chunk, len(items) // (4 * jobs)))
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     done = 0
     while done < len(chunks):

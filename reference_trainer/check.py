@@ -1,0 +1,221 @@
+"""Measures whether every fault gives its finding and every healthy recipe gives none, over seeds.
+
+Each trial trains a recipe, writes its log, and diagnoses the file as a user would. Results are rows of a CSV, appended
+as they come: what is there already is not run again, unless its recipe has changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from diagnose import fan_out
+from diagnose.audit import diagnose
+from diagnose.settings import SettingsError, unknown
+from reference_trainer.faults import FAULTS
+from reference_trainer.healthy import HEALTHY, healthy
+from reference_trainer.recipe import Recipe
+
+SEEN = 0.95
+"""Share of the runs of a fault that must give its finding."""
+
+SPARED = 0.98
+"""Share of the runs of a healthy recipe that must give no warning and no error."""
+
+COLUMNS = ("kind", "name", "seed", "recipe", "findings", "seconds")
+
+
+class CheckError(SettingsError):
+    """A check that cannot be made; `str()` says why and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe with one seed. kind: `fault` or `healthy`."""
+
+    kind: str
+    name: str
+    seed: int
+
+    def build(self) -> Recipe:
+        """What is trained."""
+        return FAULTS[self.name].recipe(seed=self.seed) if self.kind == "fault" else healthy(self.name, seed=self.seed)
+
+    @property
+    def digest(self) -> str:
+        """Eight characters that change with the recipe."""
+        text = json.dumps(asdict(self.build()), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a trial.
+
+    findings: `rule:severity` of each finding, the worst first; None where the run was lost.
+    seconds: wall time of training and diagnosis.
+    """
+
+    trial: Trial
+    digest: str
+    findings: tuple[str, ...] | None
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the expected finding is there, or none that matters."""
+        if self.findings is None:
+            return False
+        if self.trial.kind == "fault":
+            return FAULTS[self.trial.name].finding in {finding.partition(":")[0] for finding in self.findings}
+        return not any(finding.endswith((":warning", ":error")) for finding in self.findings)
+
+
+def trials(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Trial]:
+    """Every fault and healthy recipe, or those named in `only`, with every seed. Raises CheckError for another name."""
+    names = [("fault", name) for name in FAULTS] + [("healthy", name) for name in HEALTHY]
+    known = [name for _, name in names]
+    for name in only:
+        if name not in known:
+            raise CheckError(unknown("fault or recipe", name, known))
+    return [Trial(kind, name, seed) for kind, name in names if not only or name in only for seed in seeds]
+
+
+def run(trial: Trial) -> Outcome:
+    """Train, write the log, and diagnose it."""
+    from reference_trainer.logs import CsvLog
+    from reference_trainer.train import train, unlogged
+
+    began = time.perf_counter()
+    recipe = trial.build()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.csv"
+        train(recipe, lambda columns: CsvLog(path, columns, recipe.config(), leave_out=unlogged(recipe)))
+        report = diagnose(str(path))
+    if report.errors:
+        raise CheckError(f"{trial.name}, seed {trial.seed}: {report.errors[0][1]}")
+    findings = tuple(f"{finding.rule}:{finding.severity}" for finding in report.findings)
+    return Outcome(trial, trial.digest, findings, time.perf_counter() - began)
+
+
+def measure(
+    wanted: Sequence[Trial], path: Path, jobs: int, progress: Callable[[int, int, str], None] | None = None
+) -> list[Outcome]:
+    """The outcomes of all trials, those in the file at `path` first; new ones are appended to it as they come.
+
+    jobs: processes. progress: told how many are done of how many, and what is under way.
+    Raises CheckError where the file is something else or cannot be written.
+    """
+    known = {outcome.trial: outcome for outcome in read(path)}
+    done = [known[trial] for trial in wanted if trial in known and known[trial].digest == trial.digest]
+    left = [trial for trial in wanted if trial not in {outcome.trial for outcome in done}]
+    with _appending(path) as write:
+        for trial, outcome in zip(left, _outcomes(left, jobs), strict=True):
+            if progress is not None:
+                progress(len(done), len(wanted), trial.name)
+            done.append(outcome)
+            write(outcome)
+    if progress is not None:
+        progress(len(wanted), len(wanted), "")
+    return done
+
+
+def _outcomes(left: Sequence[Trial], jobs: int) -> Iterator[Outcome]:
+    """The outcomes in order, by several processes where more than one is asked for."""
+    if jobs == 1:
+        yield from map(run, left)
+        return
+    answers = fan_out.in_order(run, left, jobs, prepare=_prepare, most_chunk=1)
+    for trial, answer in zip(left, answers, strict=True):
+        yield Outcome(trial, trial.digest, None, math.nan) if isinstance(answer, fan_out.Lost) else answer
+
+
+def _prepare() -> None:
+    """Load what every trial needs, once in each process."""
+    import reference_trainer.train  # noqa: F401
+
+
+class _appending:  # noqa: N801 - a context manager, named for what it does
+    """Gives a function that appends an outcome to the file at `path`, whole lines only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Callable[[Outcome], None]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = not self.path.exists() or not self.path.stat().st_size
+            self.stream = self.path.open("a", newline="", encoding="utf-8")
+        except OSError as error:
+            raise CheckError(f"{self.path}: cannot be written ({error.strerror}); name another with --out") from error
+        self.rows = csv.writer(self.stream, lineterminator="\n")
+        if fresh:
+            self.rows.writerow(COLUMNS)
+        return self.write
+
+    def write(self, outcome: Outcome) -> None:
+        """Append one row and make sure that it is on disk."""
+        trial = outcome.trial
+        findings = "lost" if outcome.findings is None else " ".join(outcome.findings)
+        self.rows.writerow((*asdict(trial).values(), outcome.digest, findings, f"{outcome.seconds:.2f}"))
+        self.stream.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
+
+
+def read(path: Path) -> list[Outcome]:
+    """The outcomes in a file, the last one of each trial; none where there is no file. A line cut off is dropped.
+
+    Raises CheckError where the file is something else.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines[0].strip() != ",".join(COLUMNS):
+        raise CheckError(f"{path}: is no file of this check; name another with --out")
+    if not lines[-1].endswith("\n"):  # killed while it wrote
+        path.write_text("".join(lines[:-1]), encoding="utf-8")
+        lines = lines[:-1]
+    found: dict[Trial, Outcome] = {}
+    for kind, name, seed, digest, findings, seconds in csv.reader(lines[1:]):
+        trial = Trial(kind, name, int(seed))
+        found[trial] = Outcome(trial, digest, None if findings == "lost" else tuple(findings.split()), float(seconds))
+    return list(found.values())
+
+
+def rates(outcomes: Iterable[Outcome]) -> Mapping[tuple[str, str], tuple[int, int]]:
+    """(kind, name) -> how many runs passed, of how many; in the order of the catalogues."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for outcome in outcomes:
+        key = (outcome.trial.kind, outcome.trial.name)
+        passed, count = found.get(key, (0, 0))
+        found[key] = (passed + outcome.passed, count + 1)
+    order = [("fault", name) for name in FAULTS] + [("healthy", name) for name in HEALTHY]
+    return {key: found[key] for key in order if key in found}
+
+
+def missed(outcomes: Iterable[Outcome]) -> list[str]:
+    """The faults seen, and the healthy recipes spared, in fewer runs than they must."""
+    least = {"fault": SEEN, "healthy": SPARED}
+    return [name for (kind, name), (passed, count) in rates(outcomes).items() if passed < least[kind] * count]
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """Two tables in Markdown, as the README shows them."""
+    found = rates(outcomes)
+    lines = ["| fault | what it does | finding | seen in |", "|---|---|---|---|"]
+    for (kind, name), (passed, count) in found.items():
+        if kind == "fault":
+            fault = FAULTS[name]
+            lines.append(f"| `{name}` | {fault.line} | `{fault.finding}` | {passed} of {count} |")
+    lines += ["", "| healthy recipe | no warning, no error in |", "|---|---|"]
+    lines += [f"| {name} | {passed} of {count} |" for (kind, name), (passed, count) in found.items() if kind != "fault"]
+    return "\n".join(lines) + "\n"

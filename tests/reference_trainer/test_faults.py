@@ -1,0 +1,73 @@
+"""Every fault gives its finding and every healthy recipe none, through the file and the report, with one seed each.
+
+`diagnose reference check` takes twenty; its latest figures are those of `samples/reference_check.csv`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from diagnose.engine import load_rules
+from reference_trainer import check
+from reference_trainer.faults import FAULTS
+from reference_trainer.healthy import HEALTHY, healthy
+from tests.conftest import ROOT
+
+SEED = 2026
+"""One that `reference_check.csv` does not have."""
+
+RECORDED = {outcome.trial: outcome for outcome in check.read(ROOT / "samples" / "reference_check.csv")}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_finding_comes_with_the_fault_and_not_without(name: str) -> None:
+    fault = FAULTS[name]
+    assert fault.recipe() != fault.sound()
+    assert check.run(check.Trial("fault", name, SEED)).passed
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_healthy_recipes_give_no_warning(name: str) -> None:
+    outcome = check.run(check.Trial("healthy", name, SEED))
+    assert outcome.passed, outcome.findings
+
+
+@pytest.mark.parametrize("name", ["learning-rate-zero", "class-imbalance", "linear regression", "wrong-loss"])
+def test_the_recorded_findings_come_again(name: str) -> None:
+    trial = next(trial for trial in RECORDED if trial.name == name)
+    again = check.run(trial)
+    assert again.digest == RECORDED[trial].digest
+    assert again.passed == RECORDED[trial].passed
+
+
+def test_the_record_is_that_of_these_recipes() -> None:
+    found = check.rates(RECORDED.values())
+    assert [name for kind, name in found if kind == "fault"] == list(FAULTS)
+    assert [name for kind, name in found if kind == "healthy"] == list(HEALTHY)
+    assert {count for _, count in found.values()} == {20}
+    assert [trial.name for trial, outcome in RECORDED.items() if outcome.digest != trial.digest] == []
+
+
+def test_the_rates_meet_their_bars() -> None:
+    assert check.missed(RECORDED.values()) == []
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_says_what_it_does_and_names_a_rule(name: str) -> None:
+    assert FAULTS[name].line.endswith(".")
+    assert FAULTS[name].finding in {rule.id for rule in load_rules()}
+
+
+def test_a_fault_applies_to_other_recipes() -> None:
+    recipe = FAULTS["learning-rate-zero"].recipe(model="resnet", optimizer="nesterov", seed=3)
+    assert (recipe.model, recipe.optimizer, recipe.learning_rate, recipe.seed) == ("resnet", "nesterov", 0.0, 3)
+    assert healthy("cnn", seed=4).seed == 4
+
+
+def test_faults_and_recipes_are_free_of_torch() -> None:
+    code = "import sys, reference_trainer.faults, reference_trainer.healthy; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
