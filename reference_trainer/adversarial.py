@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from reference_trainer import models, monitors, optimizers, regularizers
 from reference_trainer.data import Data
 from reference_trainer.initializers import initialize
+from reference_trainer.networks import Gan
 from reference_trainer.recipe import Recipe
 from reference_trainer.schedules import SCHEDULES
 from reference_trainer.train import THROUGHPUT, Learner, train
@@ -39,7 +41,7 @@ class Adversaries(Learner):
     def build(self) -> None:
         """Both networks and their optimizers, anew."""
         recipe = self.recipe
-        self.model = models.build(recipe, self.data.inputs, self.data.outputs).to(self.dtype)
+        self.model: Gan = cast(Gan, models.build(recipe, self.data.inputs, self.data.outputs).to(self.dtype))
         initialize(self.model, recipe)
         self.optimizers = [self._optimizer(part) for part in (self.model.generator, self.model.discriminator)]
         self.optimizer = self.optimizers[0]

@@ -239,6 +239,7 @@ def _documented(doc: str) -> dict[str, str]:
     return found
 
 
-run.__signature__ = _options()  # type: ignore[attr-defined]
-run.__annotations__ = {name: parameter.annotation for name, parameter in run.__signature__.parameters.items()}
+_SIGNATURE = _options()
+run.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+run.__annotations__ = {name: parameter.annotation for name, parameter in _SIGNATURE.parameters.items()}
 app.registered_commands.insert(0, typer.models.CommandInfo(name="run", callback=run))

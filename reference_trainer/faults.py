@@ -45,7 +45,7 @@ class Fault:
 
 def _times(factor: float, recipe: Recipe) -> Recipe:
     """The recipe with `factor` times its learning rate."""
-    return replace(recipe, learning_rate=factor * float(recipe.learning_rate or 0.0))
+    return replace(recipe, learning_rate=factor * recipe.learning_rate)
 
 
 def learning_rate_too_high(recipe: Recipe) -> Recipe:

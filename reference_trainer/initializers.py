@@ -124,8 +124,7 @@ def initialize(model: nn.Module, recipe: Recipe) -> None:
     forget gate starts open.
 
     Left as PyTorch makes them: norms, positions, the slopes of PReLU, and under a sound initialization attention layers
-    and what the model names `embedding`. No activation follows these, and the transformer learns better so: 96.8 %
-    against 95.0 % validation accuracy after 12 epochs with an embedding by Kaiming, 93.0 % with the attention, too.
+    and what the model names `embedding`: no activation follows these, and the transformer learns better so.
     """
     fill, sound = INITIALIZERS[recipe.initialization], recipe.initialization in SOUND
     spared = _spared(model) if sound else set()

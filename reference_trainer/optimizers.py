@@ -53,7 +53,7 @@ def sgd(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Robbins and Monro, A Stochastic Approximation Method (1951).
     """
-    return torch.optim.SGD(groups, lr=_rate(recipe), fused=_fused(recipe))
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, fused=_fused(recipe))
 
 
 def momentum(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -61,7 +61,7 @@ def momentum(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Polyak, Some Methods of Speeding up the Convergence of Iteration Methods (1964).
     """
-    return torch.optim.SGD(groups, lr=_rate(recipe), momentum=recipe.momentum, fused=_fused(recipe))
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, fused=_fused(recipe))
 
 
 def nesterov(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -70,7 +70,9 @@ def nesterov(groups: Groups, recipe: Recipe) -> Optimizer:
     Source: Sutskever et al., On the Importance of Initialization and Momentum in Deep Learning (2013).
     """
     inert = recipe.momentum > 0.0  # without momentum PyTorch refuses, and there is nothing to look ahead to
-    return torch.optim.SGD(groups, lr=_rate(recipe), momentum=recipe.momentum, nesterov=inert, fused=_fused(recipe))
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=inert, fused=_fused(recipe)
+    )
 
 
 def adagrad(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -78,7 +80,7 @@ def adagrad(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Duchi, Hazan and Singer, Adaptive Subgradient Methods (2011).
     """
-    return torch.optim.Adagrad(groups, lr=_rate(recipe), fused=_fused(recipe))
+    return torch.optim.Adagrad(groups, lr=recipe.learning_rate, fused=_fused(recipe))
 
 
 def adadelta(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -86,7 +88,7 @@ def adadelta(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Zeiler, ADADELTA: An Adaptive Learning Rate Method (2012).
     """
-    return torch.optim.Adadelta(groups, lr=_rate(recipe))
+    return torch.optim.Adadelta(groups, lr=recipe.learning_rate)
 
 
 def rmsprop(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -94,7 +96,7 @@ def rmsprop(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Tieleman and Hinton, Lecture 6.5 of Neural Networks for Machine Learning (2012).
     """
-    return torch.optim.RMSprop(groups, lr=_rate(recipe))
+    return torch.optim.RMSprop(groups, lr=recipe.learning_rate)
 
 
 def adam(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -102,7 +104,7 @@ def adam(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization (2015).
     """
-    return torch.optim.Adam(groups, lr=_rate(recipe), fused=_fused(recipe))
+    return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=_fused(recipe))
 
 
 def adamw(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -110,11 +112,7 @@ def adamw(groups: Groups, recipe: Recipe) -> Optimizer:
 
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019).
     """
-    return torch.optim.AdamW(groups, lr=_rate(recipe), fused=_fused(recipe))
-
-
-def _rate(recipe: Recipe) -> float:
-    return float(recipe.learning_rate or 0.0)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=_fused(recipe))
 
 
 def _fused(recipe: Recipe) -> bool:

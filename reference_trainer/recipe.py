@@ -215,13 +215,13 @@ class Recipe:
     descent: str = "mini-batch"
     batch_size: int = 32
     optimizer: str = "adam"
-    learning_rate: float | None = None
+    learning_rate: float = None  # type: ignore[assignment] # it follows from the optimizer
     momentum: float = 0.9
     weight_decay: float = 0.0
     scheduler: str = "cosine"
     warmup: float = 0.1
     decay_every: int | None = None
-    epochs: int | None = None
+    epochs: int = None  # type: ignore[assignment] # it follows from the model
     gradient_clip: float | None = None
     precision: str = "float32"
     resume_at: int | None = None

@@ -81,10 +81,11 @@ def one_cycle(optimizer: Optimizer, recipe: Recipe, span: Span) -> LRScheduler:
 
     Source: Smith and Topin, Super-Convergence: Very Fast Training Using Large Learning Rates (2019).
     """
-    highest = float(recipe.learning_rate or 0.0)
     group = optimizer.param_groups[0]
     inertia = group.get("momentum") or group.get("betas", (0.0,))[0]
-    return lr_scheduler.OneCycleLR(optimizer, highest, total_steps=span.steps + 1, cycle_momentum=inertia > 0.0)
+    return lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=span.steps + 1, cycle_momentum=inertia > 0.0
+    )
 
 
 def warm_restarts(optimizer: Optimizer, recipe: Recipe, span: Span) -> LRScheduler:

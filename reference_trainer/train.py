@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from reference_trainer import manifold, models, monitors, optimizers, regularizers
 from reference_trainer.augmentations import AUGMENTATIONS
@@ -122,6 +123,7 @@ class Learner:
         self.batch_size = optimizers.DESCENTS[recipe.descent](recipe, len(data.x))
         steps = len(data.x) // self.batch_size
         self.span = Span(steps * recipe.epochs, steps)
+        self.sums: Tensor  # of the metric, since the last row
         self.build()
         self.reset()
 
@@ -162,7 +164,7 @@ class Learner:
         self.optimizer.step()
         if recipe.max_norm_constraint is not None:
             regularizers.max_norm(self.model, recipe.max_norm_constraint)
-        if recipe.scheduler != "plateau":
+        if not isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step()
         if watch:
             self.update_ratio = self.updates.ratio()
@@ -192,7 +194,7 @@ class Learner:
         """Begin new means."""
         self.total = torch.zeros((), dtype=torch.float64)
         self.examples = 0
-        self.sums: Tensor = torch.zeros((), dtype=torch.float64)
+        self.sums = torch.zeros((), dtype=torch.float64)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -231,7 +233,7 @@ class Learner:
 
     def schedule_epoch(self, row: Mapping[str, float]) -> None:
         """Tell a schedule that waits for the validation loss what it was."""
-        if self.recipe.scheduler == "plateau":
+        if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(row["val_loss"])
 
     def resume(self, *, with_optimizer: bool) -> None:

@@ -13,10 +13,12 @@ import tomllib
 from pathlib import Path
 
 from diagnose.engine import load_rules
+from reference_trainer import check
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
 CONSOLE = re.compile(r"```console\n\$ (?P<command>diagnose [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
+CHECKED = re.compile(r"\| fault \| what it does \|.*\n(?:\|[^\n]*\n)*\n\| healthy recipe \|.*\n(?:\|[^\n]*\n)*")
 TABLE = re.compile(r"\| rule \| finds \|\n\|---\|---\|\n(?:\|[^\n]*\n)*")
 
 
@@ -39,15 +41,21 @@ def table() -> str:
     return f"| rule | finds |\n|---|---|\n{rows}"
 
 
+def checked() -> str:
+    """The tables of `diagnose reference check`, from its latest results."""
+    return check.table(check.read(ROOT / "tests" / "reference_trainer" / "reference_check.csv"))
+
+
 def renewed(text: str) -> str:
     text = CONSOLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```", text)
-    return TABLE.sub(lambda _: table(), text)
+    return CHECKED.sub(lambda _: checked(), TABLE.sub(lambda _: table(), text))
 
 
 def test_outputs_and_table_are_those_of_the_code() -> None:
     text = README.read_text()
     assert CONSOLE.search(text)
     assert TABLE.search(text)
+    assert CHECKED.search(text)
     assert text == renewed(text), "run: python -m tests.test_readme"
 
 

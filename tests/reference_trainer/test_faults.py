@@ -1,6 +1,6 @@
 """Every fault gives its finding and every healthy recipe none, through the file and the report, with one seed each.
 
-`diagnose reference check` takes twenty; its latest figures are those of `samples/reference_check.csv`.
+`diagnose reference check` takes twenty; its latest figures are those of `reference_check.csv` beside this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from tests.conftest import ROOT
 SEED = 2026
 """One that `reference_check.csv` does not have."""
 
-RECORDED = {outcome.trial: outcome for outcome in check.read(ROOT / "samples" / "reference_check.csv")}
+RECORD = ROOT / "tests" / "reference_trainer" / "reference_check.csv"
+
+RECORDED = {outcome.trial: outcome for outcome in check.read(RECORD)}
 
 
 @pytest.mark.parametrize("name", FAULTS)
