@@ -65,6 +65,17 @@ def longest_still(values: Array, tolerance: float = 0.0) -> tuple[int, int]:
     return start, stop if drifted.size == 0 else start + int(drifted[0])
 
 
+def settled(accuracy: Array, start: int, stop: int, rise: float = 0.1) -> bool:
+    """Whether a still stretch [start, stop) is where an accuracy has settled: it lasts to the end, at the highest level
+    within a hundredth, and the accuracy rose to it by `rise` through at least 4 different values.
+    """
+    before = accuracy[:start]
+    if stop < accuracy.size or np.unique(before).size < 4:
+        return False
+    level = float(accuracy[start])
+    return level - float(before[0]) >= rise and level >= float(accuracy.max()) - 0.01
+
+
 class Swings(NamedTuple):
     """Late swings of a curve against what it has improved.
 

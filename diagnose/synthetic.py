@@ -202,6 +202,23 @@ def settled(seed: int = 0, noise: float = 0.02) -> Run:
     )
 
 
+def unrewarded(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The loss falls far below ln 10, without bound, while the answers stay random: it rewards something else."""
+    rng = np.random.default_rng(seed)
+    run = stuck(seed, noise, epochs)
+    accuracy = 0.1 + 0.1 * noise * rng.standard_normal(epochs)
+    loss = -100.0 * np.expm1(0.1 * np.arange(epochs)) * (1.0 + 0.1 * noise * rng.standard_normal(epochs))
+    steps = run.series["train_loss"].steps
+    changed = {"train_loss": loss, "val_loss": loss, "train_accuracy": accuracy, "val_accuracy": accuracy}
+    return replace(
+        run,
+        name="unrewarded",
+        source="synthetic:unrewarded",
+        series={name: Series(name, steps, values) for name, values in changed.items()},
+        config={**run.config, "num_classes": CLASSES},
+    )
+
+
 def non_finite(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     """The training loss is NaN from two thirds of the run on."""
     run = healthy(seed, noise, epochs)

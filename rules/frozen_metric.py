@@ -10,8 +10,9 @@ Statistics
 
 Limits
     An accuracy of (nearly) 1 or exactly 0 on a task that has not begun may stand still for good reasons: 1 is left
-    alone, and so is a validation accuracy beside a training set that is fitted: a network that has settled answers
-    the same. Very small validation sets repeat values by chance; what counts is one unbroken stretch.
+    alone, and so is one that rose gradually to where it stands, or a validation accuracy beside a training set that is
+    fitted: a network that has settled answers the same. Very small validation sets repeat values by chance; what counts
+    is one unbroken stretch.
 
 References
     Lecture notes: "Loss goes down and accuracy goes down: threshold metric is not met; imbalance?"
@@ -49,6 +50,8 @@ def check(
         start, stop = shapes.longest_still(finite.values)
         share = (stop - start) / len(finite)
         enough = stop - start >= points_warning or share == 1.0
+        if shapes.settled(finite.values, start, stop):
+            continue
         if role == "val_accuracy" and _fitted(train_accuracy, finite.steps[start:stop], accuracy_fitted):
             continue
         if enough and share >= share_warning and finite.values[start] < accuracy_done:

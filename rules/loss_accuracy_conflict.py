@@ -8,11 +8,14 @@ Statistics
     loss change      (level at the end - level at the start) / standard deviation of the noise around the loss
     accuracy change  the same levels of the accuracy, in points (hundredths)
     tau              Mann-Kendall trend of the accuracy over the stretch in which the loss falls [1]
+    chance           ln k and 1 / k: a loss that falls below the one beside an accuracy at the other, for k classes
 
 Limits
-    An accuracy near 1 that has nothing left to gain is no conflict; one that is near chance and noisy may be early, not
-    ill. A metric that is no accuracy (a reward, an error rate) is not judged as one. Fewer than 8 points are not
-    judged. An accuracy frozen at a value that is not an answer at all is the metric's fault; look there first.
+    An accuracy near 1 that has nothing left to gain is no conflict, nor is one that rose gradually to where it stands;
+    one that is near chance and noisy may be early, not ill, unless the number of classes is known and the loss has
+    fallen below that of random answers. A metric that is no accuracy (a reward, an error rate) is not judged as one.
+    Fewer than 8 points are not judged. An accuracy frozen at a value that is not an answer at all is the metric's
+    fault; look there first.
 
 References
     [1] Mann, Nonparametric Tests Against Trend (1945)
@@ -36,7 +39,8 @@ LEAST_POINTS = 8
 class Conflict(NamedTuple):
     """A conflict in one pair of curves.
 
-    kind: `falls`, `stays`; loss_change in standard deviations; accuracy_start, accuracy_end: levels in [0, 1].
+    kind: `falls`, `stays`, `chance`; loss_change in standard deviations; accuracy_start, accuracy_end: levels in
+    [0, 1].
     """
 
     kind: str
@@ -53,6 +57,7 @@ def check(
     train_accuracy: Series | None = None,
     val_loss: Series | None = None,
     val_accuracy: Series | None = None,
+    num_classes: int | None = None,
     *,
     loss_fall: float = 4.0,  # standard deviations of the noise around the loss that count as falling
     loss_share: float = 0.05,  # of its level; a smaller fall need not show in an accuracy
@@ -61,6 +66,8 @@ def check(
     still_share: float = 0.6,  # of the points; a shorter stretch without change is a plateau
     accuracy_done: float = 0.97,  # nothing left to gain
     trend_p: float = 0.01,  # nominal, of a falling accuracy
+    chance_loss: float = 0.9,  # of ln k; a loss that is lower has learned something, of whatever it measures
+    chance_accuracy: float = 1.5,  # times 1 / k; a largest class and the noise of small sets lie below it
 ) -> Finding | None:
     """Judge each split that has both a loss and an accuracy; validation first."""
     limits = (loss_fall, loss_share, accuracy_fall, accuracy_still, still_share, accuracy_done, trend_p)
@@ -76,7 +83,7 @@ def check(
         if joined is None:
             continue
         judged = True
-        conflict = _conflict(*joined, *limits)
+        conflict = _conflict(*joined, *limits, num_classes, (chance_loss, chance_accuracy))
         if conflict is not None:
             loss_role = "train_loss" if loss is train_loss else "val_loss"
             return _finding(conflict, loss_role, f"{split}_accuracy", axis, accuracy_fall, loss_fall, trend_p)
@@ -108,6 +115,8 @@ def _conflict(
     still_share: float,
     accuracy_done: float,
     trend_p: float,
+    num_classes: int | None,
+    chance: tuple[float, float],
 ) -> Conflict | None:
     """The conflict in aligned curves of shape (n,), where there is one."""
     count = statistics.ends(loss.size)
@@ -121,7 +130,11 @@ def _conflict(
         lost = before - after
         if lost >= max(accuracy_fall, 3.0 * statistics.jitter(accuracy)) and trend.p_falling < trend_p:
             return Conflict("falls", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
+        if num_classes is not None and num_classes > 1 and _below_chance(loss, after, num_classes, *chance):
+            return Conflict("chance", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
     start, stop = shapes.longest_still(accuracy, accuracy_still)
+    if shapes.settled(accuracy, start, stop):
+        return None
     if stop - start < max(still_share * accuracy.size, LEAST_POINTS - 2):
         return None
     change = _fall(loss[start:stop], loss_share)
@@ -129,6 +142,12 @@ def _conflict(
         return None
     held = statistics.median(accuracy[start:stop])
     return Conflict("stays", change, held, held, 0.0, (float(step[start]), float(step[stop - 1])))
+
+
+def _below_chance(loss: Array, accuracy: float, classes: int, loss_most: float, accuracy_most: float) -> bool:
+    """Whether the loss ends below that of random answers while the answers are right no more often than those."""
+    end = statistics.level(loss, loss.size - statistics.ends(loss.size), loss.size)
+    return accuracy <= accuracy_most / classes and end < loss_most * float(np.log(classes))
 
 
 def _fall(loss: Array, share: float) -> float:
@@ -152,6 +171,15 @@ def _finding(
         meaning = (
             "The outputs get closer to the targets while the decisions get worse: the loss is earned on one class "
             "(imbalance), the metric measures something else, or its labels are wrong."
+        )
+    elif conflict.kind == "chance":
+        summary = (
+            f"{loss} falls by {conflict.loss_change:.3g} standard deviations of its noise, below that of random "
+            f"answers, while {accuracy} ends at {conflict.accuracy_end:.3f}, that of random answers."
+        )
+        meaning = (
+            "The loss rewards something else than right answers: it may not fit the outputs (logits where it expects "
+            "log-probabilities), or the metric or its labels are wrong."
         )
     else:
         summary = (
@@ -187,7 +215,9 @@ RULE = Rule(
     cases=(
         Case("accuracy stays at the majority share", synthetic.imbalanced, Severity.WARNING),
         Case("loss and accuracy fall together", synthetic.conflicting, Severity.WARNING),
+        Case("the loss falls far below ln 10, the accuracy stays at chance", synthetic.unrewarded, Severity.WARNING),
         Case("healthy run", synthetic.healthy),
+        Case("settled beside a falling loss", synthetic.settled),
         Case("overfitting lifts the loss", synthetic.overfit),
         Case("flat at chance", synthetic.stuck),
     ),
