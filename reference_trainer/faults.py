@@ -298,7 +298,7 @@ FAULTS: Mapping[str, Fault] = {
             "model": "linear",
             "batch_size": 4,
             "optimizer": "momentum",
-            "learning_rate": 3e-3,
+            "learning_rate": 3.5e-3,
             "scheduler": "constant",
             "epochs": 40,
         },
