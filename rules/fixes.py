@@ -343,6 +343,12 @@ CATALOGUE: tuple[Fix, ...] = (
         NOTES + "Diagnosing the model: threshold metric is not met",
     ),
     Fix(
+        "check-loss",
+        "give the loss the outputs that it expects: logits, probabilities or log-probabilities",
+        "a loss of the wrong ones falls without teaching anything",
+        NOTES + "Incomplete hyperparameter list: loss function",
+    ),
+    Fix(
         "class-weights",
         "weight the classes in the loss by the inverse of their share",
         "rare classes then count as much as the majority",

@@ -202,6 +202,7 @@ def _finding(
             Evidence("accuracy change", points, -100.0 * accuracy_fall, "points"),
             Evidence("tau", conflict.tau),
         ),
+        fixes=("check-loss", "check-metric", "check-labels") if conflict.kind == "chance" else (),
     )
 
 

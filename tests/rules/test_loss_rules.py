@@ -166,3 +166,74 @@ def test_a_loss_that_rounds_to_zero_is_no_hidden_nan() -> None:
         return np.round(values * np.exp(-np.linspace(0.0, 20.0, values.size)), 4)
 
     assert found("non-finite", with_curve(synthetic.healthy(), "train_loss", fade)) is None
+
+
+def test_an_initial_loss_is_held_against_the_number_of_classes() -> None:
+    finding = found("initial-loss", synthetic.unlearned())
+    assert finding is not None
+    assert finding.marks == (0.0,)
+    first = synthetic.unlearned().series["train_loss"].values[0]
+    assert finding.evidence[0].value == pytest.approx(first / np.log(synthetic.CLASSES))
+    higher = with_curve(synthetic.unlearned(), "train_loss", lambda values: values * 3.0)
+    assert found("initial-loss", higher).severity is Severity.WARNING  # type: ignore[union-attr]
+
+
+def test_an_initial_loss_that_is_summed_over_the_batch_is_left_alone() -> None:
+    run = synthetic.healthy_with_classes()
+    summed = with_curve(run, "train_loss", lambda values: values * 64.0)
+    assert summed.config["batch_size"] == 64
+    assert found("initial-loss", summed) is None
+    unknown = replace(summed, config={"num_classes": synthetic.CLASSES})
+    assert found("initial-loss", unknown) is not None
+
+
+@pytest.mark.parametrize("case", ["no accuracy", "another metric", "begins late"])
+def test_an_initial_loss_that_says_nothing_is_not_judged(case: str) -> None:
+    run = synthetic.unlearned()
+    series = dict(run.series)
+    if case == "begins late":
+        series = {name: replace(s, steps=s.steps + 30.0) for name, s in series.items()}
+    else:
+        series = {name: s for name, s in series.items() if "accuracy" not in name}
+    if case == "another metric":
+        series["val_accuracy"] = replace(run.series["val_accuracy"], name="val_miou")
+    roles = {name: name for name in series}
+    judged = judge(replace(run, series=series, roles=roles), [RULES["initial-loss"]])
+    assert not judged.findings
+    assert judged.not_judged
+
+
+def test_an_accuracy_that_fell_to_where_it_stands_has_not_settled() -> None:
+    def collapsed(values: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(values.size) < 15, np.linspace(0.5, 0.9, values.size), 0.1)
+
+    run = with_curve(synthetic.settled(), "val_accuracy", collapsed)
+    run = with_curve(run, "train_accuracy", lambda values: 0.9 * values)
+    assert found("frozen-metric", run) is not None
+    assert found("frozen-metric", synthetic.settled()) is None
+
+
+def test_a_loss_that_rewards_something_else_asks_for_a_look_at_the_loss() -> None:
+    finding = found("loss-accuracy-conflict", synthetic.unrewarded())
+    assert finding is not None
+    assert finding.fixes[0] == "check-loss"
+    assert "random answers" in finding.summary
+    unknown = replace(synthetic.unrewarded(), config={})
+    assert found("loss-accuracy-conflict", unknown) is None
+
+
+def test_a_flat_loss_beside_a_score_far_above_chance_has_learned_before() -> None:
+    run = replace(synthetic.stuck(), config={"num_classes": 10})
+    assert found("non-convergence", run) is not None
+    answering = with_curve(run, "train_accuracy", lambda values: values + 0.5)
+    assert found("non-convergence", answering) is None
+
+
+@pytest.mark.parametrize(
+    ("handicap", "severity"), [({}, "warning"), ({"dropout": 0.5}, "note"), ({"dropout": 0.0}, "warning")]
+)
+def test_a_handicap_in_training_explains_a_better_validation(handicap: dict[str, float], severity: str) -> None:
+    finding = found("validation-better-than-training", synthetic.easy_validation(share=0.4, **handicap))
+    assert finding is not None
+    assert finding.severity == severity
+    assert ("dropout, active in training alone" in finding.meaning) == (severity == "note")
