@@ -21,18 +21,10 @@ from reference_trainer.recipe import Recipe
 
 
 def normalize(channels: int, recipe: Recipe, *, maps: bool = True) -> nn.Module:
-    """Batch normalization of maps (n, channels, h, w) or units (n, channels), or nothing, as the recipe says.
-
-    A step that sees one example has no batch to normalize over: nothing, too.
-    """
-    if recipe.normalization == "none" or one_example_per_step(recipe):
+    """Batch normalization of maps (n, channels, h, w) or units (n, channels), or nothing, as the recipe says."""
+    if recipe.normalization == "none":
         return nn.Identity()
     return nn.BatchNorm2d(channels) if maps else nn.BatchNorm1d(channels)
-
-
-def one_example_per_step(recipe: Recipe) -> bool:
-    """Whether the training steps see a single example each."""
-    return recipe.descent == "stochastic" or (recipe.descent == "mini-batch" and recipe.batch_size == 1)
 
 
 def activate(recipe: Recipe) -> nn.Module:
