@@ -65,7 +65,7 @@ def longest_still(values: Array, tolerance: float = 0.0) -> tuple[int, int]:
     return start, stop if drifted.size == 0 else start + int(drifted[0])
 
 
-def settled(accuracy: Array, start: int, stop: int, rise: float = 0.1) -> bool:
+def settled(accuracy: Array, start: int, stop: int, rise: float = 0.03) -> bool:
     """Whether a still stretch [start, stop) is where an accuracy has settled: it lasts to the end, at the highest level
     within a hundredth, and the accuracy rose to it by `rise` through at least 4 different values.
     """

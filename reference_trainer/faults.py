@@ -49,8 +49,8 @@ def _times(factor: float, recipe: Recipe) -> Recipe:
 
 
 def learning_rate_too_high(recipe: Recipe) -> Recipe:
-    """The learning rate is twenty times what the network can follow: it learns, and loses what it has learned."""
-    return _times(20.0, recipe)
+    """The learning rate is sixteen times what the network can follow: it learns, and loses what it has learned."""
+    return _times(16.0, recipe)
 
 
 def learning_rate_far_too_high(recipe: Recipe) -> Recipe:
@@ -119,8 +119,8 @@ def exploding_gradients(recipe: Recipe) -> Recipe:
 
 
 def too_few_samples(recipe: Recipe) -> Recipe:
-    """48 examples, seen again and again, for a network that could learn thousands by heart."""
-    return replace(recipe, examples=48, epochs=20 * recipe.epochs, scheduler="constant")
+    """24 examples, seen again and again, for a network that could learn thousands by heart."""
+    return replace(recipe, examples=24, epochs=25 * recipe.epochs, scheduler="constant")
 
 
 def no_regularization(recipe: Recipe) -> Recipe:
@@ -129,8 +129,8 @@ def no_regularization(recipe: Recipe) -> Recipe:
 
 
 def too_little_capacity(recipe: Recipe) -> Recipe:
-    """Two feature maps to tell ten classes by."""
-    return replace(recipe, width=2)
+    """One feature map to tell ten classes by."""
+    return replace(recipe, width=1)
 
 
 def too_much_regularization(recipe: Recipe) -> Recipe:
@@ -267,7 +267,7 @@ FAULTS: Mapping[str, Fault] = {
             "model": "cnn",
             "depth": 1,
             "head": "global-average",
-            "learning_rate": 0.02,
+            "learning_rate": 0.01,
             "scheduler": "step",
             "epochs": 40,
         },

@@ -12,8 +12,8 @@ from reference_trainer.recipe import Recipe
 
 HEALTHY: Mapping[str, Mapping[str, Any]] = {
     "linear": {"model": "linear"},
-    "linear regression": {"model": "linear", "task": "diabetes", "learning_rate": 0.02},
-    "mlp, SGD": {"model": "mlp", "optimizer": "sgd"},
+    "linear regression": {"model": "linear", "task": "diabetes", "learning_rate": 0.01, "patience": 5},
+    "mlp, SGD": {"model": "mlp", "optimizer": "sgd", "epochs": 20},
     "mlp, momentum, cut twice": {
         "model": "mlp",
         "optimizer": "momentum",
@@ -21,10 +21,10 @@ HEALTHY: Mapping[str, Mapping[str, Any]] = {
         "scheduler": "step",
         "epochs": 20,
     },
-    "mlp, Nesterov, one cycle": {"model": "mlp", "optimizer": "nesterov", "scheduler": "one-cycle"},
-    "mlp, Adagrad": {"model": "mlp", "optimizer": "adagrad"},
-    "mlp, Adadelta": {"model": "mlp", "optimizer": "adadelta"},
-    "mlp, RMSprop, ELU": {"model": "mlp", "optimizer": "rmsprop", "activation": "elu"},
+    "mlp, Nesterov, one cycle": {"model": "mlp", "optimizer": "nesterov", "scheduler": "one-cycle", "epochs": 15},
+    "mlp, Adagrad": {"model": "mlp", "optimizer": "adagrad", "epochs": 20},
+    "mlp, Adadelta": {"model": "mlp", "optimizer": "adadelta", "epochs": 15},
+    "mlp, RMSprop, ELU": {"model": "mlp", "optimizer": "rmsprop", "activation": "elu", "epochs": 20},
     "mlp, tanh, batch descent": {
         "model": "mlp",
         "activation": "tanh",
@@ -32,7 +32,7 @@ HEALTHY: Mapping[str, Mapping[str, Any]] = {
         "optimizer": "momentum",
         "epochs": 100,
     },
-    "mlp, dropout, max-norm": {"model": "mlp", "dropout": 0.3, "max_norm_constraint": 3.0},
+    "mlp, dropout, max-norm": {"model": "mlp", "dropout": 0.2, "max_norm_constraint": 3.0, "epochs": 20},
     "mlp, early stopping": {"model": "mlp", "patience": 5, "scheduler": "constant"},
     "mlp, few digits, AdamW": {
         "model": "mlp",

@@ -11,7 +11,7 @@ Statistics
 Limits
     Dropout, augmentation and label smoothing are active in the training loss and off in validation, which hides a gap;
     a training loss near zero makes the ratio large without consequence. A small gap is normal, so this is a note unless
-    the accuracies differ widely. A climbing val_loss is `overfitting`.
+    the accuracies differ widely; an R2 or a correlation is no accuracy in this. A climbing val_loss is `overfitting`.
 
 References
     Zhang et al., Understanding Deep Learning Requires Rethinking Generalization (2017)
@@ -61,12 +61,14 @@ def check(
         series += ["val_accuracy", "train_accuracy"]
         evidence.append(Evidence("points", 100.0 * points, 100.0 * points_note, "points"))
     curves = [c for c in (train_loss, val_loss, train_accuracy, val_accuracy) if c is not None and len(c)]
+    # The share of variance explained is no share of right answers: it varies with the variance of a small set.
+    explained = val_accuracy is not None and roles.parse(val_accuracy.name).kind == "correlation"
     strength = max(
         math.log(ratio / ratio_note) if ratio >= ratio_note else 0.0,
         5.0 * (points - points_note) if points >= points_note else 0.0,
     )
     return Finding(
-        severity=Severity.WARNING if points >= points_warning else Severity.NOTE,
+        severity=Severity.WARNING if points >= points_warning and not explained else Severity.NOTE,
         confidence=statistics.confidence(1.2 + 1.5 * min(strength, 2.0)),
         summary=", and ".join(said) + ".",
         meaning="Part of what was learned holds for the training sample alone; capacity is not what is missing.",
