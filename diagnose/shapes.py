@@ -67,13 +67,16 @@ def longest_still(values: Array, tolerance: float = 0.0) -> tuple[int, int]:
 
 def settled(accuracy: Array, start: int, stop: int, rise: float = 0.03) -> bool:
     """Whether a still stretch [start, stop) is where an accuracy has settled: it lasts to the end, at the highest level
-    within a hundredth, and the accuracy rose to it by `rise` through at least 4 different values.
+    within a hundredth, and the accuracy rose to it through at least 4 different values, by `rise` or by a third of what
+    was missing to 1.
     """
     before = accuracy[:start]
     if stop < accuracy.size or np.unique(before).size < 4:
         return False
     level = float(accuracy[start])
-    return level - float(before[0]) >= rise and level >= float(accuracy.max()) - 0.01
+    return (
+        level - float(before[0]) >= min(rise, (1.0 - float(before[0])) / 3.0) and level >= float(accuracy.max()) - 0.01
+    )
 
 
 class Swings(NamedTuple):

@@ -12,14 +12,15 @@ from reference_trainer.recipe import Recipe
 
 HEALTHY: Mapping[str, Mapping[str, Any]] = {
     "linear": {"model": "linear"},
-    "linear regression": {"model": "linear", "task": "diabetes", "learning_rate": 0.01, "patience": 5},
+    "linear regression": {"model": "linear", "task": "diabetes", "learning_rate": 0.01, "patience": 3},
     "mlp, SGD": {"model": "mlp", "optimizer": "sgd", "epochs": 20},
     "mlp, momentum, cut twice": {
         "model": "mlp",
         "optimizer": "momentum",
         "learning_rate": 0.02,
+        "weight_decay": 1e-3,
         "scheduler": "step",
-        "epochs": 20,
+        "epochs": 15,
     },
     "mlp, Nesterov, one cycle": {"model": "mlp", "optimizer": "nesterov", "scheduler": "one-cycle", "epochs": 15},
     "mlp, Adagrad": {"model": "mlp", "optimizer": "adagrad", "epochs": 20},
