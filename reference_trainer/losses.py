@@ -119,13 +119,14 @@ class Accuracy:
     name = "accuracy"
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Number of right answers and of examples."""
+        """Number of wrong and of right answers."""
         right = targets if targets.dtype == torch.long else targets.argmax(dim=1)
-        return torch.stack([(outputs.argmax(dim=1) == right).sum(), torch.tensor(len(outputs))])
+        return torch.bincount((outputs.argmax(dim=1) == right).long(), minlength=2)
 
     def finish(self, sums: Tensor) -> float:
         """Right answers per example."""
-        return float(sums[0]) / float(sums[1])
+        wrong, right = sums.tolist()
+        return float(right / (wrong + right))
 
 
 class ArgmaxOfOneOutput(Accuracy):
@@ -135,7 +136,7 @@ class ArgmaxOfOneOutput(Accuracy):
     """
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Number of examples of class 0, and of examples."""
+        """Number of examples of another class than 0, and of class 0."""
         return super().measure(outputs[:, :1], targets)
 
 

@@ -93,7 +93,7 @@ def activations(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 
 def dead_relu_share(model: nn.Module, x: Tensor) -> float | None:
-    """The share of ReLU units that are zero for every example, so that no gradient passes them.
+    """The share of ReLU units that are zero for every example, so that no gradient passes them; see `evaluated`.
 
     x: a batch of examples, as the model takes it; more examples find fewer units dead by chance. A unit is a channel of
     a map of shape (n, channels, height, width), and else a place of the last dimension. None where the model has no
@@ -101,6 +101,11 @@ def dead_relu_share(model: nn.Module, x: Tensor) -> float | None:
 
     Source: Lu et al., Dying ReLU and Initialization: Theory and Numerical Examples (2019).
     """
+    return evaluated(model, x)[1]
+
+
+def evaluated(model: nn.Module, x: Tensor) -> tuple[Tensor, float | None]:
+    """What the model puts out for examples in evaluation mode, and its share of dead ReLUs: both of one pass."""
     wanted = [name for name, m in model.named_modules() if isinstance(m, nn.ReLU)]
     alive: list[Tensor] = []
 
@@ -108,10 +113,8 @@ def dead_relu_share(model: nn.Module, x: Tensor) -> float | None:
         units = output.movedim(1, -1) if output.dim() == 4 else output
         alive.append((units != 0).flatten(0, -2).any(dim=0))
 
-    _watch(model, x, wanted, keep)
-    if not alive:
-        return None
-    return 1.0 - float(torch.cat(alive).double().mean())
+    outputs = _watch(model, x, wanted, keep)
+    return outputs, 1.0 - float(torch.cat(alive).double().mean()) if alive else None
 
 
 def class_accuracies(outputs: Tensor, targets: Tensor, classes: int) -> dict[int, float]:
@@ -157,8 +160,8 @@ class Throughput:
         self._examples, self._last = 0, self._clock()
 
 
-def _watch(model: nn.Module, x: Tensor, names: list[str], keep: Callable[[str, Tensor], None]) -> None:
-    """Make one forward pass and hand `keep` each output of the named modules; of several outputs the first."""
+def _watch(model: nn.Module, x: Tensor, names: list[str], keep: Callable[[str, Tensor], None]) -> Tensor:
+    """One forward pass: hands `keep` each output of the named modules (of several the first) and returns the last."""
     calls: dict[str, int] = {}
 
     def hook(name: str) -> Callable[[nn.Module, object, object], None]:
@@ -173,10 +176,11 @@ def _watch(model: nn.Module, x: Tensor, names: list[str], keep: Callable[[str, T
     with _evaluating(model):
         handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in names]
         try:
-            model(x)
+            outputs: Tensor = model(x)
         finally:
             for handle in handles:
                 handle.remove()
+    return outputs
 
 
 @contextmanager

@@ -148,7 +148,9 @@ class Learner:
             x, y = self.augment(x, probabilities(y, self.data.classes))
         x, y = x.to(self.dtype), y.to(self.dtype) if y.is_floating_point() else y
         outputs = self.model(x)
-        loss = self.loss(outputs, y) + self.penalties()
+        loss = self.loss(outputs, y)
+        if recipe.l1 or recipe.l2:
+            loss = loss + self.penalties()
         objective = loss
         if (penalty := self.augment.penalty()) is not None:
             objective = objective + penalty
@@ -168,10 +170,9 @@ class Learner:
             self.schedule.step()
         if watch:
             self.update_ratio = self.updates.ratio()
-        with torch.no_grad():
-            self.total += loss.double() * len(x)
-            self.examples += len(x)
-            self.sums = self.sums + self.metric.measure(outputs, y)
+        self.total.add_(loss.detach(), alpha=len(x))
+        self.examples += len(x)
+        self.sums = self.sums + self.metric.measure(outputs.detach(), y)
 
     def penalties(self) -> Tensor | float:
         """What L1 and L2 add to the loss, in training and in validation, so that both mean the same."""
@@ -201,21 +202,19 @@ class Learner:
         """Loss and metric on the validation examples, and what the activations look like; the model is in eval mode."""
         data = self.data
         x = data.val_x.to(self.dtype)
-        outputs = self.model(x)
+        outputs, dead = monitors.evaluated(self.model, x)
         y = data.val_y.to(self.dtype) if data.val_y.is_floating_point() else data.val_y
         row = {
             "val_loss": float(self.loss(outputs, y) + self.penalties()),
             f"val_{self.metric.name}": self.metric.finish(self.metric.measure(outputs, y)),
         }
-        probe = data.x[:PROBE].to(self.dtype)
-        dead = monitors.dead_relu_share(self.model, probe)
         if dead is not None:
             row["dead_relu_share"] = dead
         if data.classes:
             accuracies = monitors.class_accuracies(outputs, y, data.classes)
             row |= {f"val_accuracy/{label}": value for label, value in accuracies.items()}
         if self.recipe.log_manifold:
-            dimensions = manifold.layer_dimensions(self.model, probe)
+            dimensions = manifold.layer_dimensions(self.model, data.x[:PROBE].to(self.dtype))
             row |= {DIMENSION + name: value for name, value in dimensions.items()}
         return row
 
