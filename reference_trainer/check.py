@@ -13,6 +13,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -142,33 +143,26 @@ def _prepare() -> None:
     import reference_trainer.train  # noqa: F401
 
 
-class _appending:  # noqa: N801 - a context manager, named for what it does
-    """Gives a function that appends an outcome to the file at `path`, whole lines only."""
+@contextmanager
+def _appending(path: Path) -> Iterator[Callable[[Outcome], None]]:
+    """A function that appends an outcome to the file at `path`, and has it on disk when it returns."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists() or not path.stat().st_size
+        stream = path.open("a", newline="", encoding="utf-8")
+    except OSError as error:
+        raise CheckError(f"{path}: cannot be written ({error.strerror}); name another with --out") from error
+    rows = csv.writer(stream, lineterminator="\n")
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Callable[[Outcome], None]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = not self.path.exists() or not self.path.stat().st_size
-            self.stream = self.path.open("a", newline="", encoding="utf-8")
-        except OSError as error:
-            raise CheckError(f"{self.path}: cannot be written ({error.strerror}); name another with --out") from error
-        self.rows = csv.writer(self.stream, lineterminator="\n")
-        if fresh:
-            self.rows.writerow(COLUMNS)
-        return self.write
-
-    def write(self, outcome: Outcome) -> None:
-        """Append one row and make sure that it is on disk."""
-        trial = outcome.trial
+    def write(outcome: Outcome) -> None:
         findings = "lost" if outcome.findings is None else " ".join(outcome.findings)
-        self.rows.writerow((*asdict(trial).values(), outcome.digest, findings, f"{outcome.seconds:.2f}"))
-        self.stream.flush()
+        rows.writerow((*asdict(outcome.trial).values(), outcome.digest, findings, f"{outcome.seconds:.2f}"))
+        stream.flush()
 
-    def __exit__(self, *_: object) -> None:
-        self.stream.close()
+    with stream:
+        if fresh:
+            rows.writerow(COLUMNS)
+        yield write
 
 
 def read(path: Path) -> list[Outcome]:

@@ -82,8 +82,8 @@ def check(
         later = statistics.level(train_loss, train_loss.size // 2, train_loss.size // 2 + count)
         accuracy, random = _end(train_accuracy), math.log(classes)
         error = 2.0 * 1.25 * noise / math.sqrt(count)  # two standard errors of a median
-        falling = later - end > chance_slope * random + math.sqrt(2.0) * error
-        if accuracy > chance_accuracy / classes or end < chance_loss * random - error or falling:
+        going_on = later - end > chance_slope * random + math.sqrt(2.0) * error
+        if accuracy > chance_accuracy / classes or end < chance_loss * random - error or going_on:
             return None
         return _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
     if learned:
