@@ -6,20 +6,17 @@ as they come: what is there already is not run again, unless its recipe has chan
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diagnose import fan_out
 from diagnose.audit import diagnose
 from diagnose.settings import SettingsError, unknown
+from reference_trainer import ledger
 from reference_trainer.faults import FAULTS
 from reference_trainer.healthy import HEALTHY, healthy
 from reference_trainer.recipe import Recipe
@@ -52,8 +49,7 @@ class Trial:
     @property
     def digest(self) -> str:
         """Eight characters that change with the recipe."""
-        text = json.dumps(asdict(self.build()), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return self.build().digest
 
 
 @dataclass(frozen=True)
@@ -112,17 +108,17 @@ def measure(
     """The outcomes of all trials, those in the file at `path` first; new ones are appended to it as they come.
 
     jobs: processes. progress: told how many are done of how many, and what is under way.
-    Raises CheckError where the file is something else or cannot be written.
+    Raises LedgerError where the file is something else or cannot be written.
     """
     known = {outcome.trial: outcome for outcome in read(path)}
     done = [known[trial] for trial in wanted if trial in known and known[trial].digest == trial.digest]
     left = [trial for trial in wanted if trial not in {outcome.trial for outcome in done}]
-    with _appending(path) as write:
+    with ledger.appending(path, COLUMNS) as write:
         for trial, outcome in zip(left, _outcomes(left, jobs), strict=True):
             if progress is not None:
                 progress(len(done), len(wanted), trial.name)
             done.append(outcome)
-            write(outcome)
+            write([_line(outcome)])
     if progress is not None:
         progress(len(wanted), len(wanted), "")
     return done
@@ -143,43 +139,18 @@ def _prepare() -> None:
     import reference_trainer.train  # noqa: F401
 
 
-@contextmanager
-def _appending(path: Path) -> Iterator[Callable[[Outcome], None]]:
-    """A function that appends an outcome to the file at `path`, and has it on disk when it returns."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not path.exists() or not path.stat().st_size
-        stream = path.open("a", newline="", encoding="utf-8")
-    except OSError as error:
-        raise CheckError(f"{path}: cannot be written ({error.strerror}); name another with --out") from error
-    rows = csv.writer(stream, lineterminator="\n")
-
-    def write(outcome: Outcome) -> None:
-        findings = "lost" if outcome.findings is None else " ".join(outcome.findings)
-        rows.writerow((*asdict(outcome.trial).values(), outcome.digest, findings, f"{outcome.seconds:.2f}"))
-        stream.flush()
-
-    with stream:
-        if fresh:
-            rows.writerow(COLUMNS)
-        yield write
+def _line(outcome: Outcome) -> tuple[object, ...]:
+    findings = "lost" if outcome.findings is None else " ".join(outcome.findings)
+    return *asdict(outcome.trial).values(), outcome.digest, findings, f"{outcome.seconds:.2f}"
 
 
 def read(path: Path) -> list[Outcome]:
     """The outcomes in a file, the last one of each trial; none where there is no file. A line cut off is dropped.
 
-    Raises CheckError where the file is something else.
+    Raises LedgerError where the file is something else.
     """
-    if not path.exists() or not path.stat().st_size:
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines[0].strip() != ",".join(COLUMNS):
-        raise CheckError(f"{path}: is no file of this check; name another with --out")
-    if not lines[-1].endswith("\n"):  # killed while it wrote
-        path.write_text("".join(lines[:-1]), encoding="utf-8")
-        lines = lines[:-1]
     found: dict[Trial, Outcome] = {}
-    for kind, name, seed, digest, findings, seconds in csv.reader(lines[1:]):
+    for kind, name, seed, digest, findings, seconds in ledger.lines(path, COLUMNS):
         trial = Trial(kind, name, int(seed))
         found[trial] = Outcome(trial, digest, None if findings == "lost" else tuple(findings.split()), float(seconds))
     return list(found.values())

@@ -9,6 +9,7 @@ import pytest
 
 from reference_trainer import check
 from reference_trainer.check import CheckError, Outcome, Trial
+from reference_trainer.ledger import LedgerError
 
 QUICK = ("learning-rate-far-too-high", "linear regression")
 """A fault and a healthy recipe of a fifth of a second each."""
@@ -86,7 +87,7 @@ def test_refusals_are_one_line(tmp_path: Path) -> None:
         check.trials([0], ["dead-relu"])
     other = tmp_path / "other.csv"
     other.write_text("epoch,loss\n1,2\n")
-    with pytest.raises(CheckError, match="no file of this check"):
+    with pytest.raises(LedgerError, match="has other columns"):
         check.measure(check.trials([0], QUICK), other, 1)
-    with pytest.raises(CheckError, match="cannot be written"):
+    with pytest.raises(LedgerError, match="cannot be written"):
         check.measure(check.trials([0], QUICK), Path("/proc/none/check.csv"), 1)
