@@ -83,19 +83,59 @@ DEFAULT_LOSSES = {
 """What is learned -> the loss it is learned with by default."""
 
 
-def loss_of(recipe: Recipe) -> Loss:
-    """The recipe's loss function, labels smoothed where it says so."""
-    from reference_trainer.regularizers import smooth
+Z_LOSS = 1e-4
+"""Factor of the z-loss. Source: Chowdhery et al., PaLM (2022), section 5."""
 
+
+def loss_of(recipe: Recipe, targets: Tensor | None = None) -> Loss:
+    """The recipe's loss function: classes weighted, labels smoothed and logits kept small where it says so.
+
+    targets: those of the training examples, which the weights of the classes are made of.
+    """
     name = DEFAULT_LOSSES[recipe.kind] if recipe.loss_function == "default" else recipe.loss_function
     loss = LOSSES[name]
-    if not recipe.label_smoothing:
-        return loss
+    if recipe.class_weights and targets is not None:
+        loss = _weighted(class_weights(targets, targets.shape[1] if targets.dim() > 1 else int(targets.max()) + 1))
+    if recipe.label_smoothing:
+        loss = _smoothed(loss, recipe.label_smoothing)
+    return _with_z_loss(loss) if recipe.stable_logits else loss
+
+
+def labels(targets: Tensor) -> Tensor:
+    """The class numbers of targets that are class numbers or class probabilities, shape (n,)."""
+    return targets if targets.dtype == torch.long else targets.argmax(dim=1)
+
+
+def class_weights(targets: Tensor, classes: int) -> Tensor:
+    """Examples per class over those of each class, shape (classes,); the mean over all examples is 1.
+
+    Source: King and Zeng, Logistic Regression in Rare Events Data (2001).
+    """
+    counts = torch.bincount(labels(targets), minlength=classes)
+    return len(targets) / ((counts > 0).sum() * counts.clamp_min(1)).float()
+
+
+def _weighted(weights: Tensor) -> Loss:
+    def weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, targets, weight=weights.to(outputs.dtype))
+
+    return weighted
+
+
+def _smoothed(loss: Loss, share: float) -> Loss:
+    from reference_trainer.regularizers import smooth
 
     def smoothed(outputs: Tensor, targets: Tensor) -> Tensor:
-        return loss(outputs, smooth(probabilities(targets, outputs.shape[1], outputs.dtype), recipe.label_smoothing))
+        return loss(outputs, smooth(probabilities(targets, outputs.shape[1], outputs.dtype), share))
 
     return smoothed
+
+
+def _with_z_loss(loss: Loss) -> Loss:
+    def small(outputs: Tensor, targets: Tensor) -> Tensor:
+        return loss(outputs, targets) + Z_LOSS * outputs.logsumexp(dim=1).square().mean()
+
+    return small
 
 
 class Metric(Protocol):

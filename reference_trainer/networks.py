@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from reference_trainer.blocks import BLOCKS, activate, normalize, simple
 from reference_trainer.convolutions import plain, transposed
@@ -33,6 +34,35 @@ class Recurrent(nn.Module):
         return logits
 
 
+class NormalizedAttention(nn.Module):
+    """Self-attention whose queries and keys are normalized, so that their products stay small (QK-norm).
+
+    Stands in for `nn.MultiheadAttention` in a layer of an encoder, without masks.
+    Source: Henry et al., Query-Key Normalization for Transformers (2020).
+    """
+
+    batch_first = True
+    in_proj_bias = None
+    """As `nn.TransformerEncoderLayer` reads it: there is no fast path to take."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.projection = nn.Linear(width, 3 * width)
+        self.query_norm, self.key_norm = nn.LayerNorm(width // heads), nn.LayerNorm(width // heads)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, sequence: Tensor, key: Tensor, value: Tensor, **_masks: Any) -> tuple[Tensor, None]:
+        """The attended sequence of shape (n, steps, width), and no weights."""
+        parts = self.projection(sequence).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        dropped = self.dropout if self.training else 0.0
+        seen = scaled_dot_product_attention(
+            self.query_norm(parts[0]), self.key_norm(parts[1]), parts[2], dropout_p=dropped
+        )
+        attended: Tensor = self.out(seen.transpose(1, 2).flatten(2))
+        return attended, None
+
+
 class Transformer(nn.Module):
     """A post-norm encoder over (n, steps, features) with learned positions; answers (n, outputs) from the mean."""
 
@@ -45,15 +75,19 @@ class Transformer(nn.Module):
 
     @staticmethod
     def _layer(width: int, recipe: Recipe) -> nn.Module:
-        return nn.TransformerEncoderLayer(
+        heads = math.gcd(width, 4)
+        layer = nn.TransformerEncoderLayer(
             width,
-            nhead=math.gcd(width, 4),
+            nhead=heads,
             dim_feedforward=4 * width,
             dropout=recipe.dropout,
             activation=activate(recipe),
             batch_first=True,
             norm_first=False,
         )
+        if recipe.stable_logits:
+            layer.self_attn = NormalizedAttention(width, heads, recipe.dropout)  # type: ignore[assignment]
+        return layer
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Logits of shape (n, outputs)."""

@@ -7,6 +7,8 @@ Recipe(model="unet", task="digits")                     # RecipeError: unet lear
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -151,6 +153,7 @@ class Recipe:
     normalize_inputs: inputs have mean 0 and standard deviation 1 (for generation, pixels go from -1 to 1); else they
         are as they come (pixels of 0 to 16).
     shuffle: batches are drawn anew in every epoch; else they come in the order of the classes.
+    balance: the examples are drawn so that every class comes equally often.
 
     width: channels of the first stage, or units of a hidden layer; None for the model's own.
     depth: stages, or hidden layers; None for the model's own.
@@ -163,10 +166,13 @@ class Recipe:
     momentum: of `momentum` and `nesterov`.
     weight_decay: the optimizer's own: decoupled in AdamW, added to the gradient in the others.
     warmup: share of the steps over which the `warmup` schedules rise.
+    schedule_epochs: the epochs that the schedule is made for; None for those of the run.
     decay_every: epochs between the cuts of the `step` schedule, and between `warm-restarts`; None for a third.
     gradient_clip: largest norm of the gradient; None for no clipping.
     precision: of the weights and of everything that is computed with them; losses are not scaled.
     epochs: passes over the training examples; None for as many as the model needs.
+    weight_average: the share that a moving average of the weights keeps at each step; the average is what is validated
+        and kept. None for the weights themselves.
     resume_at: epoch after which the training is stopped and resumed from its checkpoint; None for never.
     restore_optimizer: the checkpoint holds the state of the optimizer.
 
@@ -176,6 +182,9 @@ class Recipe:
         is that of a Bernoulli mask with this share.
     patience: epochs without a better validation loss after which the training stops and the best weights are taken;
         None for no early stopping.
+
+    class_weights: the classes count in the loss by the inverse of their share.
+    stable_logits: queries and keys are normalized (QK-norm), and a z-loss keeps the logits of classes small.
 
     corrupt_at, corrupt_every: steps (from 1) whose batch has its inputs scaled by `corruption` and its labels shuffled.
     log_every: steps between the rows of the training curve; None for one row per epoch.
@@ -192,6 +201,7 @@ class Recipe:
     leak: int = 0
     normalize_inputs: bool = True
     shuffle: bool = True
+    balance: bool = False
     augmentation: str = "none"
     self_training: str = "none"
 
@@ -220,10 +230,12 @@ class Recipe:
     weight_decay: float = 0.0
     scheduler: str = "cosine"
     warmup: float = 0.1
+    schedule_epochs: int | None = None
     decay_every: int | None = None
     epochs: int = None  # type: ignore[assignment] # it follows from the model
     gradient_clip: float | None = None
     precision: str = "float32"
+    weight_average: float | None = None
     resume_at: int | None = None
     restore_optimizer: bool = True
 
@@ -237,6 +249,8 @@ class Recipe:
 
     loss_function: str = "default"
     metric: str = "default"
+    class_weights: bool = False
+    stable_logits: bool = False
 
     corrupt_at: tuple[int, ...] = ()
     corrupt_every: int | None = None
@@ -292,6 +306,9 @@ class Recipe:
             "self_training": self.self_training != "none",
             "augmentation": self.augmentation != "none",
             "metric": self.metric != "default",
+            "balance": self.balance,
+            "class_weights": self.class_weights,
+            "stable_logits": self.stable_logits,
         }
         for name, used in classified.items():
             if used and kind != "classification":
@@ -304,11 +321,14 @@ class Recipe:
             "l2": self.l2 > 0.0,
             "max_norm_constraint": self.max_norm_constraint is not None,
             "log_manifold": self.log_manifold,
+            "weight_average": self.weight_average is not None,
             "scheduler": self.scheduler == "plateau",
         }
         for name, used in supervised.items():
             if used and kind == "generation":
                 raise RecipeError(f"{name} needs a loss that falls, which adversaries have not; leave it out")
+        if self.class_weights and self.loss_function not in ("default", "cross-entropy"):
+            raise RecipeError(f"class_weights are for the cross-entropy, not for {self.loss_function}; leave them out")
         images = self.augmentation in ("shift-flip", "cutout", "cutmix", "auto")
         if images and self.task == "digits-rows":
             raise RecipeError(f"augmentation {self.augmentation} is for images, not for {self.task}; try mixup")
@@ -327,7 +347,8 @@ class Recipe:
         lowest = {
             "examples": 1, "val_examples": 1, "imbalance": 1, "width": 1, "depth": 1, "kernel_size": 1, "stride": 1,
             "dilation": 1, "pool_size": 1, "batch_size": 1, "epochs": 1, "decay_every": 1, "patience": 1,
-            "log_every": 1, "corrupt_every": 1, "resume_at": 1, "leak": 0, "learning_rate": 0, "momentum": 0,
+            "log_every": 1, "corrupt_every": 1, "resume_at": 1,
+            "schedule_epochs": 1, "weight_average": 0, "leak": 0, "learning_rate": 0, "momentum": 0,
             "weight_decay": 0, "warmup": 0, "l1": 0, "l2": 0, "dropout": 0, "label_smoothing": 0, "label_noise": 0,
             "seed": 0,
         }  # fmt: skip
@@ -335,8 +356,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value >= low:
                 raise RecipeError(f"{name} is {value}; it must be at least {low}")
-        for name in ("dropout", "label_smoothing", "label_noise", "warmup"):
-            if getattr(self, name) >= 1.0:
+        for name in ("dropout", "label_smoothing", "label_noise", "warmup", "weight_average"):
+            if (getattr(self, name) or 0.0) >= 1.0:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it is a share and must be below 1")
         for name in ("max_norm_constraint", "gradient_clip"):
             value = getattr(self, name)
@@ -348,9 +369,18 @@ class Recipe:
         """What is learned: `classification`, `regression` ..."""
         return KINDS[self.task]
 
+    @property
+    def digest(self) -> str:
+        """Eight characters that change with the recipe, and not with a new field that it leaves at its default."""
+        chosen = {name: value for name, value in asdict(self).items() if value != DEFAULTS[name]}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
+
     def config(self) -> dict[str, Any]:
         """The recipe as it is written beside its log: what is not used is left out, names are the rules' own."""
         said = {name: value for name, value in asdict(self).items() if value is not None and value != ()}
+        for name in ("balance", "class_weights", "stable_logits"):
+            if not said[name]:
+                del said[name]
         if self.model not in CONVOLUTIONAL:
             for name in ("block", "convolution", "kernel_size", "stride", "padding", "pooling", "pool_size", "head"):
                 del said[name]
@@ -382,5 +412,8 @@ class Recipe:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
 
 
-NAMES = tuple(field.name for field in fields(Recipe))
+DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Recipe)}
+"""The fields of a recipe, and what each holds where nothing is said."""
+
+NAMES = tuple(DEFAULTS)
 """The fields of a recipe."""

@@ -18,13 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from reference_trainer import manifold, models, monitors, optimizers, regularizers
 from reference_trainer.augmentations import AUGMENTATIONS
 from reference_trainer.data import TASKS, Data
 from reference_trainer.initializers import initialize
 from reference_trainer.logs import Log
-from reference_trainer.losses import loss_of, metric_of, probabilities
+from reference_trainer.losses import class_weights, labels, loss_of, metric_of, probabilities
 from reference_trainer.recipe import Recipe
 from reference_trainer.schedules import SCHEDULES, Span
 from reference_trainer.self_training import SELF_TRAINING
@@ -49,7 +50,8 @@ class Result:
     """What came of a recipe.
 
     rows: one mapping per row of the log, in order; a quantity that was not measured at a row is absent from it.
-    model: in evaluation mode, with the weights of the last epoch, or of the best with early stopping.
+    model: in evaluation mode, with the weights of the last epoch (their average, where the recipe keeps one), or of
+        the best with early stopping.
     """
 
     recipe: Recipe
@@ -82,7 +84,7 @@ def train(
         step = 0
         for epoch in range(1, recipe.epochs + 1):
             learner.model.train()
-            for x, y in batches(data, learner.batch_size, shuffle=recipe.shuffle):
+            for x, y in batches(data, learner.batch_size, shuffle=recipe.shuffle, balance=recipe.balance):
                 step += 1
                 last = step == epoch * learner.span.epoch
                 due = last if recipe.log_every is None else step % recipe.log_every == 0
@@ -94,7 +96,7 @@ def train(
                 if due:
                     row |= {THROUGHPUT: throughput.rate()} | learner.measured()
                 if last:
-                    learner.model.eval()
+                    learner.judged.eval()
                     row |= learner.validate()
                     throughput.skip()
                 if due or last:
@@ -104,14 +106,14 @@ def train(
             learner.schedule_epoch(row)
             if progress is not None:
                 progress(epoch, row)
-            if stopping is not None and stopping.update(epoch, row["val_loss"], learner.model):
+            if stopping is not None and stopping.update(epoch, row["val_loss"], learner.judged):
                 break
             if epoch == recipe.resume_at:
                 learner.resume(with_optimizer=recipe.restore_optimizer)
         if stopping is not None:
-            stopping.restore(learner.model)
-        learner.model.eval()
-        return Result(recipe, rows, learner.model)
+            stopping.restore(learner.judged)
+        learner.judged.eval()
+        return Result(recipe, rows, learner.judged)
 
 
 class Learner:
@@ -122,8 +124,9 @@ class Learner:
         self.dtype = DTYPES[recipe.precision]
         self.batch_size = optimizers.DESCENTS[recipe.descent](recipe, len(data.x))
         steps = len(data.x) // self.batch_size
-        self.span = Span(steps * recipe.epochs, steps)
+        self.span = Span(steps * (recipe.schedule_epochs or recipe.epochs), steps)
         self.sums: Tensor  # of the metric, since the last row
+        self.average: AveragedModel | None = None
         self.build()
         self.reset()
 
@@ -133,13 +136,21 @@ class Learner:
         self.model = models.build(recipe, self.data.inputs, self.data.outputs).to(self.dtype)
         initialize(self.model, recipe)
         freeze(self.model, recipe.frozen)
-        self.loss = loss_of(recipe)
+        self.loss = loss_of(recipe, self.data.y)
         self.metric = metric_of(recipe, self.data.peak)
         self.augment = AUGMENTATIONS[recipe.augmentation](self.data.inputs, self.data.classes)
         groups = regularizers.decay_groups(nn.ModuleList([self.model, self.augment]), recipe.weight_decay)
         self.optimizer = optimizers.OPTIMIZERS[recipe.optimizer](groups, recipe)
         self.schedule = SCHEDULES[recipe.scheduler](self.optimizer, recipe, self.span)
         self.updates = monitors.Updates(self.model)
+        if recipe.weight_average is not None:
+            follow = get_ema_avg_fn(recipe.weight_average)
+            self.average = AveragedModel(self.model, avg_fn=follow, use_buffers=True)
+
+    @property
+    def judged(self) -> nn.Module:
+        """What is validated and kept: the model, or the model with the average of its weights."""
+        return self.model if self.average is None else self.average.module
 
     def update(self, x: Tensor, y: Tensor, *, watch: bool) -> None:
         """One step with one batch; with `watch` the gradient and the change of the weights are measured."""
@@ -166,6 +177,8 @@ class Learner:
         self.optimizer.step()
         if recipe.max_norm_constraint is not None:
             regularizers.max_norm(self.model, recipe.max_norm_constraint)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         if not isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step()
         if watch:
@@ -199,10 +212,10 @@ class Learner:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Loss and metric on the validation examples, and what the activations look like; the model is in eval mode."""
+        """Loss and metric on the validation examples, and what the activations look like; `judged` is in eval mode."""
         data = self.data
         x = data.val_x.to(self.dtype)
-        outputs, dead = monitors.evaluated(self.model, x)
+        outputs, dead = monitors.evaluated(self.judged, x)
         y = data.val_y.to(self.dtype) if data.val_y.is_floating_point() else data.val_y
         row = {
             "val_loss": float(self.loss(outputs, y) + self.penalties()),
@@ -214,7 +227,7 @@ class Learner:
             accuracies = monitors.class_accuracies(outputs, y, data.classes)
             row |= {f"val_accuracy/{label}": value for label, value in accuracies.items()}
         if self.recipe.log_manifold:
-            dimensions = manifold.layer_dimensions(self.model, data.x[:PROBE].to(self.dtype))
+            dimensions = manifold.layer_dimensions(self.judged, data.x[:PROBE].to(self.dtype))
             row |= {DIMENSION + name: value for name, value in dimensions.items()}
         return row
 
@@ -238,13 +251,16 @@ class Learner:
     def resume(self, *, with_optimizer: bool) -> None:
         """Stop, and go on from a checkpoint as a new process would; without the optimizer's state it begins anew."""
         checkpoint = io.BytesIO()
-        state = {part: getattr(self, part) for part in ("model", "augment", "optimizer", "schedule")}
+        parts = ("model", "augment", "optimizer", "schedule", *(["average"] if self.average is not None else []))
+        state = {part: getattr(self, part) for part in parts}
         torch.save({name: part.state_dict() for name, part in state.items()}, checkpoint)
         checkpoint.seek(0)
         self.build()
         loaded: dict[str, Any] = torch.load(checkpoint, weights_only=True)
         self.model.load_state_dict(loaded["model"])
         self.augment.load_state_dict(loaded["augment"])
+        if self.average is not None:
+            self.average.load_state_dict(loaded["average"])
         if with_optimizer:
             self.optimizer.load_state_dict(loaded["optimizer"])
         self.schedule.load_state_dict(loaded["schedule"])
@@ -263,13 +279,16 @@ def _learner(recipe: Recipe, data: Data) -> Learner:
     return Adversaries(recipe, data) if recipe.kind == "generation" else Learner(recipe, data)
 
 
-def batches(data: Data, size: int, *, shuffle: bool) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: Data, size: int, *, shuffle: bool, balance: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
     """The training examples in whole batches of `size`, in a new order or as they are; what is left over waits.
 
     A batch of one or two would have a gradient of its own size, and no statistics for a batch norm.
+    balance: drawn with replacement, every class as often as any other.
     """
     count = len(data.x)
     order = torch.randperm(count) if shuffle else torch.arange(count)
+    if balance:
+        order = torch.multinomial(class_weights(data.y, data.classes)[labels(data.y)], count, replacement=True)
     for chosen in order[: count - count % size].split(size):
         yield data.x[chosen], data.y[chosen]
 

@@ -24,6 +24,7 @@ from reference_trainer.losses import (
     Iou,
     Metric,
     Psnr,
+    class_weights,
     loss_of,
     metric_of,
     probabilities,
@@ -148,6 +149,29 @@ def test_every_loss_of_classes_is_smoothed(name: str) -> None:
     labels = torch.tensor([0, 2])
     plain = loss_of(Recipe(loss_function=name))(LOGITS, 0.7 * probabilities(labels, 3) + 0.1)
     assert_close(loss_of(Recipe(loss_function=name, label_smoothing=0.3))(LOGITS, labels), plain)
+
+
+# --- weights and small logits -----------------------------------------------------------------------------------------
+
+
+def test_classes_are_weighted_by_the_inverse_of_their_share() -> None:
+    targets = torch.tensor([0, 0, 0, 1])
+    weights = class_weights(targets, 2)
+    assert_close(weights, torch.tensor([2 / 3, 2.0]))
+    assert_close(weights[targets].mean(), torch.tensor(1.0))
+    assert_close(class_weights(probabilities(targets, 3), 3)[:2], weights)  # a class that never comes counts for none
+    loss = loss_of(Recipe(class_weights=True), targets)
+    outputs = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    known = torch.nn.functional.cross_entropy(outputs, torch.tensor([0, 0]), weight=weights)
+    assert_close(loss(outputs, torch.tensor([0, 0])), known)
+
+
+def test_the_z_loss_keeps_logits_small() -> None:
+    plain, small = loss_of(Recipe()), loss_of(Recipe(stable_logits=True))
+    labels = torch.tensor([0, 2])
+    assert_close(small(LOGITS, labels) - plain(LOGITS, labels), 1e-4 * LOGITS.logsumexp(dim=1).square().mean())
+    assert_close(plain(LOGITS + 50.0, labels), plain(LOGITS, labels))  # which the plain loss does not see
+    assert small(LOGITS + 50.0, labels) > small(LOGITS, labels) + 0.1
 
 
 @pytest.mark.parametrize("task", [task for task in KINDS if KINDS[task] in DEFAULT_LOSSES])

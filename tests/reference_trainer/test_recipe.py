@@ -70,6 +70,11 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "corruption": (5.0,),
     "log_every": (5,),
     "log_manifold": (True,),
+    "balance": (True,),
+    "class_weights": (True,),
+    "stable_logits": (True,),
+    "weight_average": (0.9,),
+    "schedule_epochs": (4,),
     "seed": (3,),
 }
 """Field without names -> values beside its default."""
@@ -234,6 +239,11 @@ IMPOSSIBLE: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ({"task": "digits-rows", "augmentation": name}, (name, "images", "digits-rows", "mixup"))
         for name in ("shift-flip", "cutout", "cutmix", "auto")
     ),
+    ({"task": "diabetes", "balance": True}, ("balance", "regression", "--task digits")),
+    ({"task": "segmentation", "class_weights": True}, ("class_weights", "segmentation", "--task digits")),
+    ({"task": "diabetes", "stable_logits": True}, ("stable_logits", "regression", "--task digits")),
+    ({"class_weights": True, "loss_function": "mse"}, ("class_weights", "mse", "leave them out")),
+    ({"model": "gan", "weight_average": 0.9}, ("weight_average", "leave it out")),
     ({"model": "gan", "patience": 3}, ("patience", "leave it out")),
     ({"model": "gan", "resume_at": 3}, ("resume_at", "leave it out")),
     ({"model": "gan", "frozen": "body"}, ("frozen", "leave it out")),
@@ -279,6 +289,7 @@ def test_no_number_is_negative_or_nan(field: str, value: float) -> None:
     [
         *("examples", "val_examples", "width", "depth", "kernel_size", "stride", "dilation", "pool_size", "batch_size"),
         *("epochs", "decay_every", "patience", "log_every", "corrupt_every", "resume_at", "imbalance"),
+        "schedule_epochs",
     ],
 )
 def test_what_is_counted_begins_at_one(field: str) -> None:
@@ -286,7 +297,7 @@ def test_what_is_counted_begins_at_one(field: str) -> None:
     assert getattr(Recipe(**{field: 1}), field) == 1
 
 
-@pytest.mark.parametrize("field", ["dropout", "label_smoothing", "label_noise", "warmup"])
+@pytest.mark.parametrize("field", ["dropout", "label_smoothing", "label_noise", "warmup", "weight_average"])
 def test_a_share_is_below_one(field: str) -> None:
     assert refused(**{field: 1.0}) == f"{field} is 1.0; it is a share and must be below 1"
     assert getattr(Recipe(**{field: 0.99}), field) == 0.99
@@ -364,7 +375,14 @@ def test_the_batch_size_is_that_of_the_steps(descent: str, size: int | None) -> 
     assert normalise(Recipe(descent=descent, batch_size=16).config()).get("batch_size") == size
 
 
+def test_the_digest_is_that_of_what_was_chosen() -> None:
+    assert Recipe().digest == Recipe(model="cnn", epochs=30).digest != Recipe(seed=1).digest
+    assert len({Recipe(**{name: values[0]}).digest for name, values in SETTINGS.items()}) == len(SETTINGS)
+
+
 def test_what_is_not_used_is_not_written() -> None:
+    assert not {"balance", "class_weights", "stable_logits", "weight_average"} & set(Recipe().config())
+    assert Recipe(class_weights=True).config()["class_weights"] is True
     assert None not in Recipe().config().values()
     assert "corrupt_at" not in Recipe().config()
     assert Recipe(corrupt_at=(3, 5)).config()["corrupt_at"] == [3, 5]

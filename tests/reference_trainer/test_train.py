@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reference_trainer import monitors, regularizers
+from reference_trainer import models, monitors, regularizers
 from reference_trainer.adversarial import Adversaries
 from reference_trainer.augmentations import AUGMENTATIONS
 from reference_trainer.data import TASKS
 from reference_trainer.logs import Log, Row
 from reference_trainer.losses import loss_of
+from reference_trainer.networks import NormalizedAttention
 from reference_trainer.optimizers import OPTIMIZERS
 from reference_trainer.recipe import CHOICES, CONVOLUTIONAL, MODEL_TASKS, Recipe
 from reference_trainer.regularizers import DROPOUTS
@@ -714,3 +715,65 @@ def test_a_metric_that_cannot_move_does_not() -> None:
     rows = train(Recipe(**chosen, metric="argmax-of-one-output")).rows
     assert len({row["val_accuracy"] for row in rows}) == 1
     assert [row["val_loss"] for row in rows] == [row["val_loss"] for row in train(Recipe(**chosen)).rows]
+
+
+# --- classes, averages, schedules of another length -------------------------------------------------------------------
+
+
+def test_balanced_batches_hold_every_class_equally_often() -> None:
+    recipe = Recipe(model="mlp", task="digits-imbalanced")
+    part = learner(recipe)
+    plain, balanced = (
+        torch.cat([y for _, y in batches(part.data, 32, shuffle=True, balance=wanted)]) for wanted in (False, True)
+    )
+    assert len(plain) == len(balanced)
+    counts = torch.bincount(balanced, minlength=10)
+    assert float(torch.bincount(plain, minlength=10)[0]) > 0.4 * len(plain)
+    assert float(counts.max()) < 2.0 * len(balanced) / 10
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept() -> None:
+    recipe = Recipe(model="linear", epochs=2, weight_average=0.9)
+    part = learner(recipe)
+    follow = [parameter.clone() for parameter in part.model.parameters()]
+    first = True
+    for x, y in batches(part.data, 32, shuffle=True):
+        part.update(x, y, watch=False)
+        new = [parameter.detach() for parameter in part.model.parameters()]
+        follow = [b.clone() if first else 0.9 * a + 0.1 * b for a, b in zip(follow, new, strict=True)]
+        first = False
+    for kept, known in zip(part.judged.parameters(), follow, strict=True):
+        torch.testing.assert_close(kept, known)
+    assert not torch.equal(next(part.judged.parameters()), next(part.model.parameters()))
+    part.judged.eval()
+    outputs = part.judged(part.data.val_x)
+    assert part.validate()["val_loss"] == pytest.approx(float(part.loss(outputs, part.data.val_y).detach()))
+
+
+def test_a_checkpoint_holds_the_average() -> None:
+    rows = train(Recipe(model="linear", epochs=3, weight_average=0.99)).rows
+    resumed = train(Recipe(model="linear", epochs=3, weight_average=0.99, resume_at=2)).rows
+    assert repeatable(rows) == repeatable(resumed)
+
+
+def test_a_schedule_may_be_made_for_another_length() -> None:
+    short, whole = (train(Recipe(model="linear", epochs=3, schedule_epochs=count)).rows for count in (6, 3))
+    assert short[-1]["learning_rate"] == pytest.approx(0.5 * Recipe().learning_rate, rel=0.01)
+    assert whole[-1]["learning_rate"] < 0.01 * Recipe().learning_rate
+
+
+def test_scaled_queries_change_nothing_where_they_are_normalized() -> None:
+    torch.manual_seed(0)
+    attention = NormalizedAttention(8, 2, 0.0)
+    sequence = torch.randn(3, 5, 8)
+    before, _ = attention(sequence, sequence, sequence)
+    with torch.no_grad():
+        attention.projection.weight[:16] *= 100.0
+        attention.projection.bias[:16] *= 100.0
+    after, _ = attention(sequence, sequence, sequence)
+    torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-3)
+    model = models.build(Recipe(model="transformer", stable_logits=True), (8, 8), 10)
+    assert sum(isinstance(module, NormalizedAttention) for module in model.modules()) == 2
+    model.eval()
+    with torch.no_grad():
+        assert model(torch.randn(4, 8, 8)).shape == (4, 10)
