@@ -15,6 +15,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from diagnose.settings import SettingsError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -25,12 +27,25 @@ AHEAD = 4
 """Chunks per process that are under way or wait to be fetched, so that results do not pile up behind a slow item."""
 
 
+MOST_JOBS = 256
+"""Processes; more are a typing error."""
+
+
 class Lost:
     """The process that worked on an item ended without an answer."""
 
 
 class CannotStartError(Exception):
     """No process can be started at all."""
+
+
+def workers(jobs: int | str) -> int:
+    """The number of processes that `--jobs` asks for. Raises SettingsError for what is none."""
+    if jobs == "auto":
+        return cores()
+    if isinstance(jobs, bool) or not (isinstance(jobs, int) or jobs.isdecimal()) or not 1 <= int(jobs) <= MOST_JOBS:
+        raise SettingsError(f"jobs: {jobs!r} is no number of processes from 1 to {MOST_JOBS}; or say auto")
+    return int(jobs)
 
 
 def cores() -> int:

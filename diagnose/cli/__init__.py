@@ -14,9 +14,9 @@ import typer
 
 import diagnose
 from diagnose.cli import completion
-from diagnose.cli.console import MIN_WIDTH, complain, page, progress_bar, write
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.settings import FAIL_ON, unknown
+from diagnose.terminal import MIN_WIDTH, complain, page, progress_bar, write
 
 if TYPE_CHECKING:
     from diagnose.audit import Report
@@ -214,17 +214,21 @@ def rules(
 @app.command()
 def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Id of a rule.", autocompletion=completion.rule_ids)],
+    plain: Annotated[bool, typer.Option("--plain", help="No tables: words, for a screen reader.")] = False,
 ) -> None:
-    """Print the manual page of a rule: statistics, limits, thresholds, fixes."""
-    from diagnose.engine import load_fixes, load_rules, thresholds_of
+    """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
+    from diagnose import trials
+    from diagnose.engine import load_fixes, load_rules, load_trials, thresholds_of
     from diagnose.reports import manual
 
     known = {r.id: r for r in load_rules()}
     if rule not in known:
         raise typer.BadParameter(unknown("rule", rule, known), param_hint="RULE")
     found, catalogue = known[rule], load_fixes()
-    fixes = [catalogue[name] for name in found.fixes if name in catalogue]
-    write(manual.manual(found, thresholds_of(found), fixes, _needs(found), page=page(False, None, "auto")))
+    tried = load_trials()
+    fixes = [catalogue[name] for name in trials.order(tried, found.id, "", found.fixes) if name in catalogue]
+    sheet = page(plain, None, "auto")
+    write(manual.manual(found, thresholds_of(found), fixes, _needs(found), tried, page=sheet))
 
 
 def _needs(rule: Rule) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -115,3 +115,22 @@ def progress_bar() -> Iterator[Progress | None]:
     finally:
         if bar is not None:
             bar.stop()
+
+
+Step = Callable[[int, str], None]
+"""Called with how much is done, and what to say beside the bar."""
+
+
+@contextmanager
+def bar(total: int, title: str) -> Iterator[Step | None]:
+    """A progress bar on stderr for work of a known length that takes its time; None where stderr is no terminal."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[said]}"), console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(title, total=total, said="")
+        yield lambda done, said: shown.update(task, completed=done, said=said)
