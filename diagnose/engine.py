@@ -30,9 +30,11 @@ from typing import Any, Literal
 import numpy as np
 
 from diagnose import siblings
+from diagnose import trials as evidence
 from diagnose.curves import Array, Run, Series
 from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
+from diagnose.trials import TableError, Trials
 
 Kind = Literal["aligned", "series", "hyperparameter", "step", "axis", "last_step", "config", "baseline", "runs"]
 
@@ -148,6 +150,7 @@ def judge(
     *,
     thresholds: Mapping[str, Mapping[str, Any]] | None = None,
     fixes: Mapping[str, Fix] | None = None,
+    trials: Sequence[Trials] | None = None,
     baseline: Sequence[Run] = (),
 ) -> Diagnosis:
     """Apply rules to a run.
@@ -155,11 +158,13 @@ def judge(
     rules: None for all installed rules that judge one run, with those against a baseline where there is one.
     thresholds: rule id -> threshold name -> value, over the defaults in the rules' signatures.
     fixes: catalogue of fixes by id; None for the installed one.
+    trials: table of trials, by which the fixes are ordered; None for the installed one.
     baseline: earlier runs of the same thing.
     """
     if rules is None:
         rules = [r for r in load_rules() if not compares_runs(r) and (baseline or not needs_baseline(r))]
     catalogue = load_fixes() if fixes is None else fixes
+    tried = load_trials() if trials is None else trials
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -178,7 +183,7 @@ def judge(
             continue
         judged.append(rule.id)
         if finding is not None:
-            findings.append(_complete(finding, rule, run, catalogue))
+            findings.append(_complete(finding, rule, run, catalogue, tried))
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
@@ -190,16 +195,18 @@ def judge_together(
     *,
     thresholds: Mapping[str, Mapping[str, Any]] | None = None,
     fixes: Mapping[str, Fix] | None = None,
+    trials: Sequence[Trials] | None = None,
 ) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
     """Apply the rules across runs to each group of comparable runs (see `diagnose.siblings`).
 
     rules: None for all installed ones; those that judge one run are passed over.
-    thresholds, fixes: as in `judge`.
+    thresholds, fixes, trials: as in `judge`.
     Returns the findings, group by group and worst first within each, with the names of the runs; and the rules that
     could judge no group, with the reason for the largest.
     """
     across = [rule for rule in (load_rules() if rules is None else rules) if compares_runs(rule)]
     catalogue = load_fixes() if fixes is None else fixes
+    tried = load_trials() if trials is None else trials
     groups = sorted(siblings.comparable(runs), key=len, reverse=True) if across else []
     findings: list[Finding] = []
     judged: set[str] = set()
@@ -217,7 +224,7 @@ def judge_together(
                 continue
             judged.add(rule.id)
             if finding is not None:
-                finding = _complete(finding, rule, group[0], catalogue)
+                finding = _complete(finding, rule, group[0], catalogue, tried)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
     alone = f"no {siblings.FEWEST} of the runs are comparable"
@@ -313,17 +320,18 @@ def _plain(name: str) -> str:
     return name.replace("_", " ") if name in ("learning_rate", "grad_norm") else name
 
 
-def _complete(finding: Finding, rule: Rule, run: Run, catalogue: Mapping[str, Fix]) -> Finding:
-    """The finding with its rule's id and its fixes in the run's own numbers."""
+def _complete(finding: Finding, rule: Rule, run: Run, catalogue: Mapping[str, Fix], tried: Sequence[Trials]) -> Finding:
+    """The finding with its rule's id and its fixes in the run's own numbers, those first that helped in trials."""
     finding = replace(finding, rule=rule.id)
     context = Context(run, finding)
     offered = []
-    for name in finding.fixes or rule.fixes:
+    for name in evidence.order(tried, rule.id, finding.cause, finding.fixes or rule.fixes):
         fix = catalogue.get(name)
         if fix is None:
             continue
         concrete = fix.phrase(context) if fix.phrase is not None else None
-        offered.append(Recommendation(fix.id, concrete or fix.title, fix.why, fix.source))
+        tally = evidence.of(tried, rule.id, finding.cause, name, "published")
+        offered.append(Recommendation(fix.id, concrete or fix.title, fix.why, fix.source, tally))
     return replace(finding, recommendations=tuple(offered))
 
 
@@ -378,3 +386,20 @@ def load_fixes() -> Mapping[str, Fix]:
         except (ImportError, AttributeError, TypeError) as error:
             raise RulesError(_foreign(point, str(error))) from error
     return catalogue
+
+
+@functools.cache
+def load_trials() -> tuple[Trials, ...]:
+    """The trials of fixes, from the entry-point group `diagnose.trials`.
+
+    Raises RulesError where a table is broken.
+    """
+    found: list[Trials] = []
+    for point in sorted(entry_points(group="diagnose.trials"), key=lambda p: (p.name != "builtin", p.name)):
+        try:
+            found += point.load()()
+        except (ImportError, AttributeError, TypeError) as error:
+            raise RulesError(_foreign(point, str(error))) from error
+        except (OSError, TableError) as error:
+            raise RulesError(f"{error}; or remove the file: the fixes then come as the rules name them") from error
+    return tuple(found)

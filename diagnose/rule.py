@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from diagnose.curves import Run
+from diagnose.trials import NOT_TRIED, Tally
 
 
 class CannotJudge(Exception):  # noqa: N818 - no error: the third outcome of a check besides a finding and silence
@@ -72,17 +73,16 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """A fix as it is offered for one finding: concrete words, and how often it helped in trials.
+    """A fix as it is offered for one finding: concrete words, and how it fared in trials on the reference trainer.
 
-    trials, resolved: counts from the reference trainer; 0 trials means that it was not tried.
+    tally: the published trials; none of them means that it was not tried.
     """
 
     id: str
     title: str
     why: str
     source: str
-    trials: int = 0
-    resolved: int = 0
+    tally: Tally = NOT_TRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ class Finding:
     series: canonical names of the curves it was seen in, the most telling first.
     evidence: the numbers behind it.
     fixes: ids of the catalogue in the order to try, where the finding knows better than its rule; empty otherwise.
+    cause: what most likely lies behind it, where the log and its config tell: a word of the rule's own, such as
+        `initialization`; "" where they do not. Trials of fixes are counted for each.
     rule: id of the rule; the engine fills it in.
     explained_by: id of the rule whose finding in the same run explains this one, or ""; the engine fills it in.
     recommendations: the fixes in concrete words; the engine fills them in.
@@ -114,6 +116,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     marks: tuple[float, ...] = ()
     fixes: tuple[str, ...] = ()
+    cause: str = ""
     rule: str = ""
     explained_by: str = ""
     recommendations: tuple[Recommendation, ...] = ()

@@ -19,6 +19,9 @@ GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation, 1 / Phi^-1(3/4)."""
 
 
+NORMAL_95 = 1.959964
+"""Standard deviations on either side of a Gaussian mean within which 95 % lie."""
+
 MOST_WORK = 2_000_000
 """Points times window up to which a running median is computed point by point (0.04 s)."""
 
@@ -44,6 +47,17 @@ def median(values: Array) -> float:
         return float(np.partition(values, middle)[middle])
     pair = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
     return float(pair[0] + (pair[1] - pair[0]) / 2.0)
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share, as fractions [Wilson, Probable Inference, 1927]; (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share, z2 = successes / trials, NORMAL_95**2
+    centre = share + z2 / (2 * trials)
+    half = NORMAL_95 * math.sqrt(share * (1.0 - share) / trials + z2 / (4 * trials * trials))
+    low, high = ((centre + side * half) / (1.0 + z2 / trials) for side in (-1, 1))
+    return (0.0 if successes == 0 else low), (1.0 if successes == trials else high)
 
 
 def spread(values: Array) -> float:

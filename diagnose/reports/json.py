@@ -12,6 +12,7 @@ from typing import Any
 
 from diagnose.reports.words import verdict_word
 from diagnose.rule import Diagnosis, Finding, NotJudged
+from diagnose.trials import Tally
 
 SCHEMA_VERSION = 1
 
@@ -84,6 +85,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "summary": _text(finding.summary),
         "meaning": _text(finding.meaning),
         "explained_by": finding.explained_by or None,
+        "cause": finding.cause or None,
         "series": list(finding.series),
         "steps": [_step(step) for step in finding.steps],
         "marks": [_step(mark) for mark in finding.marks],
@@ -102,11 +104,24 @@ def _finding(finding: Finding) -> dict[str, Any]:
                 "title": _text(fix.title),
                 "why": _text(fix.why),
                 "source": _text(fix.source),
-                "trials": fix.trials,
-                "resolved": fix.resolved,
+                **_tally(fix.tally),
             }
             for fix in finding.recommendations
         ],
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    """How a fix fared in trials; what is not known is null."""
+    low, high = tally.interval if tally.trials else (math.nan, math.nan)
+    return {
+        "trials": tally.trials,
+        "resolved": tally.resolved,
+        "resolved_interval": [_number(round(low, 4)), _number(round(high, 4))],
+        "gain": _number(tally.gain),
+        "gain_interval": [_number(tally.gain_low), _number(tally.gain_high)],
+        "gain_metric": tally.metric or None,
+        "cost": _number(tally.cost),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from diagnose.curves import Run, Series
 from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
+from diagnose.trials import Tally
 
 
 def run(name: str = "run", *, source: str = "run.csv", notes: tuple[str, ...] = ()) -> Run:
@@ -35,7 +36,13 @@ OVERFITTING = Finding(
     evidence=(Evidence("GL", 61.9, 5.0, "percent"), Evidence("best", 17.0)),
     rule="overfitting",
     recommendations=(
-        Recommendation("early-stopping", "stop at epoch 17", "later epochs fit the sample", "notes", 20, 19),
+        Recommendation(
+            "early-stopping",
+            "stop at epoch 17",
+            "later epochs fit the sample",
+            "notes",
+            Tally(20, 20, 19, "accuracy", 2.1),
+        ),
         Recommendation("weight-decay", "weight_decay 0 -> 0.01", "small weights fit less noise", "notes"),
         Recommendation("dropout", "add dropout", "no unit can rely on another", "notes"),
         Recommendation("more-data", "collect more data", "the gap closes", "notes"),

@@ -66,6 +66,11 @@ def test_the_contract(ill: Diagnosis) -> None:
         "source": "notes",
         "trials": 20,
         "resolved": 19,
+        "resolved_interval": [0.7639, 0.9911],
+        "gain": 2.1,
+        "gain_interval": [None, None],
+        "gain_metric": "accuracy",
+        "cost": None,
     }
 
 

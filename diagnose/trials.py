@@ -1,0 +1,207 @@
+"""Trials of fixes: what became of a finding when a fix was tried on reference runs that had it.
+
+A table of trials is a CSV with the columns `COLUMNS`, one line per rule, cause, fix, fault, task and set of seeds. The
+seeds that rank the fixes are others than those whose rates are published, so that the first of several is not praised
+for its luck.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from diagnose import statistics
+
+Purpose = Literal["ranking", "published"]
+
+HALF = 0.5
+"""Share of resolved trials: a fix whose whole interval lies below it is one that rarely helps."""
+
+HELPS = 0.2
+"""Share of resolved runs: a fix that resolves more for sure goes before one that was not tried."""
+
+NO_DIFFERENCE = math.nan
+"""Gain where what was measured before and after is not the same thing."""
+
+
+class TableError(Exception):
+    """A file that is no table of trials; `str()` says where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """One fix, tried on one task with a fault that gave the finding.
+
+    rule, cause: of the finding (see `Finding`); fix: id in the catalogue.
+    fault, task: what was caused on purpose, and in what.
+    seeds: which set of seeds it was.
+    runs: those in which the finding came and the fix with it; trials: those of them in which it could be tried (a
+        table of numbers has nothing to augment); resolved: those after which the finding was gone, no other warning or
+        error had come, and the validation metric was not worse than before.
+    metric: `accuracy` or `r2`, in which the gain is measured.
+    gain, gain_low, gain_high: mean change of the best validation metric in points (hundredths), and its 95 % interval;
+        NaN where before and after cannot be compared.
+    cost: CPU time of the training after over that before, the median of the trials.
+    date: day of the last trial. versions: of the libraries.
+    """
+
+    rule: str
+    cause: str
+    fix: str
+    fault: str
+    task: str
+    seeds: Purpose
+    runs: int
+    trials: int
+    resolved: int
+    metric: str
+    gain: float
+    gain_low: float
+    gain_high: float
+    cost: float
+    date: str = ""
+    versions: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Trials))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Trials of one fix put together. Everything is as in `Trials`; metric is "" where there were several."""
+
+    runs: int
+    trials: int
+    resolved: int
+    metric: str = ""
+    gain: float = NO_DIFFERENCE
+    gain_low: float = NO_DIFFERENCE
+    gain_high: float = NO_DIFFERENCE
+    cost: float = math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share of resolved trials (Wilson), as fractions."""
+        return statistics.wilson(self.resolved, self.trials)
+
+    @property
+    def helped(self) -> tuple[float, float]:
+        """The same of all runs with the finding: where a fix cannot be tried, it does not help."""
+        return statistics.wilson(self.resolved, self.runs)
+
+    @property
+    def rare(self) -> bool:
+        """Whether the fix resolves less than half of the trials for sure."""
+        return self.trials > 0 and self.interval[1] < HALF
+
+
+NOT_TRIED = Tally(0, 0, 0)
+
+
+def read(path: Path) -> tuple[Trials, ...]:
+    """The table in a file. Raises TableError where it is something else, OSError where it cannot be read."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        lines = csv.DictReader(stream)
+        if tuple(lines.fieldnames or ()) != COLUMNS:
+            raise TableError(
+                f"{path}: has not the columns of a table of trials; make it: diagnose reference trials --table {path}"
+            )
+        try:
+            return tuple(_row(line) for line in lines)
+        except (TypeError, ValueError) as error:
+            raise TableError(
+                f"{path}, line {lines.line_num}: {error}; make it: diagnose reference trials --table {path}"
+            ) from error
+
+
+def _row(line: Mapping[str, str]) -> Trials:
+    kinds = {
+        "runs": int,
+        "trials": int,
+        "resolved": int,
+        "gain": float,
+        "gain_low": float,
+        "gain_high": float,
+        "cost": float,
+    }
+    cells: dict[str, Any] = {
+        name: kinds[name](value or "nan") if name in kinds else value for name, value in line.items()
+    }
+    return Trials(**cells)
+
+
+def write(rows: Iterable[Trials], path: Path) -> None:
+    """Write a table; a number that is not known is a blank cell. Raises OSError."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        lines = csv.writer(stream, lineterminator="\n")
+        lines.writerow(COLUMNS)
+        lines.writerows([_cell(getattr(row, name)) for name in COLUMNS] for row in rows)
+
+
+def _cell(value: str | float) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}" if math.isfinite(value) else ""
+    return str(value)
+
+
+def pool(rows: Sequence[Trials]) -> Tally:
+    """The trials of several faults and tasks put together.
+
+    The gain is the mean over all trials of comparable rows; its interval comes from those within the rows (a stratified
+    mean: Cochran, Sampling Techniques, 1977, section 5.3). The cost is the mean of the rows' medians, by their trials.
+    """
+    runs, count, resolved = (sum(getattr(row, name) for row in rows) for name in ("runs", "trials", "resolved"))
+    metrics = {row.metric for row in rows if row.trials}
+    metric = metrics.pop() if len(metrics) == 1 else ""
+    if count == 0:
+        return Tally(runs, 0, 0)
+    priced = [row for row in rows if math.isfinite(row.cost) and row.trials]
+    weight = sum(row.trials for row in priced)
+    cost = sum(row.trials * row.cost for row in priced) / weight if weight else math.nan
+    compared = [row for row in rows if math.isfinite(row.gain) and row.trials]
+    weight = sum(row.trials for row in compared)
+    if not weight:
+        return Tally(runs, count, resolved, metric, cost=cost)
+    gain = sum(row.trials * row.gain for row in compared) / weight
+    half = math.hypot(*(row.trials * (row.gain_high - row.gain_low) / 2.0 for row in compared)) / weight
+    return Tally(runs, count, resolved, metric, gain, gain - half, gain + half, cost)
+
+
+def of(rows: Iterable[Trials], rule: str, cause: str, fix: str, seeds: Purpose) -> Tally:
+    """All trials of a fix for a finding of `rule` with `cause`.
+
+    Where the log does not tell the cause, those after which the log did not tell it either. Where it always did, those
+    of every cause; the runs are then all those with the finding, also where the cause spoke against this fix.
+    """
+    of_rule = [row for row in rows if row.rule == rule and row.seeds == seeds]
+    alike = [row for row in of_rule if row.cause == cause]
+    if alike or cause:
+        return pool([row for row in alike if row.fix == fix])
+    runs: dict[tuple[str, str, str], int] = {}
+    for row in of_rule:
+        bench = (row.cause, row.fault, row.task)
+        runs[bench] = max(runs.get(bench, 0), row.runs)
+    return replace(pool([row for row in of_rule if row.fix == fix]), runs=sum(runs.values()))
+
+
+def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> list[str]:
+    """The fixes in the order to try: by the lower end of the interval of the share of runs that they resolved.
+
+    The runs are those of the ranking seeds. A fix that was not tried stands behind those that resolve at least a fifth
+    of the runs for sure, and before the others. Equals come by the lower end of their gain, then as they are given.
+    """
+    known = {fix: of(rows, rule, cause, fix, "ranking") for fix in fixes}
+
+    def place(fix: str) -> tuple[int, float, float]:
+        tally = known[fix]
+        if not tally.trials:
+            return 1, 0.0, 0.0
+        low = tally.helped[0]
+        gain = tally.gain_low if math.isfinite(tally.gain_low) else 0.0
+        return (0 if low >= HELPS else 2), -low, -gain
+
+    return sorted(fixes, key=place)
