@@ -8,6 +8,7 @@ known("auto")                     # None
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Family = Literal["sgd", "adaptive", "adagrad", "sign", "layerwise", "self-scaled"]
@@ -60,6 +61,10 @@ _KINDS = {
     "dadapt": Kind("self-scaled"),
     "dadaptation": Kind("self-scaled"),
 }
+USUAL_RATES: Mapping[Family, float] = {"sgd": 0.1, "adaptive": 1e-3, "adagrad": 1e-2, "sign": 1e-4}
+"""Learning rate that a search starts from, by family: the defaults of PyTorch and of the papers (He et al., 2016, for
+SGD with momentum; Chen et al., 2023, for Lion)."""
+
 _LONGEST_FIRST = sorted(_KINDS, key=len, reverse=True)
 
 
@@ -76,3 +81,9 @@ def known(name: str) -> Kind | None:
             left = left.replace(word, " ")
     found = [kind for kind in found if kind.family == "self-scaled"] or found
     return found[0] if len(set(found)) == 1 else None
+
+
+def usual_rate(name: str) -> float | None:
+    """The learning rate that a search starts from with the optimizer of that name; None where it has none."""
+    kind = known(name)
+    return None if kind is None else USUAL_RATES.get(kind.family)

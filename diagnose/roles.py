@@ -28,9 +28,11 @@ ROLES = (
     "train_loss_step",
     "throughput",
     "discriminator_loss",
+    "dead_units",
 )
 """Canonical names of curves. `train_loss_step` is the finer companion of a `train_loss` that is an epoch's mean;
-`discriminator_loss` marks the log of networks that play against each other."""
+`discriminator_loss` marks the log of networks that play against each other; `dead_units` is the share of units that
+answer nothing to any input."""
 
 MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "reward", "val_reward")
 """The roles of which a log must have one to be judged at all."""
@@ -62,7 +64,7 @@ class Facets:
 
     split: `train`, `val`, `test`, or "" where the name does not say.
     quantity: `loss`, `accuracy` (any score that grows to 1), `reward`, `learning_rate`, `grad_norm`, `throughput`,
-        `time`, `epoch`, `step`, `index`, or "" where unknown.
+        `dead_units`, `time`, `epoch`, `step`, `index`, or "" where unknown.
     kind: what exactly it is within the quantity, such as `mse` or `map`.
     preference: how main the kind is within its quantity; 0 is the most main.
     span: `epoch` or `step` where the name says over what it was averaged, `ema`, or "".
@@ -310,7 +312,7 @@ def _axis(folders: list[tuple[str, ...]]) -> str:
 
 def _quantity(leaf: tuple[str, ...]) -> tuple[str, str, int, tuple[str, ...]] | None:
     """(quantity, kind, preference, what is left of the words) of one folder's words; None where none is named."""
-    for look in (_grad_norm, _loss, _learning_rate, _accuracy, _reward, _loss_like, _throughput, _time):
+    for look in (_dead_units, _grad_norm, _loss, _learning_rate, _accuracy, _reward, _loss_like, _throughput, _time):
         found = look(leaf)
         if found is not None:
             return found
@@ -322,6 +324,13 @@ _Found = tuple[str, str, int, tuple[str, ...]] | None
 
 def _without(leaf: tuple[str, ...], *taken: str) -> tuple[str, ...]:
     return tuple(word for word in leaf if word not in taken)
+
+
+def _dead_units(leaf: tuple[str, ...]) -> _Found:
+    units = {"relu", "relus", "unit", "units", "neuron", "neurons"}
+    if "dead" not in leaf or not units & set(leaf):
+        return None
+    return "dead_units", "dead_units", 0, _without(leaf, "dead", *units, "share", "fraction", "ratio", "frac")
 
 
 def _grad_norm(leaf: tuple[str, ...]) -> _Found:
@@ -481,7 +490,7 @@ def assign(
     _fill(roles, reward=_first(rewards), val_reward=_first(val_rewards))
     _fill(roles, learning_rate=_first(candidates("learning_rate", "")), throughput=_first(candidates("throughput", "")))
     whole = [c for c in candidates("grad_norm", "") if c.facets.total and not c.facets.groups]
-    _fill(roles, grad_norm=_first(whole))
+    _fill(roles, grad_norm=_first(whole), dead_units=_first(candidates("dead_units", "")))
     return {role: roles[role] for role in ROLES if role in roles}
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from diagnose import optimizers
+from diagnose import optimizers, traits
 from diagnose.rule import Context, Fix
 
 NOTES = "lecture notes, "
@@ -127,8 +127,7 @@ def _weights(context: Context) -> str | None:
 
 
 def _precision(context: Context) -> str | None:
-    precision = str(context.run.config.get("precision", "")).lower()
-    if context.run.config.get("fp16") is True or precision in ("16", "16-mixed", "fp16", "float16", "half"):
+    if traits.half_precision(context.run.config):
         return "train in bfloat16, or in float32, instead of float16"
     return None
 
@@ -148,10 +147,6 @@ def _shorter(context: Context) -> str | None:
     return f"stop near {context.run.axis} {1.1 * context.finding.marks[0]:.3g}"
 
 
-_TYPICAL_RATES = {"sgd": 0.1, "adaptive": 1e-3, "adagrad": 1e-2, "sign": 1e-4}
-"""Family of optimizers (`diagnose.optimizers`) -> learning rate to start from."""
-
-
 def _optimizer(context: Context) -> str | None:
     """The optimizer's name as the config has it, without arguments."""
     name = context.run.hyperparameter("optimizer")
@@ -160,8 +155,7 @@ def _optimizer(context: Context) -> str | None:
 
 def _typical_rate(context: Context) -> str | None:
     name = _optimizer(context)
-    kind = optimizers.known(name) if name else None
-    new = _TYPICAL_RATES.get(kind.family) if kind else None
+    new = optimizers.usual_rate(name) if name else None
     old = _number(context.run.hyperparameter("learning_rate"))
     if new is None or old is None:
         return None

@@ -30,18 +30,14 @@ References
 from __future__ import annotations
 
 import itertools
-import re
 from functools import partial
 
 import numpy as np
 
-from diagnose import optimizers, statistics, synthetic
+from diagnose import optimizers, statistics, synthetic, traits
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
-TRANSFORMERS = re.compile(
-    r"bert|gpt|llama|mistral|qwen|gemma|bloom|transformer|(?<![a-z])(m?t5|bart|vit|deit|swin|detr|opt-\d|phi)"
-)
 MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve
 
 
@@ -94,6 +90,7 @@ def _zero(axis: str, rate: Series, loss: Series | None, tail: float) -> Finding 
         (start, float(rate.steps[-1])),
         Evidence("zero", 100.0 * share, 100.0 * tail, "percent of the run"),
         fixes=("fit-schedule", "train-shorter") if above.size else ("raise-learning-rate", "check-frozen-weights"),
+        cause="schedule-ends-early" if above.size else "rate-zero",
     )
 
 
@@ -126,6 +123,7 @@ def _long_warmup(axis: str, rate: Series, scheduler: str | None, most: float) ->
         (float(rate.steps[0]), top),
         Evidence("warmup", 100.0 * share, 100.0 * most, "percent of the run"),
         fixes=("shorter-warmup", "train-longer"),
+        cause="long-warmup",
         marks=(top,),
     )
 
@@ -135,7 +133,7 @@ def _missing_warmup(
 ) -> Finding | None:
     """A transformer under Adam that starts at its highest rate and whose loss rises at first."""
     kind = None if optimizer is None else optimizers.known(optimizer)
-    if kind is None or kind.family != "adaptive" or model is None or not TRANSFORMERS.search(model.casefold()):
+    if kind is None or kind.family != "adaptive" or model is None or not traits.is_transformer(model):
         return None
     late = rate.steps[0] > 0.02 * rate.steps[-1]  # a warmup before the first logged rate cannot be seen
     if loss is None or late or rate.values[0] < 0.99 * rate.values.max() or float(loss.values[0]) <= 0.0:
@@ -157,6 +155,7 @@ def _missing_warmup(
         (float(loss.steps[0]), at),
         Evidence("hump", 100.0 * hump, 100.0 * least, "percent"),
         fixes=("warmup", "lower-learning-rate"),
+        cause="no-warmup",
         marks=(at,),
         series=("learning_rate", "train_loss"),
     )
@@ -188,6 +187,7 @@ def _restarts(axis: str, rate: Series, least: float) -> Finding | None:
         (marks[0], float(rate.steps[-1])),
         Evidence("restarts", float(len(places)), 1.0),
         fixes=("end-of-cycle", "restore-state"),
+        cause="restarts",
         marks=marks,
     )
 
@@ -216,6 +216,7 @@ def _never_decayed(axis: str, rate: Series, loss: Series | None, least: float) -
         (float(loss.steps[-tail.size]), float(loss.steps[-1])),
         Evidence("noise", 100.0 * share, 100.0 * least, "percent of the improvement"),
         fixes=("decay-learning-rate", "average-weights", "larger-batch"),
+        cause="never-decayed",
         series=("learning_rate", "train_loss"),
     )
 
@@ -229,10 +230,11 @@ def _finding(
     evidence: Evidence,
     *,
     fixes: tuple[str, ...],
+    cause: str,
     marks: tuple[float, ...] = (),
     series: tuple[str, ...] = ("learning_rate",),
 ) -> Finding:
-    return Finding(severity, confidence, summary, meaning, steps, series, (evidence,), marks, fixes)
+    return Finding(severity, confidence, summary, meaning, steps, series, (evidence,), marks, fixes, cause)
 
 
 def _ramp(size: int, up: float, down: float) -> Array:

@@ -203,6 +203,7 @@ def _finding(
             Evidence("tau", conflict.tau),
         ),
         fixes=("check-loss", "check-metric", "check-labels") if conflict.kind == "chance" else (),
+        cause={"chance": "chance", "stays": "one-answer", "falls": "both-fall"}[conflict.kind],
     )
 
 
@@ -211,7 +212,7 @@ RULE = Rule(
     doc=__doc__,
     check=check,
     min_points=LEAST_POINTS,
-    fixes=("check-metric", "class-weights", "balanced-metric", "inspect-data", "balance-data"),
+    fixes=("check-metric", "check-loss", "class-weights", "balanced-metric", "inspect-data", "balance-data"),
     explained_by=("non-finite", "frozen-metric"),
     cases=(
         Case("accuracy stays at the majority share", synthetic.imbalanced, Severity.WARNING),

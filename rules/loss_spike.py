@@ -31,12 +31,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import statistics, synthetic
+from diagnose import statistics, synthetic, traits
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -47,6 +49,11 @@ PLAIN_MOST = (
     100_000  # points; skewed noise reaches any number of standard deviations in longer logs (exponential: ln n)
 )
 MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve
+RESUMED = ("restore-state", "lower-learning-rate", "warmup", "inspect-batch", "clip-gradients")
+"""Fixes where the training went on from a checkpoint."""
+
+VALIDATION_ALONE = ("lower-learning-rate", "average-weights", "larger-batch", "clip-gradients")
+"""Fixes where the training loss is calm: no batch is to blame, the weights were bad on new data for a moment."""
 
 
 class Spikes(NamedTuple):
@@ -79,6 +86,7 @@ def check(
     val_loss: Series | None = None,
     learning_rate: Series | None = None,
     grad_norm: Series | None = None,
+    config: Mapping[str, Any] | None = None,
     *,
     z_warning: float = 4.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
     z_plain: float = 8.0,  # the same without the logarithm, where the noise of a positive loss is skewed upwards
@@ -104,7 +112,11 @@ def check(
     found.sort(key=lambda item: -float(item[2].z.max()))
     role, curve, spikes = found[0]
     said = _recurrence(curve, spikes, axis) + _precursor(curve, spikes, grad_norm)
-    return _finding(role, curve, spikes, axis, limits, [item[0] for item in found], said)
+    finding = _finding(role, curve, spikes, axis, limits, [item[0] for item in found], said)
+    if traits.resumed(config or {}):
+        return replace(finding, cause="resume", fixes=RESUMED)
+    alone = train_loss is not None and len(found) == 1 and role == "val_loss"
+    return replace(finding, cause="validation-alone", fixes=VALIDATION_ALONE) if alone else finding
 
 
 def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> Spikes:

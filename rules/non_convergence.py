@@ -10,6 +10,10 @@ Statistics
                  flat, beside a training accuracy of 1 / k, has learned nothing, wherever it began: a bad start that
                  is unlearned, or the shares of the classes, is all that fell.
     rate         the peak of the learning rate, logged or configured; named where it is 0, below 1e-7, or too high
+    dead units   median share of units that answer nothing to any input, where it is logged
+
+    The cause is the first of these that shows: the rate, inputs that the config says are not normalized, weights that
+    start at a constant, dead units, a transformer without a warmup.
 
 Limits
     A log that starts after the learning is done (fine-tuning from a good checkpoint, a first epoch that was enough)
@@ -28,13 +32,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from diagnose import optimizers, roles, statistics, synthetic
+from diagnose import optimizers, roles, statistics, synthetic, traits
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+FIXES_OF: Mapping[str, tuple[str, ...]] = {
+    "rate-too-high": ("typical-learning-rate", "lower-learning-rate", "warmup", "clip-gradients"),
+    "rate-too-low": ("raise-learning-rate", "check-frozen-weights"),
+    "raw-inputs": ("normalize-inputs", "lower-learning-rate", "initialize-weights", "overfit-one-batch"),
+    "initialization": ("initialize-weights", "residual-connections", "lower-learning-rate", "overfit-one-batch"),
+    "dead-units": ("initialize-weights", "residual-connections", "lower-learning-rate", "normalize-inputs"),
+    "no-warmup": ("warmup", "lower-learning-rate", "stabilize-logits", "clip-gradients", "overfit-one-batch"),
+}
+"""What most likely keeps a network from learning -> the fixes in the order to try."""
 
 R2_KNOWN = 0.1  # share of the variance; a network that has learned nothing explains none
 
@@ -48,6 +63,7 @@ def check(
     learning_rate: Series | None = None,
     reward: Series | None = None,
     discriminator_loss: Series | None = None,
+    dead_units: Series | None = None,
     num_classes: int | None = None,
     *,
     improvement_least: float = 1.0,  # standard deviations of the noise; less than the eye sees on the curve
@@ -58,6 +74,7 @@ def check(
     chance_loss: float = 0.98,  # of ln k; the shares of unequal classes alone bring a loss below it
     chance_accuracy: float = 1.5,  # times 1 / k; a largest class and the noise of small sets lie below it
     chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
+    dead_least: float = 0.9,  # of the units; with fewer dead ones the others still learn
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     if reward is not None:
@@ -77,6 +94,7 @@ def check(
     chance = 2.0 / math.sqrt(count)
     passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
     learned = falling or passing or improvement > improvement_least + chance
+    cause = _cause(learning_rate, config, dead_units, dead_least)
     classes = _classes(end, train_accuracy, num_classes) if learned else None
     if classes is not None:
         later = statistics.level(train_loss, train_loss.size // 2, train_loss.size // 2 + count)
@@ -85,7 +103,8 @@ def check(
         going_on = later - end > chance_slope * random + math.sqrt(2.0) * error
         if accuracy > chance_accuracy / classes or end < chance_loss * random - error or going_on:
             return None
-        return _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
+        finding = _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
+        return replace(finding, cause=cause, fixes=FIXES_OF.get(cause, ()))
     if learned:
         return None
     if train_accuracy is not None and (
@@ -93,7 +112,7 @@ def check(
     ):
         return None
 
-    at_fault, fixes = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
+    at_fault, _ = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
     named = at_fault + _chance_level(end, train_accuracy, num_classes)
     return Finding(
         severity=Severity.ERROR,
@@ -109,7 +128,8 @@ def check(
             Evidence("improvement", improvement, improvement_least, "standard deviations"),
             Evidence("p of a falling trend", trend.p_falling, trend_p),
         ),
-        fixes=fixes,
+        cause=cause,
+        fixes=FIXES_OF.get(cause, ()),
     )
 
 
@@ -177,19 +197,41 @@ def _rate(learning_rate: Series | None, config: Mapping[str, Any]) -> float | No
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _rate_at_fault(rate: float | None, optimizer: object) -> tuple[str, tuple[str, ...]]:
-    """What is wrong with the learning rate where that is plain, and the order of fixes it asks for."""
+def _cause(
+    learning_rate: Series | None, config: Mapping[str, Any], dead_units: Series | None, dead_least: float
+) -> str:
+    """What most likely keeps the network from learning, one of `FIXES_OF`, or "" where nothing tells."""
+    rate = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))[1]
+    dead = None if dead_units is None else dead_units.finite().values
+    sudden = learning_rate is not None and len(learning_rate) and _starts_high(learning_rate.finite().values)
+    seen = {
+        rate: bool(rate),
+        "raw-inputs": traits.raw_inputs(config),
+        "initialization": traits.odd_initialization(config),
+        "dead-units": dead is not None and dead.size > 0 and float(np.median(dead)) >= dead_least,
+        "no-warmup": sudden and traits.is_transformer(str(config.get("model", ""))),
+    }
+    return next((cause for cause, there in seen.items() if there), "")
+
+
+def _starts_high(rate: Array) -> bool:
+    """Whether a learning rate has no warmup."""
+    return bool(rate.size and rate[0] >= 0.5 * rate.max())
+
+
+def _rate_at_fault(rate: float | None, optimizer: object) -> tuple[str, str]:
+    """What is wrong with the learning rate where that is plain, as a sentence to append and as a cause."""
     kind = optimizers.known(optimizer) if isinstance(optimizer, str) else None
     if rate is None or (kind is not None and kind.family in ("self-scaled", "layerwise")):
-        return "", ()
+        return "", ""
     if rate == 0.0:
-        return " The learning rate is 0 throughout.", ("raise-learning-rate", "check-frozen-weights")
+        return " The learning rate is 0 throughout.", "rate-too-low"
     high = 0.1 if kind is not None and kind.family == "adaptive" else 1.0
     if rate >= high:
-        return f" The learning rate of {rate:g} is too high to learn with.", ("lower-learning-rate", "warmup")
+        return f" The learning rate of {rate:g} is too high to learn with.", "rate-too-high"
     if rate <= 1e-7:
-        return f" The learning rate of {rate:g} is too low to move the weights.", ("raise-learning-rate",)
-    return "", ()
+        return f" The learning rate of {rate:g} is too low to move the weights.", "rate-too-low"
+    return "", ""
 
 
 def _chance_level(end: float, train_accuracy: Series | None, num_classes: int | None) -> str:

@@ -21,11 +21,12 @@ References
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import statistics, synthetic, traits
 from diagnose.curves import Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -51,6 +52,7 @@ def check(
     train_loss: Series | None = None,
     val_loss: Series | None = None,
     grad_norm: Series | None = None,
+    config: Mapping[str, Any] | None = None,
     *,
     zero_tail: int = 3,  # points; fewer exact zeros in a row can be a rounded loss
 ) -> Finding | None:
@@ -88,6 +90,7 @@ def check(
             Evidence("share", 100.0 * worst.share, 0.0, "percent"),
             Evidence("first", worst.first, None, axis),
         ),
+        cause="half-precision" if traits.half_precision(config or {}) else "",
     )
 
 

@@ -40,6 +40,8 @@ SHORTEST = 4  # points; alternations of 2 or 3 points are oscillations
 WINDOW = 25  # points of the running median that is taken away
 FINE = 200_000  # points; enough cycles of any short period
 COARSE = 512  # blocks; a period much longer than WINDOW shows in the means of blocks
+RARE_BATCH = ("inspect-batch", "shuffle-data", "log-plain-loss", "inspect-data")
+"""Fixes where the period is not that of the epoch."""
 
 
 class Period(NamedTuple):
@@ -85,9 +87,10 @@ def check(
         return None
     turn = int(np.argmax(np.abs(np.diff(cycle, append=cycle[:1])))) + 1
     firsts = np.arange(turn * period.points / cycle.size, values.size - 1.0, period.points).astype(np.intp)
-    mean = epochs.settling(values[firsts[0] :], firsts - firsts[0]) >= calming
+    turns = epochs.starts(curve.steps, epoch, axis)
+    of_epoch = _is_epoch(period.points, turns)
+    mean = epochs.settling(values[firsts[0] :], firsts - firsts[0]) >= calming and (of_epoch or turns.size <= 2)
     length = period.points * float(np.median(np.diff(steps)))
-    of_epoch = _is_epoch(period.points, epochs.starts(curve.steps, epoch, axis))
     return Finding(
         severity=Severity.NOTE,
         confidence=statistics.confidence(0.8 + 0.15 * min(period.z - z_least, 10.0) + 1.5 * period.correlation),
@@ -110,7 +113,8 @@ def check(
             Evidence("z", min(period.z, 1e6), z_least, "standard errors"),
             Evidence("height", 100.0 * min(height, 1e4), 100.0 * height_least, "percent"),
         ),
-        fixes=("log-plain-loss", "shuffle-data") if mean else (),
+        fixes=("log-plain-loss", "shuffle-data") if mean else () if of_epoch else RARE_BATCH,
+        cause="running-mean" if mean else "epoch" if of_epoch else "rare-batch",
     )
 
 

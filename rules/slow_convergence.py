@@ -25,9 +25,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import statistics, synthetic
+from diagnose import optimizers, statistics, synthetic, traits
 from diagnose.curves import Array, Series
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+FAR_BELOW = ("typical-learning-rate", "raise-learning-rate", "train-longer")
+"""Fixes where the learning rate is far below the usual one."""
 
 
 def check(
@@ -36,10 +39,14 @@ def check(
     axis: str,
     val_loss: Series | None = None,
     reward: Series | None = None,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
+    model: str | None = None,
     *,
     late_note: float = 0.05,  # of the improvement, in the last fifth; readers called less than that levelled off
     val_note: float = 0.02,  # the same for val_loss, which is noisier
     trend_p: float = 0.02,  # nominal; reached by five points that all fall
+    rate_most: float = 0.033,  # of the optimizer's usual rate; a lower one is more than one search step away
 ) -> Finding | None:
     """Judge a training loss of shape (n,), and the validation loss where there is one."""
     if reward is not None:
@@ -51,6 +58,9 @@ def check(
         val_late, val_p = _late_fall(finite.values)
         if val_late < val_note or val_p > 0.1:
             return None
+    usual = None if optimizer is None else optimizers.usual_rate(optimizer)
+    fine_tuned = model is not None and traits.is_transformer(model)  # 1e-5 is usual there
+    far_below = usual is not None and learning_rate is not None and 0.0 < learning_rate <= rate_most * usual
     low, middle, high = forecast(train_loss)
     span = float(step[-1] - step[0]) or 1.0
     better = (
@@ -69,6 +79,8 @@ def check(
             Evidence("p of the trend", p, trend_p),
             Evidence("forecast", middle),
         ),
+        fixes=FAR_BELOW if far_below and not fine_tuned else (),
+        cause="rate-too-low" if far_below and not fine_tuned else "",
     )
 
 

@@ -22,8 +22,10 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from diagnose import statistics, synthetic
+from diagnose import statistics, synthetic, traits
 from diagnose.curves import Array
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
@@ -35,6 +37,7 @@ def check(
     val_accuracy: Array,
     axis: str,
     num_classes: int | None = None,
+    config: Mapping[str, Any] | None = None,
     *,
     accuracy_note: float = 0.7,  # below it, a training set is far from fitted
     accuracy_warning: float = 3.0,  # times chance (1 / num_classes), where the number of classes is known
@@ -69,6 +72,7 @@ def check(
         meaning="The network cannot fit its training set: it lacks capacity, or is held back by regularization.",
         steps=(float(step[size - size // 3 - 1]), float(step[-1])),
         series=("train_accuracy", "val_accuracy", "train_loss"),
+        cause="regularization" if traits.held_back(config or {}) else "",
         evidence=(
             Evidence("accuracy", accuracy, accuracy_note),
             Evidence("gap", 100.0 * gap, 100.0 * gap_most, "points"),

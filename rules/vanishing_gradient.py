@@ -84,6 +84,7 @@ def check(
             Evidence("learned", 100.0 * learned, 100.0 * learned_most, "percent"),
         ),
         fixes=("check-frozen-weights", "initialize-weights", "residual-connections") if last == 0.0 else (),
+        cause="no-gradient" if last == 0.0 else "",
     )
 
 
