@@ -6,12 +6,9 @@ Thin: the options are the fields of a `Recipe`; torch is imported by the command
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -19,8 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from diagnose import fan_out
-from diagnose.reports.text import Page
+from diagnose import fan_out, terminal
 from diagnose.settings import SettingsError, unknown
 from reference_trainer.faults import FAULTS
 from reference_trainer.recipe import CHOICES, Recipe
@@ -36,47 +32,38 @@ app = typer.Typer(
 
 EXTRA = "pip install 'training-diagnose[trainer]'"
 
-WIDEST = 100
-"""Columns from which on a wider terminal makes lines no easier to read."""
-
 
 @contextmanager
-def _torch() -> Iterator[None]:
+def needs_trainer() -> Iterator[None]:
     """Says which extra to install where a library of the trainer is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "yaml"):
+        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "joblib", "matplotlib"):
             raise
         raise SettingsError(f"the reference trainer needs {error.name}, which is not installed; {EXTRA}") from error
-
-
-def _page() -> Page:
-    """What stdout is."""
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Page(width=min(shutil.get_terminal_size((80, 24)).columns, WIDEST), color=color)
 
 
 @app.command()
 def parts() -> None:
     """List every optimizer, schedule, block, regularizer ...: what it is, and where it comes from."""
-    with _torch():
+    with needs_trainer():
         from reference_trainer.parts import render
 
-        page = _page()
-        typer.echo(render(page.width, color=page.color), nl=False, color=True)
+        page = terminal.page(False, None, "auto")
+        terminal.write(render(page.width, color=page.color))
 
 
 @app.command()
 def faults() -> None:
     """List every fault: what it does, and the finding that it must cause."""
-    page = _page()
+    page = terminal.page(False, None, "auto")
     from diagnose.reports.text import grid
 
     cells = [pair for name, fault in FAULTS.items() for pair in ((name, fault.line), ("", f"finding: {fault.finding}"))]
     width = max(map(len, FAULTS))
-    for line in grid(("fault", "what it does, and what must be found"), cells, (width, page.width - width - 2), page):
-        typer.echo(line, color=True)
+    lines = grid(("fault", "what it does, and what must be found"), cells, (width, page.width - width - 2), page)
+    terminal.write("".join(f"{line}\n" for line in lines))
 
 
 def run(
@@ -96,7 +83,7 @@ def run(
     if fault is not None and fault not in FAULTS:
         raise SettingsError(unknown("fault", fault, FAULTS))
     recipe = Recipe(**chosen) if fault is None else FAULTS[fault].recipe(**chosen)
-    with _torch():
+    with needs_trainer():
         from reference_trainer.logs import CsvLog, Log, Logs, TensorBoardLog, WandbLog
         from reference_trainer.train import THROUGHPUT, train, unlogged
 
@@ -115,8 +102,8 @@ def run(
         return Logs(logs)
 
     began = time.perf_counter()
-    with _bar(recipe.epochs, f"{recipe.model} on {recipe.task}") as progress:
-        result = train(recipe, open_log, progress)
+    with terminal.bar(recipe.epochs, f"{recipe.model} on {recipe.task}") as step:
+        result = train(recipe, open_log, step and (lambda epoch, row: step(epoch, _measured(row))))
     seconds = time.perf_counter() - began
     last = {key: value for row in result.rows for key, value in row.items()}
     shown = [
@@ -130,6 +117,64 @@ def run(
         typer.echo("nothing was written; name a log with --out run.csv, --wandb offline or --tensorboard tb/")
     elif out is not None:
         typer.echo(f"next: diagnose {out}" + (f"   ({fault} must give {FAULTS[fault].finding})" if fault else ""))
+
+
+@app.command()
+def trials(
+    seeds: Annotated[int, typer.Option(min=1, max=999, help="Runs of each fault on each task, to be published.")] = 20,
+    ranking_seeds: Annotated[
+        int, typer.Option(min=1, max=999, help="Runs with other seeds, by which the fixes are ranked.")
+    ] = 10,
+    only: Annotated[list[str] | None, typer.Option(metavar="FAULT", help="Only this fault. Repeatable.")] = None,
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="Processes; auto: one per core.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(metavar="loky|dask", help="loky: processes here; dask: the workers of --scheduler.")
+    ] = "loky",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Every training; what is there already is not run again.")] = Path(
+        "reference_trials.csv"
+    ),
+    table: Annotated[
+        Path | None, typer.Option(help="Write the table that `diagnose` ranks its fixes by: rules/trials.csv.")
+    ] = None,
+) -> None:
+    """Try every fix: train with each fault, take each advice, train again, and count what it resolved.
+
+    Prints how often the first advice, and one of the first three, resolves each fault; exits with 1 where that is
+    below its bar over all faults.
+    """
+    with needs_trainer():
+        import joblib  # noqa: F401
+        import torch  # noqa: F401
+
+    from diagnose import trials as evidence
+    from reference_trainer import outcomes
+    from reference_trainer import trials as trying
+
+    if backend not in ("loky", "dask"):
+        raise SettingsError(unknown("backend", backend, ("loky", "dask")))
+    processes = fan_out.workers(jobs)
+    wanted = trying.trials({"ranking": ranking_seeds, "published": seeds}, only or ())
+    with terminal.bar(len(wanted), "trying") as step:
+        trainings = trying.measure(
+            wanted,
+            out,
+            processes,
+            backend=backend,
+            scheduler=scheduler,
+            progress=step and (lambda done, total, name: step(done, name)),
+        )
+    rows = outcomes.table(trainings)
+    if table is not None:
+        try:
+            evidence.write(rows, table)
+        except OSError as error:
+            raise SettingsError(f"{table}: cannot be written ({error.strerror}); name another with --table") from error
+    scores = outcomes.scores(trainings, rows)
+    typer.echo(outcomes.summary(scores), nl=False)
+    raise typer.Exit(0 if outcomes.passed(scores) else 1)
 
 
 @app.command()
@@ -148,47 +193,26 @@ def check(
 
     Prints the tables of the README; exits with 1 where one of the rates is below its bar.
     """
-    with _torch():
+    with needs_trainer():
         import sklearn  # noqa: F401
         import torch  # noqa: F401
 
     from reference_trainer import check as checking
 
-    if jobs != "auto" and not (jobs.isdecimal() and int(jobs) > 0):
-        raise SettingsError(f"--jobs is {jobs!r}; give a number of processes or auto")
+    processes = fan_out.workers(jobs)
     wanted = checking.trials(range(first_seed, first_seed + seeds), only or ())
-    with _bar(len(wanted), "checking") as progress:
-
-        def report(done: int, total: int, name: str) -> None:
-            if progress is not None:
-                progress(done, {"": name})
-
-        outcomes = checking.measure(wanted, out, fan_out.cores() if jobs == "auto" else int(jobs), report)
+    with terminal.bar(len(wanted), "checking") as step:
+        outcomes = checking.measure(wanted, out, processes, step and (lambda done, total, name: step(done, name)))
     typer.echo(checking.table(outcomes), nl=False)
     low = checking.missed(outcomes)
     typer.echo(f"\n{len(outcomes)} runs; below their bar: {', '.join(low) if low else 'none'}")
     raise typer.Exit(1 if low else 0)
 
 
-@contextmanager
-def _bar(total: int, title: str) -> Iterator[Callable[[int, Mapping[str, Any]], None] | None]:
-    """A progress bar on stderr, with what was measured last; None where stderr is no terminal."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[said]}"), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total, said="")
-
-        def step(done: int, row: Mapping[str, Any]) -> None:
-            shown = [key for key in row if re.fullmatch(r"(train|val)_[a-z0-9]+|\w+_loss|", key)][:4]
-            said = "  ".join(f"{key} {row[key]:.4g}" if isinstance(row[key], float) else str(row[key]) for key in shown)
-            bar.update(task, completed=done, said=said)
-
-        yield step
+def _measured(row: Mapping[str, Any]) -> str:
+    """The figures of a row that are worth a look while the training goes on."""
+    shown = [key for key in row if re.fullmatch(r"(train|val)_[a-z0-9]+|\w+_loss", key)][:4]
+    return "  ".join(f"{key} {row[key]:.4g}" for key in shown)
 
 
 def _options() -> inspect.Signature:

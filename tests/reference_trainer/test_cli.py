@@ -100,7 +100,7 @@ def test_nothing_written_is_said() -> None:
         (("run", "--model", "linear", "--epochs", "1", "--out", "/proc/none/run.csv"), "cannot be written"),
         (("run", "--model", "linear", "--wandb", "onlin"), "no W&B mode 'onlin'; did you mean online?"),
         (("check", "--only", "dead-relu"), "no fault or recipe 'dead-relu'; did you mean dead-relus?"),
-        (("check", "--jobs", "many"), "--jobs is 'many'"),
+        (("check", "--jobs", "many"), "'many' is no number of processes"),
     ],
 )
 def test_refusals_are_one_line_and_exit_2(arguments: tuple[str, ...], said: str) -> None:

@@ -1,0 +1,335 @@
+"""The fixes of the catalogue as changes of a recipe: what a user who takes the advice does, done to a reference run.
+
+REMEDIES["lower-learning-rate"](recipe, "... learning_rate 0.2 -> 0.02")    # the recipe with 0.02
+REMEDIES["normalize-inputs"](recipe, "...")                                 # the recipe with normalized inputs
+REMEDIES["data-augmentation"](Recipe(task="diabetes", model="mlp"), "...")  # None: there is nothing to augment
+
+A remedy is given the advice as it was printed: where that names a number, this number is what is tried. What says
+"check that ..." is taken for done, and the mistake for found, if it was there. Free of torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reference_trainer.recipe import CONVOLUTIONAL, LEARNING_RATES, NORMALIZED, Recipe, RecipeError
+
+Remedy = Callable[[Recipe, str], Recipe | None]
+"""(recipe, advice as printed) -> the recipe with the advice taken; the same recipe where it had been taken before; None
+where the reference trainer cannot take it in this recipe."""
+
+ADAPTIVE = ("adam", "adamw", "rmsprop", "adagrad")
+
+WIDTHS: Mapping[str, int] = {"mlp": 64, "cnn": 16, "rnn": 64, "lstm": 64, "gru": 64, "transformer": 32}
+"""Model -> its width where the recipe names none, for those whose width is changed here; a test compares."""
+
+
+DEPTHS: Mapping[str, int] = {"mlp": 2, "cnn": 2, "rnn": 1, "lstm": 1, "gru": 1, "transformer": 2}
+"""Model -> its depth where the recipe names none."""
+
+ALL_DIGITS = 1438
+"""Training examples of the digits."""
+
+LEAST_EPOCHS = 15
+"""Epochs below which a log says little."""
+
+
+def set_to(**fields: Any) -> Remedy:
+    """The recipe with these fields."""
+    return lambda recipe, advice: replace(recipe, **fields)
+
+
+def number(advice: str, name: str) -> float | None:
+    """The new value of `name` in an advice such as `learning_rate 0.1 -> 0.01`; None where it names none."""
+    found = re.search(rf"\b{name} \S+ -> ([0-9.eE+-]*[0-9])", advice)
+    return float(found[1]) if found else None
+
+
+def early_stopping(recipe: Recipe, advice: str) -> Recipe | None:
+    """Stop when the best validation loss is a tenth of the epochs back (four at least); keep the weights of the best.
+
+    A tenth of those up to the named epoch, where the advice names one.
+    """
+    found = re.search(r"stop at epoch ([0-9.e+]+)", advice)
+    length = recipe.epochs if found is None else float(found[1])
+    return replace(recipe, patience=recipe.patience or max(4, round(length / 10)))
+
+
+def data_augmentation(recipe: Recipe, advice: str) -> Recipe | None:
+    """CutMix for images, Mixup for sequences."""
+    if recipe.kind != "classification" or recipe.augmentation != "none":
+        return None
+    return replace(recipe, augmentation="mixup" if recipe.task == "digits-rows" else "cutmix")
+
+
+def plain_augmentation(recipe: Recipe, advice: str) -> Recipe | None:
+    """CutOut, or Mixup for sequences, instead of a policy that was searched for."""
+    if recipe.augmentation == "none":
+        return None
+    return replace(recipe, augmentation="mixup" if recipe.task == "digits-rows" else "cutout")
+
+
+def weight_decay(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named decay, else 0.01 with AdamW and 1e-4 with SGD."""
+    optimizer = "adamw" if recipe.optimizer == "adam" else recipe.optimizer
+    usual = 0.01 if recipe.optimizer in ADAPTIVE else 1e-4
+    return replace(recipe, optimizer=optimizer, weight_decay=number(advice, "weight_decay") or usual)
+
+
+def dropout(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named share, else 0.2."""
+    if recipe.model in ("linear", "gan"):
+        return None
+    return replace(recipe, dropout=max(number(advice, "dropout") or 0.2, recipe.dropout))
+
+
+def smaller_network(recipe: Recipe, advice: str) -> Recipe | None:
+    """A quarter of the width."""
+    return _width(recipe, 0.25)
+
+
+def larger_network(recipe: Recipe, advice: str) -> Recipe | None:
+    """Four times the width, and a layer or stage more."""
+    wider = _width(recipe, 4.0)
+    return None if wider is None else replace(wider, depth=1 + (recipe.depth or DEPTHS[recipe.model]))
+
+
+def _width(recipe: Recipe, factor: float) -> Recipe | None:
+    width = recipe.width or WIDTHS.get(recipe.model)
+    return None if width is None else replace(recipe, width=max(round(factor * width), 1))
+
+
+def more_data(recipe: Recipe, advice: str) -> Recipe | None:
+    """All examples of the task, in about as many steps; None where all are used already: no more can be collected."""
+    if recipe.examples is None:
+        return None
+    few = recipe.task == "digits-few"
+    epochs = round(recipe.epochs * recipe.examples / ALL_DIGITS)
+    return replace(recipe, examples=None, task="digits" if few else recipe.task, epochs=max(epochs, LEAST_EPOCHS))
+
+
+def learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named rate; where it was 0, the usual one of the optimizer; else a tenth or ten times, as the advice says."""
+    named = number(advice, "learning_rate")
+    if named is not None:
+        return replace(recipe, learning_rate=named)
+    if recipe.learning_rate == 0.0:
+        return replace(recipe, learning_rate=1e-3 if recipe.optimizer in ADAPTIVE else 0.1)
+    return None
+
+
+def typical_learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named rate, which is the usual one of the optimizer."""
+    return learning_rate(recipe, advice)
+
+
+def warmup(recipe: Recipe, advice: str) -> Recipe | None:
+    """A rise over the first tenth of the steps, before a constant rate or a cosine."""
+    rising = {"constant": "warmup", "cosine": "warmup-cosine"}
+    if recipe.scheduler.startswith("warmup"):
+        return replace(recipe, warmup=max(recipe.warmup, 0.1))
+    return replace(recipe, scheduler=rising[recipe.scheduler], warmup=0.1) if recipe.scheduler in rising else None
+
+
+def clip_gradients(recipe: Recipe, advice: str) -> Recipe | None:
+    """Clip at the named norm, else at 1."""
+    found = re.search(r"norm at ([0-9.eE+-]*[0-9])", advice)
+    return replace(recipe, gradient_clip=float(found[1]) if found else number(advice, "gradient_clip") or 1.0)
+
+
+def larger_batch(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named size, else twice as many."""
+    if recipe.descent != "mini-batch":
+        return None
+    return replace(recipe, batch_size=round(number(advice, "batch_size") or 2 * recipe.batch_size))
+
+
+def power_of_two_batch(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named size."""
+    named = number(advice, "batch_size")
+    return None if named is None else replace(recipe, batch_size=round(named))
+
+
+def initialize_weights(recipe: Recipe, advice: str) -> Recipe | None:
+    """Kaiming's or Glorot's, as fits the activation; biases at zero."""
+    return replace(recipe, initialization="", bias=0.0)
+
+
+def simplify(recipe: Recipe, advice: str) -> Recipe | None:
+    """A single hidden layer, and no regularization."""
+    simpler = less_regularization(recipe, advice)
+    return simpler if simpler is None or recipe.model in ("linear", "gan") else replace(simpler, depth=1)
+
+
+def less_regularization(recipe: Recipe, advice: str) -> Recipe | None:
+    """No dropout, decay, penalty, constraint, augmentation or smoothing."""
+    return replace(
+        recipe,
+        dropout=0.0,
+        weight_decay=0.0,
+        l1=0.0,
+        l2=0.0,
+        label_smoothing=0.0,
+        max_norm_constraint=None,
+        augmentation="none",
+    )
+
+
+def decay_learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+    """Half a cosine down to 0, after the warmup where there is one."""
+    falling = {"constant": "cosine", "warmup": "warmup-cosine"}
+    return replace(recipe, scheduler=falling.get(recipe.scheduler, recipe.scheduler))
+
+
+def train_longer(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named number of epochs, else half as many again."""
+    return replace(recipe, epochs=round(number(advice, "epochs") or 1.5 * recipe.epochs))
+
+
+def train_shorter(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named number of epochs; None where the advice names none."""
+    found = re.search(r"stop near epoch ([0-9.e+]+)", advice)
+    return None if found is None else replace(recipe, epochs=min(max(round(float(found[1])), 1), recipe.epochs))
+
+
+def fewer_epochs(recipe: Recipe, advice: str) -> Recipe | None:
+    """Three epochs."""
+    return replace(recipe, epochs=min(recipe.epochs, 3))
+
+
+def scale_learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+    """The named rate, after a warmup."""
+    scaled = learning_rate(recipe, advice)
+    return None if scaled is None else warmup(scaled, advice) or scaled
+
+
+def usual_momentum(recipe: Recipe, advice: str) -> Recipe | None:
+    """A momentum of 0.9; plain SGD gets one."""
+    if recipe.optimizer not in ("sgd", "momentum", "nesterov"):
+        return None
+    return replace(recipe, optimizer="momentum" if recipe.optimizer == "sgd" else recipe.optimizer, momentum=0.9)
+
+
+def decouple_weight_decay(recipe: Recipe, advice: str) -> Recipe | None:
+    """AdamW with the named decay, and no L2 term."""
+    decay = number(advice, "weight_decay") or max(recipe.weight_decay, 0.01)
+    rate = recipe.learning_rate if recipe.optimizer in ADAPTIVE else LEARNING_RATES["adamw"]
+    return replace(recipe, optimizer="adamw", weight_decay=decay, learning_rate=rate, l2=0.0)
+
+
+def usual_max_norm(recipe: Recipe, advice: str) -> Recipe | None:
+    """A largest norm of 3.5, and no decay beside it."""
+    return replace(recipe, max_norm_constraint=3.5, weight_decay=0.0, l2=0.0)
+
+
+def usual_dropout(recipe: Recipe, advice: str) -> Recipe | None:
+    """At most half of the units."""
+    return replace(recipe, dropout=min(recipe.dropout, 0.5))
+
+
+def usual_kernel(recipe: Recipe, advice: str) -> Recipe | None:
+    """Kernels of 3 x 3, a stride of 1."""
+    return replace(recipe, kernel_size=3, stride=1) if recipe.model in CONVOLUTIONAL else None
+
+
+def usual_pooling(recipe: Recipe, advice: str) -> Recipe | None:
+    """Pools of 2 x 2."""
+    return replace(recipe, pool_size=2) if recipe.model in CONVOLUTIONAL else None
+
+
+def residual_connections(recipe: Recipe, advice: str) -> Recipe | None:
+    """ReLU, batch normalization where the model can have it, residual blocks in a convolutional network."""
+    changed = replace(recipe, activation="relu", initialization="")
+    if recipe.model in NORMALIZED:
+        changed = replace(changed, normalization="batch")
+    return replace(changed, block="residual") if recipe.model == "cnn" else changed
+
+
+def shorter_warmup(recipe: Recipe, advice: str) -> Recipe | None:
+    """At most a tenth of the steps."""
+    return replace(recipe, warmup=min(recipe.warmup, 0.1))
+
+
+def check_labels(recipe: Recipe, advice: str) -> Recipe | None:
+    """The wrong labels are found and put right."""
+    return replace(recipe, label_noise=0.0, task="digits" if recipe.task == "digits-noisy" else recipe.task)
+
+
+REMEDIES: Mapping[str, Remedy] = {
+    "early-stopping": early_stopping,
+    "data-augmentation": data_augmentation,
+    "weight-decay": weight_decay,
+    "dropout": dropout,
+    "smaller-network": smaller_network,
+    "more-data": more_data,
+    "lower-learning-rate": learning_rate,
+    "raise-learning-rate": learning_rate,
+    "warmup": warmup,
+    "clip-gradients": clip_gradients,
+    "inspect-batch": set_to(corrupt_at=(), corrupt_every=None),
+    "larger-batch": larger_batch,
+    "normalize-inputs": set_to(normalize_inputs=True),
+    "stable-precision": set_to(precision="float32"),
+    "initialize-weights": initialize_weights,
+    "inspect-data": check_labels,
+    "simplify": simplify,
+    "check-frozen-weights": set_to(frozen="none"),
+    "check-metric": set_to(metric="default"),
+    "check-loss": set_to(loss_function="default"),
+    "class-weights": set_to(class_weights=True),
+    "balance-data": set_to(balance=True),
+    "label-smoothing": set_to(label_smoothing=0.1),
+    "larger-network": larger_network,
+    "less-regularization": less_regularization,
+    "check-split": set_to(leak=0),
+    "larger-validation-set": set_to(val_examples=None),
+    "average-weights": set_to(weight_average=0.99),
+    "decay-learning-rate": decay_learning_rate,
+    "train-longer": train_longer,
+    "train-shorter": train_shorter,
+    "typical-learning-rate": typical_learning_rate,
+    "scale-learning-rate": scale_learning_rate,
+    "usual-momentum": usual_momentum,
+    "decouple-weight-decay": decouple_weight_decay,
+    "power-of-two-batch": power_of_two_batch,
+    "usual-max-norm": usual_max_norm,
+    "usual-dropout": usual_dropout,
+    "plain-augmentation": plain_augmentation,
+    "usual-kernel": usual_kernel,
+    "usual-pooling": usual_pooling,
+    "shuffle-data": set_to(shuffle=True),
+    "fewer-epochs": fewer_epochs,
+    "restore-state": set_to(restore_optimizer=True),
+    "residual-connections": residual_connections,
+    "stabilize-logits": set_to(stable_logits=True),
+    "shorter-warmup": shorter_warmup,
+    "fit-schedule": set_to(schedule_epochs=None),
+    "check-labels": check_labels,
+}
+"""Fix of the catalogue -> what it does to a recipe."""
+
+NO_TRAINING: Mapping[str, str] = {
+    "overfit-one-batch": "it tells where to look, and changes nothing",
+    "balanced-metric": "it changes what is measured, and not what is learned",
+    "temperature-scaling": "it changes the outputs after the training",
+    "evaluate-training-set": "it changes what is measured, and not what is learned",
+    "log-plain-loss": "it changes what is logged, and not what is learned",
+    "end-of-cycle": "it changes which checkpoint is taken, and not what is learned",
+    "search-by-magnitude": "it asks for more runs",
+    "random-search": "it asks for more runs",
+    "widen-search": "it asks for more runs",
+    "compare-configs": "it asks for the runs before",
+    "repeat-seeds": "it asks for more runs",
+}
+"""Fix that is no change of a training -> why."""
+
+
+def apply(fix: str, recipe: Recipe, advice: str) -> Recipe | None:
+    """The recipe with the advice taken; None where the reference trainer cannot take it in this recipe."""
+    try:
+        return REMEDIES[fix](recipe, advice)
+    except RecipeError:  # labels to smooth in a regression, a block of a model that has none
+        return None
