@@ -300,7 +300,7 @@ def complete(words: str, position: int) -> list[str]:
 def test_completion_of_commands_paths_options_and_rules(ill: Path) -> None:
     Path("runs").mkdir()
     Path("runs", "a.csv").touch()
-    assert complete("diagnose r", 1) == ["rules", "reference", "runs/", "runs/a.csv"]
+    assert complete("diagnose r", 1) == ["rules", "reference", "rehearse", "runs/", "runs/a.csv"]
     assert complete("diagnose ill.csv run", 2) == ["runs/", "runs/a.csv"]
     assert complete("diagnose runs/", 1) == ["runs/a.csv"]
     assert complete("diagnose --fa", 1) == ["--fail-on"]
