@@ -94,10 +94,10 @@ class Rehearsal:
     tries: tuple[Try, ...]
 
 
-def rehearsable(findings: Sequence[Finding]) -> Finding | None:
-    """The first finding that a fault of the reference trainer gives; None where there is none."""
+def rehearsable(findings: Sequence[Finding], rule: str | None = None) -> Finding | None:
+    """The first finding, or that of `rule`, that a fault of the reference trainer gives; None where there is none."""
     caused = {fault.finding for fault in FAULTS.values()}
-    return next((finding for finding in findings if finding.rule in caused), None)
+    return next((found for found in findings if found.rule in caused and rule in (None, found.rule)), None)
 
 
 def nearest(run: Run, finding: Finding, fault: str | None = None) -> Bench:
@@ -171,17 +171,24 @@ SAME: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def rehearse(
-    diagnosis: Diagnosis, fault: str | None = None, progress: Callable[[int, str], None] | None = None
+    diagnosis: Diagnosis,
+    rule: str | None = None,
+    fault: str | None = None,
+    progress: Callable[[int, str], None] | None = None,
 ) -> Rehearsal:
     """Cause the finding of a user's run on the reference trainer, and take its advice there.
 
-    fault: which one, where several give the finding. progress: told how many of `1 + FIXES` trainings are done.
-    Raises SettingsError where no finding can be rehearsed.
+    rule: which finding; None for the first that can be caused. fault: which one, where several give the finding.
+    progress: told how many of `1 + FIXES` trainings are done.
+    Raises SettingsError where the run has no such finding, or none that can be rehearsed.
     """
-    finding = rehearsable(diagnosis.findings)
+    if rule is not None and rule not in {found.rule for found in diagnosis.findings}:
+        raise SettingsError(unknown("finding of this run", rule, [found.rule for found in diagnosis.findings]))
+    finding = rehearsable(diagnosis.findings, rule)
     if finding is None:
         can = ", ".join(sorted({known.finding for known in FAULTS.values()}))
-        raise SettingsError(f"no finding of this run can be caused on the reference trainer; those that can: {can}")
+        which = f"{rule} cannot" if rule is not None else "no finding of this run can"
+        raise SettingsError(f"{which} be caused on the reference trainer; those that can: {can}")
     bench = nearest(diagnosis.run, finding, fault)
     tell = progress or (lambda done, said: None)
     tell(0, bench.fault)

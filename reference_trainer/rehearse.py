@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from diagnose import terminal
+from diagnose.reports.words import place
+from diagnose.rule import Severity
 from reference_trainer.cli import needs_trainer
 
 
@@ -17,6 +19,9 @@ def rehearse(
     out: Annotated[Path, typer.Option(metavar="PICTURE", help="Before and after: a .png, .svg or .pdf.")] = Path(
         "rehearsal.png"
     ),
+    finding: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Which finding.  [default: the first that can be rehearsed]")
+    ] = None,
     fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which fault, where several give the finding.")
     ] = None,
@@ -34,17 +39,15 @@ def rehearse(
     from diagnose import audit
     from reference_trainer import before_after, rehearsal
 
+    before_after.check_picture(out)
     report = audit.diagnose(source, config=config)
-    ill = next((found for found in report.diagnoses if rehearsal.rehearsable(found.findings)), None)
-    if ill is None:
-        named = [finding.rule for found in report.diagnoses for finding in found.findings]
-        if not named:
-            typer.echo(f"{source}: nothing was found, so there is nothing to rehearse")
-            return
-        ill = report.diagnoses[0]
+    ill = max(report.diagnoses, key=lambda found: rehearsal.rehearsable(found.findings, finding) is not None)
+    if finding is None and not rehearsal.rehearsable(ill.findings) and ill.worst in (None, Severity.NOTE):
+        terminal.write(f"{place(source)}: no problem was found, so there is nothing to rehearse\n")
+        return
     with terminal.bar(1 + rehearsal.FIXES, "rehearsing") as step:
-        shown = rehearsal.rehearse(ill, fault, step)
-    sheet = terminal.page(plain, None, "auto")
-    terminal.write(before_after.render(shown, source, sheet))
+        shown = rehearsal.rehearse(ill, finding, fault, step)
+    name = f"{source} [{ill.run.name}]" if len(report.diagnoses) > 1 else source
+    terminal.write(before_after.render(shown, name, terminal.page(plain, None, "auto")))
     before_after.draw(shown, out)
-    typer.echo(f"\nwrote {out}; {time.perf_counter() - began:.0f} s")
+    terminal.write(f"\nwrote {place(str(out))}; {time.perf_counter() - began:.0f} s\n")

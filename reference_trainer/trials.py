@@ -25,6 +25,7 @@ from diagnose.trials import Purpose
 from reference_trainer import ledger, remedies
 from reference_trainer.benches import BENCHES
 from reference_trainer.faults import FAULTS
+from reference_trainer.ledger import LedgerError
 from reference_trainer.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -289,7 +290,9 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
     try:
         from dask.distributed import Client
     except ImportError as error:
-        raise TrialsError("--backend dask needs dask, which is not installed; pip install distributed") from error
+        raise TrialsError(
+            "--backend dask needs dask, which is not installed; pip install 'training-diagnose[dask]'"
+        ) from error
     if scheduler is None:
         raise TrialsError("--backend dask needs the address of a scheduler: --scheduler tcp://HOST:8786")
     try:
@@ -314,25 +317,37 @@ def _line(training: Training) -> tuple[Any, ...]:
 
 
 def read(path: Path) -> list[Training]:
-    """The trainings in a ledger, the last line of each; none where there is no file.
+    """The trainings in a ledger, those of the last time that each trial was run; none where there is no file.
 
     A trial whose training before is missing was killed on the way, and is left out. Raises LedgerError.
     """
-    found: dict[tuple[Trial, str], Training] = {}
-    for line in ledger.lines(path, COLUMNS):
-        fault, task, seed, fix, recipe, findings, offered, metric, best, comparable, seconds, date = line
-        trial = Trial(fault, task, int(seed))
-        if fault in FAULTS and task in BENCHES[fault]:
-            found[trial, fix] = Training(
-                trial,
-                fix,
-                recipe,
-                tuple(findings.split()),
-                tuple(offered.split()),
-                metric,
-                float(best or "nan"),
-                comparable == "1",
-                float(seconds),
-                date,
-            )
-    return [training for (trial, _), training in found.items() if (trial, "") in found]
+    whole: dict[Trial, list[Training]] = {}
+    pending: dict[Trial, dict[str, Training]] = defaultdict(dict)
+    for cells in ledger.lines(path, COLUMNS):
+        try:
+            training = _training(cells)
+        except ValueError as error:
+            raise LedgerError(f"{path}: holds a line that is no training ({error}); name another file") from error
+        trial = training.trial
+        if trial.fault in FAULTS and trial.task in BENCHES[trial.fault]:
+            pending[trial][training.fix] = training
+            if not training.fix:
+                whole[trial] = list(pending.pop(trial).values())
+    return [training for trainings in whole.values() for training in trainings]
+
+
+def _training(cells: Sequence[str]) -> Training:
+    """The training of a line. Raises ValueError."""
+    fault, task, seed, fix, recipe, findings, offered, metric, best, comparable, seconds, date = cells
+    return Training(
+        Trial(fault, task, int(seed)),
+        fix,
+        recipe,
+        tuple(findings.split()),
+        tuple(offered.split()),
+        metric,
+        float(best or "nan"),
+        comparable == "1",
+        float(seconds),
+        date,
+    )

@@ -72,7 +72,9 @@ def test_a_healthy_run_needs_no_rehearsal(tmp_path: Path) -> None:
         (["no-such.csv"], "no-such.csv"),
         ([str(SAMPLES / "overfitting.csv"), "--fault", "label-nose"], "did you mean label-noise"),
         ([str(SAMPLES / "overfitting.csv"), "--fault", "dead-relus"], "too-few-samples"),
-        ([str(SAMPLES / "overfitting.csv"), "--fault", "no-regularization", "--out", "a.txt"], "name a .png"),
+        ([str(SAMPLES / "overfitting.csv"), "--out", "a.txt"], "name a .png"),
+        ([str(SAMPLES / "overfitting.csv"), "--finding", "overfiting"], "did you mean overfitting"),
+        ([str(SAMPLES / "overfitting.csv"), "--finding", "overconfidence"], "overconfidence cannot be caused"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -123,7 +125,7 @@ def test_the_kind_of_a_network_is_in_its_name(model: str, kind: str | None) -> N
 
 def test_a_rehearsal_says_what_helped() -> None:
     diagnosis = diagnose(str(SAMPLES / "overfitting.csv")).diagnoses[0]
-    shown = rehearsal.rehearse(diagnosis, "no-regularization")
+    shown = rehearsal.rehearse(diagnosis, "overfitting", "no-regularization")
     assert shown.seen.rule == shown.finding.rule == "overfitting"
     assert any(tried.resolved for tried in shown.tries)
     for tried in shown.tries:

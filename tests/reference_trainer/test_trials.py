@@ -194,6 +194,12 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.M
     assert {row.trials for row in outcomes.table(read)} == {4}
 
 
+def test_the_settings_of_a_project_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "diagnose.toml").write_text('ignore = ["learning-rate-schedule"]\n')
+    monkeypatch.chdir(tmp_path)
+    assert trials.run(few(1)[0])[-1].cause_of("learning-rate-schedule") == "rate-zero"
+
+
 def test_a_changed_recipe_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.csv"
     trials.measure(few(1), path, 1, backend="sequential")
@@ -211,6 +217,9 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
         trials.read(path)
     with pytest.raises(LedgerError, match="cannot be written"), ledger.appending(tmp_path, ("a",)):
         pass
+    path.write_text(",".join(trials.COLUMNS) + "\na,b\n")
+    with pytest.raises(LedgerError, match="no training"):
+        trials.read(path)
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(LedgerError, match="cannot be read"):
         trials.read(tmp_path / "bytes.csv")
