@@ -12,13 +12,14 @@ import sys
 import tomllib
 from pathlib import Path
 
-from diagnose.engine import load_rules
-from reference_trainer import check
+from diagnose.engine import load_rules, load_trials
+from reference_trainer import check, outcomes
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
 CONSOLE = re.compile(r"```console\n\$ (?P<command>diagnose [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
 CHECKED = re.compile(r"\| fault \| what it does \|.*\n(?:\|[^\n]*\n)*\n\| healthy recipe \|.*\n(?:\|[^\n]*\n)*")
+TRIED = re.compile(r"\| fault \| finding \| cause \|.*\n(?:\|[^\n]*\n)*")
 TABLE = re.compile(r"\| rule \| finds \|\n\|---\|---\|\n(?:\|[^\n]*\n)*")
 
 
@@ -48,6 +49,7 @@ def checked() -> str:
 
 def renewed(text: str) -> str:
     text = CONSOLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```", text)
+    text = TRIED.sub(lambda _: outcomes.by_fault(load_trials()), text)
     return CHECKED.sub(lambda _: checked(), TABLE.sub(lambda _: table(), text))
 
 
@@ -56,6 +58,7 @@ def test_outputs_and_table_are_those_of_the_code() -> None:
     assert CONSOLE.search(text)
     assert TABLE.search(text)
     assert CHECKED.search(text)
+    assert TRIED.search(text)
     assert text == renewed(text), "run: python -m tests.test_readme"
 
 
