@@ -751,14 +751,13 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept() -> None:
 
 
 def test_a_checkpoint_holds_the_average() -> None:
-    rows = train(Recipe(model="linear", epochs=3, weight_average=0.99)).rows
-    resumed = train(Recipe(model="linear", epochs=3, weight_average=0.99, resume_at=2)).rows
-    assert repeatable(rows) == repeatable(resumed)
+    plain = Recipe(**ORDERED, scheduler="constant", weight_average=0.9)
+    assert repeatable(train(plain).rows) == repeatable(train(replace(plain, resume_at=3)).rows)
 
 
 def test_a_schedule_may_be_made_for_another_length() -> None:
     short, whole = (train(Recipe(model="linear", epochs=3, schedule_epochs=count)).rows for count in (6, 3))
-    assert short[-1]["learning_rate"] == pytest.approx(0.5 * Recipe().learning_rate, rel=0.01)
+    assert short[-1]["learning_rate"] == pytest.approx(0.5 * Recipe().learning_rate, rel=0.03)
     assert whole[-1]["learning_rate"] < 0.01 * Recipe().learning_rate
 
 

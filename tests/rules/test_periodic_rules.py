@@ -150,7 +150,7 @@ def test_a_running_mean_that_restarts_is_told_from_unshuffled_data() -> None:
     means = np.cumsum(loss, axis=1) / np.arange(1, 29)
     found = finding(PERIOD, of(means.ravel()))
     assert found is not None
-    assert found.recommendations[0].id == "log-plain-loss"
+    assert (found.cause, found.fixes[0]) == ("running-mean", "log-plain-loss")
 
 
 def test_a_cyclic_learning_rate_explains_the_period() -> None:
