@@ -164,7 +164,6 @@ def judge(
     if rules is None:
         rules = [r for r in load_rules() if not compares_runs(r) and (baseline or not needs_baseline(r))]
     catalogue = load_fixes() if fixes is None else fixes
-    tried = load_trials() if trials is None else trials
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -183,7 +182,7 @@ def judge(
             continue
         judged.append(rule.id)
         if finding is not None:
-            findings.append(_complete(finding, rule, run, catalogue, tried))
+            findings.append(_complete(finding, rule, run, catalogue, trials))
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
@@ -206,7 +205,6 @@ def judge_together(
     """
     across = [rule for rule in (load_rules() if rules is None else rules) if compares_runs(rule)]
     catalogue = load_fixes() if fixes is None else fixes
-    tried = load_trials() if trials is None else trials
     groups = sorted(siblings.comparable(runs), key=len, reverse=True) if across else []
     findings: list[Finding] = []
     judged: set[str] = set()
@@ -224,7 +222,7 @@ def judge_together(
                 continue
             judged.add(rule.id)
             if finding is not None:
-                finding = _complete(finding, rule, group[0], catalogue, tried)
+                finding = _complete(finding, rule, group[0], catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
     alone = f"no {siblings.FEWEST} of the runs are comparable"
@@ -320,8 +318,11 @@ def _plain(name: str) -> str:
     return name.replace("_", " ") if name in ("learning_rate", "grad_norm") else name
 
 
-def _complete(finding: Finding, rule: Rule, run: Run, catalogue: Mapping[str, Fix], tried: Sequence[Trials]) -> Finding:
+def _complete(
+    finding: Finding, rule: Rule, run: Run, catalogue: Mapping[str, Fix], trials: Sequence[Trials] | None
+) -> Finding:
     """The finding with its rule's id and its fixes in the run's own numbers, those first that helped in trials."""
+    tried = [row for row in (load_trials() if trials is None else trials) if row.rule == rule.id]
     finding = replace(finding, rule=rule.id)
     context = Context(run, finding)
     offered = []

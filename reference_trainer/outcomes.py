@@ -15,6 +15,7 @@ from importlib.metadata import version
 import numpy as np
 
 from diagnose import statistics
+from diagnose.reports.manual import gain
 from diagnose.trials import Purpose, Trials, order, pool
 from reference_trainer import remedies
 from reference_trainer.faults import FAULTS
@@ -203,12 +204,8 @@ def by_fault(rows: Sequence[Trials]) -> str:
         rule = FAULTS[fault].finding
         first = order(rows, rule, cause, _offered(of_cause, rule))[0]
         tally = pool([row for row in of_cause if row.fix == first])
-        gain = (
-            f"{tally.gain:+.1f} ({tally.gain_low:+.1f} to {tally.gain_high:+.1f})" if tally.gain == tally.gain else "-"
-        )
-        lines.append(
-            f"| `{fault}` | `{rule}` | {cause or '-'} | `{first}` | {_share(tally.resolved, tally.runs)} | {gain} |"
-        )
+        share, won = _share(tally.resolved, tally.runs), gain(tally) or "-"
+        lines.append(f"| `{fault}` | `{rule}` | {cause or '-'} | `{first}` | {share} | {won} |")
     return "\n".join(lines) + "\n"
 
 

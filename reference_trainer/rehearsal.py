@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diagnose import optimizers, trials
+from diagnose import optimizers, traits, trials
 from diagnose.curves import Run
 from diagnose.engine import load_trials
 from diagnose.rule import Diagnosis, Finding, Recommendation
@@ -24,6 +24,7 @@ from reference_trainer import remedies
 from reference_trainer.benches import BENCHES
 from reference_trainer.faults import FAULTS
 from reference_trainer.recipe import Recipe
+from reference_trainer.trials import Trial, best_of, metric_name, trained
 
 FIRST_SEED = 3000
 """The first seed of a rehearsal; no trial of the table has it."""
@@ -35,12 +36,11 @@ FIXES = 3
 """Advices that are rehearsed."""
 
 MODELS: Mapping[str, str] = {
-    "transformer": r"bert|gpt|llama|transformer|(?<![a-z])(m?t5|bart|vit|deit|swin)",
     "recurrent": r"lstm|gru|rnn|recurrent",
     "convolutional": r"conv|cnn|resnet|resnext|vgg|inception|efficientnet|densenet|mobilenet|alexnet|lenet|unet|yolo",
     "dense": r"mlp|dense|perceptron|feed.?forward|linear|logistic",
 }
-"""Kind of network -> what the names of its kind have in them, the first that fits."""
+"""Kind of network that is no transformer -> what the names of its kind have in them, the first that fits."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Bench:
 
     def recipe(self, seed: int) -> Recipe:
         """The recipe with the fault."""
-        return FAULTS[self.fault].recipe(**{**BENCHES[self.fault][self.name], "seed": seed})
+        return Trial(self.fault, self.name, seed).build()
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,8 @@ def _same_kind(theirs: Any, own: Any) -> bool:
 
 def kind_of(model: str) -> str | None:
     """The kind of network that a model's name says it is; None where it does not."""
+    if traits.is_transformer(model):
+        return "transformer"
     return next((kind for kind, words in MODELS.items() if re.search(words, model.casefold())), None)
 
 
@@ -226,19 +228,18 @@ def _tried(advice: Recommendation, before: Training, seen: Finding) -> Try:
         return Try(advice, after, False, f"{seen.rule} is still there")
     if seen.rule not in after.diagnosis.judged:
         return Try(advice, after, False, f"{seen.rule} could not be judged")
-    alarms = [name for name in _alarms(after) if name not in _alarms(before)]
-    if alarms:
-        return Try(advice, after, False, f"{seen.rule} is gone, and {', '.join(alarms)} has come")
+    new = [rule for rule, cause in _alarms(after) if (rule, cause) not in _alarms(before)]
+    if new:
+        return Try(advice, after, False, f"{seen.rule} is gone, and {', '.join(new)} has come")
     return Try(advice, after, True, "")
 
 
-def _alarms(training: Training) -> list[str]:
-    return [found.rule for found in training.diagnosis.findings if found.severity != "note"]
+def _alarms(training: Training) -> list[tuple[str, str]]:
+    """Rule and cause of each warning and error."""
+    return [(found.rule, found.cause) for found in training.diagnosis.findings if found.severity != "note"]
 
 
 def _train(recipe: Recipe) -> Training:
-    from reference_trainer.trials import best_of, metric_name, trained
-
     result, diagnosis, _ = trained(recipe)
     if diagnosis is None:
         raise SettingsError("the log of the reference run is too short to be judged; please report this")

@@ -112,18 +112,13 @@ def more_data(recipe: Recipe, advice: str) -> Recipe | None:
 
 
 def learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
-    """The named rate; where it was 0, the usual one of the optimizer; else a tenth or ten times, as the advice says."""
+    """The named rate; where none is named and it was 0, the usual one of the optimizer."""
     named = number(advice, "learning_rate")
     if named is not None:
         return replace(recipe, learning_rate=named)
     if recipe.learning_rate == 0.0:
         return replace(recipe, learning_rate=1e-3 if recipe.optimizer in ADAPTIVE else 0.1)
     return None
-
-
-def typical_learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
-    """The named rate, which is the usual one of the optimizer."""
-    return learning_rate(recipe, advice)
 
 
 def warmup(recipe: Recipe, advice: str) -> Recipe | None:
@@ -290,7 +285,7 @@ REMEDIES: Mapping[str, Remedy] = {
     "decay-learning-rate": decay_learning_rate,
     "train-longer": train_longer,
     "train-shorter": train_shorter,
-    "typical-learning-rate": typical_learning_rate,
+    "typical-learning-rate": learning_rate,
     "scale-learning-rate": scale_learning_rate,
     "usual-momentum": usual_momentum,
     "decouple-weight-decay": decouple_weight_decay,

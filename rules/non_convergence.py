@@ -94,7 +94,6 @@ def check(
     chance = 2.0 / math.sqrt(count)
     passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
     learned = falling or passing or improvement > improvement_least + chance
-    cause = _cause(learning_rate, config, dead_units, dead_least)
     classes = _classes(end, train_accuracy, num_classes) if learned else None
     if classes is not None:
         later = statistics.level(train_loss, train_loss.size // 2, train_loss.size // 2 + count)
@@ -104,6 +103,7 @@ def check(
         if accuracy > chance_accuracy / classes or end < chance_loss * random - error or going_on:
             return None
         finding = _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
+        cause = _cause(learning_rate, config, dead_units, dead_least)
         return replace(finding, cause=cause, fixes=FIXES_OF.get(cause, ()))
     if learned:
         return None
@@ -112,6 +112,7 @@ def check(
     ):
         return None
 
+    cause = _cause(learning_rate, config, dead_units, dead_least)
     at_fault, _ = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
     named = at_fault + _chance_level(end, train_accuracy, num_classes)
     return Finding(

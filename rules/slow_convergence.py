@@ -60,7 +60,8 @@ def check(
             return None
     usual = None if optimizer is None else optimizers.usual_rate(optimizer)
     fine_tuned = model is not None and traits.is_transformer(model)  # 1e-5 is usual there
-    far_below = usual is not None and learning_rate is not None and 0.0 < learning_rate <= rate_most * usual
+    low_rate = usual is not None and learning_rate is not None and 0.0 < learning_rate <= rate_most * usual
+    far_below = low_rate and not fine_tuned
     low, middle, high = forecast(train_loss)
     span = float(step[-1] - step[0]) or 1.0
     better = (
@@ -79,8 +80,8 @@ def check(
             Evidence("p of the trend", p, trend_p),
             Evidence("forecast", middle),
         ),
-        fixes=FAR_BELOW if far_below and not fine_tuned else (),
-        cause="rate-too-low" if far_below and not fine_tuned else "",
+        fixes=FAR_BELOW if far_below else (),
+        cause="rate-too-low" if far_below else "",
     )
 
 

@@ -103,9 +103,15 @@ def _fared(tally: Tally) -> tuple[str, str, str]:
     if not tally.trials:
         return "cannot be tried", "", ""
     low, high = (100.0 * end for end in tally.interval)
-    gain = f"{tally.gain:+.1f} ({tally.gain_low:+.1f} to {tally.gain_high:+.1f})" if math.isfinite(tally.gain) else ""
     cost = f"{tally.cost:.1f}x" if math.isfinite(tally.cost) else ""
-    return f"{tally.resolved}/{tally.trials} ({low:.0f}-{high:.0f} %)", gain, cost
+    return f"{tally.resolved}/{tally.trials} ({low:.0f}-{high:.0f} %)", gain(tally), cost
+
+
+def gain(tally: Tally) -> str:
+    """The gain in points with its interval: `+2.1 (+1.0 to +3.2)`; empty where it is not known."""
+    if not math.isfinite(tally.gain):
+        return ""
+    return f"{tally.gain:+.1f} ({tally.gain_low:+.1f} to {tally.gain_high:+.1f})"
 
 
 def _table(cells: Sequence[tuple[str, str, str, str]], page: Page) -> list[str]:
