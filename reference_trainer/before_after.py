@@ -42,6 +42,12 @@ def render(rehearsal: Rehearsal, source: str, page: Page) -> str:
         page,
     )
     lines += _wrapped(f"fault: {FAULTS[bench.fault].line}", page)
+    if finding.cause and finding.cause != rehearsal.seen.cause:
+        lines += _wrapped(
+            f"Your log names the cause {finding.cause}, which no fault here has: this is {finding.rule} from another "
+            "cause, and its advice may not carry over.",
+            page,
+        )
     if bench.like:
         lines += _wrapped(f"like yours: {one_line(', '.join(bench.like))}", page)
     if bench.unlike:

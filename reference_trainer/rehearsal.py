@@ -122,11 +122,14 @@ def _compared(run: Run, fault: str, name: str) -> Bench:
         theirs, own = run.hyperparameter(field), ours.get(field)
         if theirs is None or own is None or isinstance(theirs, (dict, list)):
             continue
-        if same(theirs, own):
-            like.append(f"{field} {own}" if theirs == own else f"{field} {own} (yours {theirs})")
-        else:
-            unlike.append(f"{field} {own} (yours {theirs})")
+        said = f"{field} {own}" if theirs == own else f"{field} {own} (yours {_said(theirs)})"
+        (like if same(theirs, own) else unlike).append(said)
     return Bench(fault, name, tuple(like), tuple(unlike))
+
+
+def _said(value: Any) -> str:
+    """A value of a configuration; float32 numbers without the digits that double precision adds to them."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _same_kind(theirs: Any, own: Any) -> bool:

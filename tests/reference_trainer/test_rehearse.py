@@ -115,6 +115,13 @@ def test_the_cause_chooses_the_fault() -> None:
     assert rehearsal.nearest(run, finding).fault == "resume-without-optimizer-state"
 
 
+def test_a_cause_that_no_fault_has_is_said(tmp_path: Path) -> None:
+    done = rehearse(str(SAMPLES / "spike_history.json"), "--plain", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Your log names the cause validation-alone, which no fault here has" in " ".join(done.stdout.split())
+    assert "learning_rate 0.002 (yours 0.0001)" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("model", "kind"),
     [("ResNet50", "convolutional"), ("bert-base", "transformer"), ("BiLSTM", "recurrent"), ("my_net", None)],
