@@ -117,7 +117,8 @@ def nearest(run: Run, finding: Finding, fault: str | None = None) -> Bench:
 def _compared(run: Run, fault: str, name: str) -> Bench:
     """A bench, held against the user's configuration."""
     ours = FAULTS[fault].recipe(**BENCHES[fault][name]).config()
-    like, unlike = [], []
+    like: list[str] = []
+    unlike: list[str] = []
     for field, same in SAME.items():
         theirs, own = run.hyperparameter(field), ours.get(field)
         if theirs is None or own is None or isinstance(theirs, (dict, list)):

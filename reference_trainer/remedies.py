@@ -136,10 +136,17 @@ def clip_gradients(recipe: Recipe, advice: str) -> Recipe | None:
 
 
 def larger_batch(recipe: Recipe, advice: str) -> Recipe | None:
-    """The named size, else twice as many."""
+    """The named size, else twice as many; spoiled examples are met after as many examples as before."""
     if recipe.descent != "mini-batch":
         return None
-    return replace(recipe, batch_size=round(number(advice, "batch_size") or 2 * recipe.batch_size))
+    size = round(number(advice, "batch_size") or 2 * recipe.batch_size)
+    share = recipe.batch_size / size
+    return replace(
+        recipe,
+        batch_size=size,
+        corrupt_at=tuple(max(round(share * step), 1) for step in recipe.corrupt_at),
+        corrupt_every=recipe.corrupt_every and max(round(share * recipe.corrupt_every), 1),
+    )
 
 
 def power_of_two_batch(recipe: Recipe, advice: str) -> Recipe | None:

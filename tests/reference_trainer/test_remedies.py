@@ -179,6 +179,17 @@ def test_what_cannot_be_done_is_none(fix: str, fields: dict[str, Any]) -> None:
     assert apply(fix, Recipe(**fields), "") is None
 
 
+def test_a_larger_batch_does_not_pass_the_spoiled_examples_by() -> None:
+    changed = apply("larger-batch", FAULTS["corrupted-batches"].recipe(), "batch_size 32 -> 64")
+    assert changed is not None
+    assert changed.corrupt_at == (450, 650)
+    steps = changed.epochs * (ALL_DIGITS // changed.batch_size)
+    assert max(changed.corrupt_at) < steps
+    often = apply("larger-batch", Recipe(model="mlp", corrupt_every=60), "batch_size 32 -> 64")
+    assert often is not None
+    assert often.corrupt_every == 30
+
+
 def test_a_remedy_trains() -> None:
     for fix in ("class-weights", "balance-data", "average-weights"):
         changed = apply(fix, Recipe(model="mlp", task="digits-imbalanced", epochs=2), "")
