@@ -70,8 +70,9 @@ def cut(lines: Iterable[str], delimiter: str, quoted: bool = True) -> Iterator[t
     if delimiter == WHITESPACE:
         yield from ((i, row) for i, line in enumerate(lines, 1) if (row := line.split()))
     elif delimiter == "|":  # the tables that people and chat tools draw have a mark at both ends as well
-        bare = (line.strip().removeprefix("|").removesuffix("|") for line in lines)
-        yield from ((i, line.split("|")) for i, line in enumerate(bare, 1) if line)
+        bare = ((i, line.strip()) for i, line in enumerate(lines, 1))
+        framed = ((i, line[1:-1] if len(line) > 1 and line[0] == line[-1] == "|" else line) for i, line in bare)
+        yield from ((i, line.split("|")) for i, line in framed if line)  # a mark at one end alone: a cell is empty
     else:
         reader = csv.reader(
             lines,

@@ -322,6 +322,12 @@ def test_names_in_a_comment_as_savetxt_writes_them() -> None:
     assert cells(table("# epoch loss\n0 0.5\n1 0.25\n"), "loss") == [0.5, 0.25]
 
 
+def test_a_mark_at_the_end_of_a_line_is_an_empty_cell() -> None:
+    read = table("epoch|loss\n0|\n1|\n2|\n")
+    assert list(read.columns) == ["epoch", "loss"]
+    assert cells(read, "loss") == [None, None, None]
+
+
 def test_markdown_table() -> None:
     read = table("| epoch | loss |\n|-------|------|\n| 1 | 0.5 |\n| 2 | 0.4 |\n")
     assert cells(read, "loss") == [0.5, 0.4]
