@@ -363,16 +363,16 @@ def test_a_command_that_cannot_be_loaded_says_so(plugins: dict[str, str]) -> Non
 def test_a_fault_of_ours_names_the_source_and_spares_the_others(
     ill: Path, fine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diagnose import audit
+    from diagnose import judging
 
-    real = audit.read
+    real = judging.read
 
     def read(source: Any, **options: Any) -> Any:
         if source.label == "fine.csv":
             raise RuntimeError("boom")
         return real(source, **options)
 
-    monkeypatch.setattr(audit, "read", read)
+    monkeypatch.setattr(judging, "read", read)
     result = run(fine, ill)
     assert result.exit_code == 2
     assert result.stderr.startswith("fine.csv: could not be judged for a fault in diagnose (RuntimeError: boom)")

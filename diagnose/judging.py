@@ -1,0 +1,227 @@
+"""One source read and judged: what the caller wants of it, and what became of it.
+
+asked = Wanted.of(select=("overfitting",))                   # checked: SettingsError for what means nothing
+outcome(source, asked).diagnoses                          # whatever goes wrong is part of the answer
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from diagnose import config as configuration
+from diagnose import settings as project
+from diagnose import siblings, thinning
+from diagnose.curves import Run
+from diagnose.engine import compares_runs, judge, load_rules, needs_baseline, thresholds_of
+from diagnose.readers import ReadError, Source, read
+from diagnose.roles import AXES, ROLES
+from diagnose.rule import Diagnosis, Rule
+from diagnose.settings import Settings, SettingsError
+
+Keep = Literal["whole", "drawn", "extent"]
+"""What the report keeps of each run: everything, the curves that it draws, or how far they reach."""
+
+COMPARED_POINTS = 32
+"""Points of each curve that are kept to compare runs with each other."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller and the settings ask for, checked. It travels to other processes: rules go by their ids."""
+
+    rules: tuple[str, ...]
+    thresholds: Mapping[str, Mapping[str, Any]]
+    map: Mapping[str, str]
+    config: Mapping[str, Any]
+    settings: Settings
+    baseline: tuple[Run, ...] = ()
+    keep: Keep = "whole"
+    compare: bool = False
+
+    def without_baseline(self) -> Wanted:
+        """The same without the rules that hold a run against earlier ones."""
+        return replace(self, rules=tuple(name for name in self.rules if not needs_baseline(known_rules()[name])))
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        map: Mapping[str, str] | None = None,
+        select: Iterable[str] | None = None,
+        ignore: Iterable[str] | None = None,
+        thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+        config: str | Path | Mapping[str, Any] | None = None,
+        settings: Settings | None = None,
+    ) -> Wanted:
+        """What the caller asks for over the settings of the project; the arguments are those of `diagnose.diagnose`.
+
+        Raises SettingsError for an unknown rule, role or threshold, or an unreadable config.
+        """
+        settings = settings or Settings()
+        chosen = settings.select if select is None else _ids(select)
+        return cls(
+            rules=_rules(chosen, settings.ignore if ignore is None else _ids(ignore)),
+            thresholds=_thresholds(settings.thresholds, thresholds or {}),
+            map=_checked_map(map or {}),
+            config=_config(config),
+            settings=settings,
+        )
+
+
+def _config(given: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The hyperparameters of a mapping or a file, by canonical name. Raises SettingsError where there are none."""
+    try:
+        if given is None or isinstance(given, Mapping):
+            return configuration.normalise(given or {})
+        return configuration.load(Path(given))
+    except configuration.ConfigError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _ids(names: Iterable[str]) -> tuple[str, ...]:
+    """Ids as a tuple; a single one may stand alone."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+@functools.cache
+def known_rules() -> Mapping[str, Rule]:
+    """The installed rules by id."""
+    return {rule.id: rule for rule in load_rules()}
+
+
+def _rules(select: tuple[str, ...] | None, ignore: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids of the rules to apply, in their own order."""
+    known = known_rules()
+    chosen = set(known if select is None else project.check_rules(select, known))
+    chosen -= set(project.check_rules(ignore, known))
+    if not chosen:
+        raise SettingsError("no rule is left to apply; select more, or ignore fewer")
+    return tuple(name for name in known if name in chosen)
+
+
+def _thresholds(
+    settings: Mapping[str, Mapping[str, Any]], given: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    checked = project.check_thresholds(given, {rule.id: thresholds_of(rule) for rule in load_rules()})
+    return {rule: {**settings.get(rule, {}), **checked.get(rule, {})} for rule in {**settings, **checked}}
+
+
+def _checked_map(given: Mapping[str, str]) -> Mapping[str, str]:
+    for role in given:
+        if role not in (*ROLES, *AXES):
+            raise SettingsError(project.unknown("role", role, (*ROLES, *AXES)))
+    return given
+
+
+class Outcome(NamedTuple):
+    """What became of one source.
+
+    compared: the runs as they are compared with each other; empty where they are not.
+    error: why it is among the errors; "" where it is not. is_log: whether there was anything to judge, or to report.
+    """
+
+    diagnoses: list[Diagnosis]
+    compared: list[Run]
+    error: str = ""
+    is_log: bool = True
+
+
+def outcome(item: Any, wanted: Wanted) -> Outcome:
+    """Read and judge one source; whatever goes wrong is part of the answer."""
+    return outcome_of(lambda: read_runs(item, wanted), wanted)
+
+
+def outcome_of(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
+    """Judge what `runs` reads; whatever goes wrong in either is part of the answer."""
+    try:
+        found = [_judge(run, wanted) for run in runs()]
+        error = _not_judged(found[0]) if found and all(d.not_judged and not d.judged for d in found) else ""
+        compared = [thinning.means(d.run, siblings.CURVES, COMPARED_POINTS) for d in found] if wanted.compare else []
+        if wanted.keep != "whole":
+            found = [thinning.judged(d, drawn=wanted.keep == "drawn") for d in found]
+        return Outcome(found, compared, error)
+    except ReadError as refusal:
+        return Outcome([], [], str(refusal), is_log=False)
+    except Exception as fault:
+        return Outcome([], [], _unexpected(fault))
+
+
+def share(diagnosis: Diagnosis, same: dict[Any, Any]) -> Diagnosis:
+    """The diagnosis with the parts that runs have in common held once: what could not be judged, roles, fixes."""
+    run = diagnosis.run
+    roles = same.setdefault(tuple(run.roles.items()), run.roles)
+    findings = tuple(
+        replace(f, recommendations=tuple(same.setdefault(r, r) for r in f.recommendations)) for f in diagnosis.findings
+    )
+    return replace(
+        diagnosis,
+        run=replace(run, roles=roles),
+        findings=findings,
+        judged=same.setdefault(diagnosis.judged, diagnosis.judged),
+        not_judged=same.setdefault(diagnosis.not_judged, diagnosis.not_judged),
+    )
+
+
+def read_runs(item: Any, wanted: Wanted) -> list[Run]:
+    """The runs of a source. A column that only the project's settings name may be absent: they are for many logs."""
+    of_project = {role: column for role, column in wanted.settings.map.items() if role not in wanted.map}
+    try:
+        return read(item, overrides={**of_project, **wanted.map})
+    except ValueError as error:
+        if not wanted.map and not of_project:
+            raise
+        if not of_project or not (isinstance(item, Source) and item.paths):  # a stream cannot be read twice
+            raise ReadError(str(error)) from error
+        note = f"the map of the settings was not applied: {error}"
+    return [replace(run, notes=(*run.notes, note)) for run in read_runs(item, replace(wanted, settings=Settings()))]
+
+
+def _judge(run: Run, wanted: Wanted) -> Diagnosis:
+    left_out = wanted.settings.ignored_for(run.source)
+    if wanted.config:
+        run = replace(run, config={**run.config, **wanted.config})
+    rules = [known_rules()[name] for name in wanted.rules if name not in left_out]
+    return judge(
+        run,
+        [rule for rule in rules if not compares_runs(rule)],
+        thresholds=wanted.thresholds,
+        baseline=[other for other in wanted.baseline if (other.source, other.name) != (run.source, run.name)],
+    )
+
+
+def _not_judged(diagnosis: Diagnosis) -> str:
+    """Why no rule could judge a run: the main of the reasons, and what to do where a column may be unrecognised."""
+    reasons = {missing.reason for missing in diagnosis.not_judged}
+    for role in ROLES:
+        if f"the log has no {role}" in reasons:
+            return f"no rule could judge it: the log has no {role}; if a column holds it: --map {role}=COLUMN"
+    return f"no rule could judge it: {min(reasons, key=len)}"
+
+
+def _unexpected(error: Exception) -> str:
+    """What to say of a fault of ours; with DIAGNOSE_TRACEBACK set, the traceback goes to stderr."""
+    if os.environ.get("DIAGNOSE_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    return (
+        f"could not be judged for a fault in diagnose ({type(error).__name__}: {error}); please report this with the "
+        "log; DIAGNOSE_TRACEBACK=1 shows where it happened"
+    )
+
+
+def is_path(source: Any) -> bool:
+    """Whether a source is named, and not handed over."""
+    return isinstance(source, str | Path)
+
+
+def label_of(item: Any) -> str:
+    """What the report calls a source."""
+    if isinstance(item, Source):
+        return item.label
+    return str(getattr(item, "name", "")) if hasattr(item, "read") else type(item).__name__
