@@ -222,7 +222,7 @@ def _audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress
         diagnoses += [judging.share(diagnosis, same) for diagnosis in outcome.diagnoses]
         compared += outcome.compared
     errors += [SourceError(folder, no_log(folder)) for folder, useful in folders.items() if folder and not useful]
-    named = _with_unique_names(diagnoses)
+    named = with_unique_names(diagnoses)
     if len(compared) < siblings.FEWEST:
         return Report(named, tuple(errors))
     compared = [replace(run, name=d.run.name) for run, d in zip(compared, named, strict=True)]
@@ -272,7 +272,7 @@ def _key(item: Any) -> object:
     return (item.paths or item.label) if isinstance(item, Source) else id(item)
 
 
-def _with_unique_names(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
+def with_unique_names(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
     """The diagnoses with a number behind each name that several runs have."""
     many = {name for name, times in Counter(d.run.name for d in diagnoses).items() if times > 1}
     seen: Counter[str] = Counter()

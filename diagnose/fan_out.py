@@ -124,3 +124,25 @@ def _begin(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Start of a process: Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare(*arguments)
+
+
+@contextlib.contextmanager
+def cluster(scheduler: str | None) -> Iterator[Any]:
+    """A client of the dask scheduler at that address. Raises SettingsError where there is none."""
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise SettingsError(
+            "--backend dask needs dask, which is not installed; pip install 'training-diagnose[dask]'"
+        ) from error
+    if scheduler is None:
+        raise SettingsError("--backend dask needs the address of a scheduler: --scheduler tcp://HOST:8786")
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise SettingsError(
+            f"no dask scheduler answers at {scheduler} ({error}); start one with `dask scheduler`, and workers with "
+            "`dask worker`, in environments that have training-diagnose[all]"
+        ) from error
+    with client:
+        yield client

@@ -168,17 +168,28 @@ def share(diagnosis: Diagnosis, same: dict[Any, Any]) -> Diagnosis:
 
 
 def read_runs(item: Any, wanted: Wanted) -> list[Run]:
-    """The runs of a source. A column that only the project's settings name may be absent: they are for many logs."""
+    """The runs of a source. Raises ReadError."""
+    twice = isinstance(item, Source) and bool(item.paths)  # a stream cannot be read twice
+    return mapped(lambda overrides: read(item, overrides=overrides), wanted, twice=twice)
+
+
+def mapped(read: Callable[[Mapping[str, str]], list[Run]], wanted: Wanted, *, twice: bool) -> list[Run]:
+    """What `read` reads with the columns named as wanted. A column that only the settings of the project name may be
+    absent: they are for many logs.
+
+    twice: whether it can be read once more. Raises ReadError.
+    """
     of_project = {role: column for role, column in wanted.settings.map.items() if role not in wanted.map}
     try:
-        return read(item, overrides={**of_project, **wanted.map})
+        return read({**of_project, **wanted.map})
     except ValueError as error:
         if not wanted.map and not of_project:
             raise
-        if not of_project or not (isinstance(item, Source) and item.paths):  # a stream cannot be read twice
+        if not of_project or not twice:
             raise ReadError(str(error)) from error
         note = f"the map of the settings was not applied: {error}"
-    return [replace(run, notes=(*run.notes, note)) for run in read_runs(item, replace(wanted, settings=Settings()))]
+    runs = mapped(read, replace(wanted, settings=Settings()), twice=twice)
+    return [replace(run, notes=(*run.notes, note)) for run in runs]
 
 
 def _judge(run: Run, wanted: Wanted) -> Diagnosis:

@@ -11,12 +11,13 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diagnose import fan_out
 from diagnose.audit import diagnose
 from diagnose.engine import load_rules
 from diagnose.rule import Diagnosis
@@ -269,7 +270,7 @@ def _spread(
         return
     with ExitStack() as opened:
         if backend == "dask":
-            opened.enter_context(_cluster(scheduler))
+            opened.enter_context(fan_out.cluster(scheduler))
             opened.enter_context(joblib.parallel_config(backend="dask"))
             pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
         else:
@@ -283,28 +284,6 @@ def _spread(
                 f"a worker was killed ({type(error).__name__}: too little memory?); what is done is in {kept}: run the "
                 "same command again, with fewer --jobs"
             ) from error
-
-
-@contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Any]:
-    """A client of the dask scheduler at that address."""
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise TrialsError(
-            "--backend dask needs dask, which is not installed; pip install 'training-diagnose[dask]'"
-        ) from error
-    if scheduler is None:
-        raise TrialsError("--backend dask needs the address of a scheduler: --scheduler tcp://HOST:8786")
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise TrialsError(
-            f"no dask scheduler answers at {scheduler} ({error}); start one with `dask scheduler`, and workers with "
-            "`dask worker`, in environments that have training-diagnose[trainer]"
-        ) from error
-    with client:
-        yield client
 
 
 def _line(training: Training) -> tuple[Any, ...]:

@@ -59,7 +59,7 @@ class Commands(TyperGroup):
             return word.partition("=")[0] in own
         if word in self.commands:
             return word != DEFAULT
-        return not os.path.lexists(word) and word in _plugins()
+        return word in _plugins() and (_is_ours(word) or not os.path.lexists(word))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name, from the entry-point group `diagnose.commands` where it is not ours."""
@@ -125,6 +125,14 @@ def _plugins() -> Mapping[str, Any]:
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group="diagnose.commands")}
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a command of that name comes with this distribution: it then goes before a file of its name, as the
+    built-in ones do. `wandb` is a command, and `wandb/` the folder.
+    """
+    distribution = _plugins()[name].dist
+    return distribution is not None and distribution.name == "training-diagnose"
 
 
 def _load_plugin(name: str) -> Any:

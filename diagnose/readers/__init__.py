@@ -23,7 +23,7 @@ from diagnose.readers.table import ReadError, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "ReadError", "Source", "expand", "no_log", "read", "tables"]
+__all__ = ["FORMATS", "ReadError", "Source", "expand", "from_tables", "no_log", "read", "tables"]
 
 
 def read(
@@ -35,14 +35,18 @@ def read(
     overrides: canonical name -> column, where the user says what a column means.
     Raises ReadError, whose text is one line without the path, where the source is no training log.
     """
+    return from_tables(tables(source), _label(source), overrides)
+
+
+def from_tables(found: Sequence[Table], label: str, overrides: Mapping[str, str] | None = None) -> list[Run]:
+    """The runs in tables that a reader made. Raises ReadError as `read` does; label: for `Run.source`."""
     from diagnose.readers.assemble import runs
 
-    label = _label(source)
     made: list[Run] = []
     failed: list[ReadError | ValueError] = []
-    for table in tables(source):
+    for table in found:
         try:
-            made += runs(table, source=label, overrides=overrides or {})
+            made += runs(_safe(table), source=label, overrides=overrides or {})
         except (ReadError, ValueError) as error:
             failed.append(error)
     if failed and not made:

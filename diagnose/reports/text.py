@@ -102,14 +102,14 @@ def render(
     order = sorted(range(len(diagnoses)), key=lambda i: _RANK[verdict_word(diagnoses[i])])
     lines = _overview([diagnoses[i] for i in order], [labels[i] for i in order], page) if diagnoses else []
     short = {d.run.name: label for d, label in zip(diagnoses, labels, strict=True)}
-    lines += _across(across, across_not_judged, short, page)
+    lines += together(across, across_not_judged, short, page)
     for i in order:
         if diagnoses[i].findings:
             lines += ["", _rule_off(page), *_run(diagnoses[i], labels[i], page)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _across(
+def together(
     findings: Sequence[Finding], not_judged: Sequence[NotJudged], labels: Mapping[str, str], page: Page
 ) -> list[str]:
     """What several runs say together, each finding with the runs it is about; nothing where there is none.
@@ -356,25 +356,25 @@ def _shared_folder(paths: Sequence[str]) -> str:
 def _table(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
     """The table over runs: name, verdict, milestone, points."""
     rows: list[tuple[str, ...]] = [
-        (label, _short_verdict(d), TITLES.get(d.milestone, "unknown"), str(d.run.points))
+        (label, short_verdict(d), TITLES.get(d.milestone, "unknown"), str(d.run.points))
         for d, label in zip(diagnoses, labels, strict=True)
     ]
     stage, points = (max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[2:])
     stage, points = max(stage, len("milestone")), max(points, len("points"))
     room = page.width - stage - points - 6
     name = min(max(len("run"), *map(len, labels)), max(12, room // 2))
-    rows = [(_shorten(label, name), *rest) for label, *rest in rows]
+    rows = [(shorten(label, name), *rest) for label, *rest in rows]
     colors = [verdict_word(d) for d in diagnoses]
     return grid(("run", "verdict", "milestone", "points"), rows, (name, room - name, stage, points), page, colors)
 
 
-def _short_verdict(diagnosis: Diagnosis) -> str:
+def short_verdict(diagnosis: Diagnosis) -> str:
     """The verdict as it fits a table: `error: overfitting; warning: loss-spike`."""
     grouped = {s: [f.rule for f in diagnosis.findings if f.severity is s] for s in reversed(Severity)}
     return "; ".join(f"{s}: {', '.join(rules)}" for s, rules in grouped.items() if rules) or verdict(diagnosis)
 
 
-def _shorten(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
     """The end of the text, which tells files apart better than the beginning, in `width` columns."""
     return text if len(text) <= width else "..." + text[-(width - 3) :]
 

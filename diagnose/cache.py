@@ -1,0 +1,174 @@
+"""What earlier audits found, in a SQLite file in the user's cache directory: runs by id and content, and the verdicts
+of the last audit of each project.
+
+An entry holds as long as the server says the same of the run (`fingerprint`), the same was asked (`question`), and this
+program has not changed since. No key is stored, nor any history: only what an audit keeps of a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from diagnose._version import __version__
+
+SCHEMA = 1
+"""Raised where the tables change; a file of another schema is begun anew."""
+
+KEPT_DAYS = 90
+"""Days after which an entry that no audit has asked for is dropped."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    place TEXT, id TEXT, question TEXT, fingerprint TEXT, outcome BLOB, used REAL, PRIMARY KEY (place, id, question)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audits (place TEXT PRIMARY KEY, at REAL, verdicts TEXT) WITHOUT ROWID;
+"""
+
+
+def default_path() -> Path:
+    """Where the cache lies: the user's cache directory, as the system says it."""
+    return Path(platformdirs.user_cache_dir("diagnose", appauthor=False)) / "audits.sqlite"
+
+
+def question(*parts: Any) -> str:
+    """A digest of what was asked, and of the program that answers."""
+    return hashlib.sha256(repr((_program(), *parts)).encode()).hexdigest()[:32]
+
+
+def _program() -> tuple[Any, ...]:
+    """The version, and size and time of every file of the installed rules and of this package."""
+    from importlib.util import find_spec
+
+    folders = [Path(__file__).parent]
+    spec = find_spec("rules")
+    folders += [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
+    files = sorted(path for folder in folders for pattern in ("*.py", "*.csv") for path in folder.rglob(pattern))
+    return (__version__, *((path.name, (known := path.stat()).st_size, known.st_mtime_ns) for path in files))
+
+
+class Cache:
+    """The file; it may be used from one thread. One that cannot be opened or is broken is as good as empty."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file at `path`, made where it is missing; None: remember nothing."""
+        self._base: sqlite3.Connection | None = None
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = _opened(path)
+        except (OSError, sqlite3.Error):
+            self._base = None
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._base is not None:
+            self._base.close()
+
+    def runs(self, place: str, asked: str, known: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+        """(id, outcome) of the runs in `known`, id -> fingerprint, that are unchanged."""
+        if self._base is None:
+            return
+        rows = self._base.execute(
+            "SELECT id, fingerprint, outcome FROM runs WHERE place=? AND question=?", (place, asked)
+        )
+        for name, fingerprint, packed in rows:
+            if known.get(name) == fingerprint:
+                outcome = _unpacked(packed)
+                if outcome is not None:
+                    yield name, outcome
+
+    def keep(self, place: str, asked: str, found: Sequence[tuple[str, str, Any]]) -> None:
+        """Remember (id, fingerprint, outcome) of runs."""
+        now = time.time()
+        rows = [(place, name, asked, fingerprint, _packed(outcome), now) for name, fingerprint, outcome in found]
+        self._write("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def last_audit(self, place: str) -> tuple[float, dict[str, str]] | None:
+        """When the project was audited last (seconds since 1970), and id -> verdict; None where it was not."""
+        if self._base is None:
+            return None
+        row = self._base.execute("SELECT at, verdicts FROM audits WHERE place=?", (place,)).fetchone()
+        return None if row is None else (float(row[0]), json.loads(row[1]))
+
+    def close_audit(self, place: str, asked: str, verdicts: Mapping[str, str]) -> None:
+        """Remember the verdicts of a whole audit, and that its runs were asked for; drop what is old."""
+        now = time.time()
+        self._write("INSERT OR REPLACE INTO audits VALUES (?, ?, ?)", [(place, now, json.dumps(dict(verdicts)))])
+        self._write("UPDATE runs SET used=? WHERE place=? AND question=?", [(now, place, asked)])
+        self._write("DELETE FROM runs WHERE used < ?", [(now - 86_400.0 * KEPT_DAYS,)])
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows; a full disk or a file held by another audit only makes the next audit slower."""
+        if self._base is None:
+            return
+        try:
+            with self._base:
+                self._base.executemany(statement, rows)
+        except sqlite3.Error:
+            self._base.rollback()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    for fresh in (False, True):
+        base = sqlite3.connect(path, timeout=5.0)
+        try:
+            version = base.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, SCHEMA):
+                base.executescript("DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS audits;")
+            base.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
+            base.execute(f"PRAGMA user_version={SCHEMA}")
+            return base
+        except sqlite3.DatabaseError as error:
+            base.close()
+            if fresh or isinstance(error, sqlite3.OperationalError):
+                raise
+            path.unlink()  # no database at all
+    raise AssertionError
+
+
+# --- outcomes as bytes ------------------------------------------------------------------------------------------------
+
+_SAFE_NUMPY = frozenset(["ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer"])
+_SAFE_BUILTINS = frozenset(["set", "frozenset", "tuple", "list", "dict", "complex"])
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes this program's own values and NumPy's arrays, and calls nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "numpy":
+            if name in _SAFE_NUMPY:
+                return super().find_class(module, name)
+        elif module.startswith("diagnose."):
+            found = super().find_class(module, name)
+            if isinstance(found, type):
+                return found
+        elif module == "builtins" and name in _SAFE_BUILTINS:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of an outcome")
+
+
+def _packed(outcome: Any) -> bytes:
+    return zlib.compress(pickle.dumps(outcome, protocol=5), level=1)
+
+
+def _unpacked(packed: bytes) -> Any:
+    """The outcome; None where the bytes are no longer one."""
+    try:
+        return _Unpickler(io.BytesIO(zlib.decompress(packed))).load()
+    except Exception:  # whatever the bytes are: the run is read again
+        return None

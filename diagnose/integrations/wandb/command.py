@@ -1,0 +1,327 @@
+"""`diagnose wandb TARGET`: one run on a W&B server in full, or an audit of every run of a project or a sweep."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diagnose import audit as files
+from diagnose import cache, judging, projects, terminal
+from diagnose.integrations.wandb import write_back
+from diagnose.readers import ReadError
+from diagnose.readers.wandb_server import Address, Listed, Server, parse
+from diagnose.reports import json as json_report
+from diagnose.reports import project, text
+from diagnose.reports.project import Line, Overview
+from diagnose.settings import FAIL_ON, SettingsError, unknown
+
+FORMATS = ("text", "json")
+JOBS = 16
+"""Runs read at a time: the waiting is the server's, and more are seldom answered faster."""
+
+_UNITS = {"h": 1.0, "d": 24.0, "w": 168.0}  # hours
+
+
+def wandb(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="entity/project, entity/project/RUN, or the address of their page.")
+    ],
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="KEY=VALUE",
+            help="Only runs with this: state=finished, tags=baseline, config.lr=0.1; or a query of W&B as JSON. "
+            "Repeatable.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only runs begun since: 12h, 30d, 6w, or 2026-11-01.")
+    ] = None,
+    sweep: Annotated[str | None, typer.Option(metavar="ID", help="Only the runs of this sweep.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=10, help="Rows to be content with per run.  [default: the whole history]")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=128, help="Runs read at a time.")] = JOBS,
+    backend: Annotated[
+        str, typer.Option(metavar="threading|dask", help="threading: here; dask: the workers of --scheduler.")
+    ] = "threading",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every run again, and remember nothing.")] = False,
+    select: Annotated[str | None, typer.Option(metavar="RULES", help="Only these rules, separated by commas.")] = None,
+    ignore: Annotated[str | None, typer.Option(metavar="RULES", help="Not these rules.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Which metric plays a role. Repeatable.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="For a person, or a program.")
+    ] = "text",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="List every run, not the worst alone.")] = False,
+    writing: Annotated[
+        str | None,
+        typer.Option(
+            "--write-back", metavar="LIST", help=f"Write to the runs, after asking: {', '.join(write_back.PLACES)}."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --write-back would write.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write back without asking.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(FAIL_ON), help="The severity from which on the exit code is 1.  [default: warning]"
+        ),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="No tables and pictures: words, for a screen reader.")] = False,
+) -> None:
+    """Audit the runs of a Weights & Biases project, or judge one run of it; the key is found as the client finds it."""
+    places = _places(writing)
+    for option, value, valid in (("format", form, FORMATS), ("fail-on", fail_on, FAIL_ON)):
+        if value is not None and value not in valid:
+            raise SettingsError(f"--{option}: {unknown('value', value, valid)}")
+    if backend not in ("threading", "dask"):
+        raise SettingsError(f"--backend: {unknown('value', backend, ('threading', 'dask'))}")
+    if dry_run and not places:
+        raise SettingsError("--dry-run shows what --write-back would write; name that, too")
+    settings = files.load_settings()
+    wanted = judging.Wanted.of(map=pairs(column), select=_split(select), ignore=_split(ignore), settings=settings)
+    level = fail_on or settings.fail_on or "warning"
+    try:
+        address = parse(target)
+        server = Server()
+        if sweep:
+            address = replace(address, sweep=sweep, run="")
+        audit = _audit(server, address, wanted, _filters(where, since), samples, jobs, backend, scheduler, no_cache)
+    except ReadError as error:
+        terminal.complain(target, str(error))
+        raise typer.Exit(2) from None
+    overview = _overview(audit)
+    _print(audit, overview, one=bool(address.run), form=form, out=out, every=every, plain=plain)
+    for source, message in audit.report.errors:
+        terminal.complain(source, message)
+    failed = False
+    if places:
+        failed = _write_back(server, audit, overview, places, jobs, dry_run=dry_run, yes=yes)
+    if audit.left:
+        raise typer.Exit(130)
+    raise typer.Exit(2 if audit.report.errors or failed else _code(audit, level))
+
+
+def pairs(values: Sequence[str] | None) -> dict[str, str]:
+    """ROLE=COLUMN as a mapping. Raises SettingsError."""
+    found = {}
+    for value in values or ():
+        role, equals, column = (part.strip() for part in value.partition("="))
+        if not (role and equals and column):
+            raise SettingsError(f"--map: {value!r} is not of the form ROLE=COLUMN, such as train_loss=my_loss")
+        found[role] = column
+    return found
+
+
+def _audit(
+    server: Server,
+    address: Address,
+    wanted: judging.Wanted,
+    filters: dict[str, Any],
+    samples: int | None,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+    no_cache: bool,
+) -> projects.Audit:
+    with ExitStack() as opened:
+        step: Any = None
+
+        def progress(done: int, total: int, ill: int) -> None:
+            nonlocal step
+            if step is None:  # how many there are, shows when they are listed
+                step = opened.enter_context(terminal.bar(total, "reading runs")) or (lambda done, said: None)
+            step(done, f"{ill} ill")
+
+        return projects.audited(
+            address,
+            wanted,
+            filters=filters,
+            samples=samples,
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            cache=None if no_cache or address.run else cache.default_path(),
+            progress=progress,
+            server=server,
+        )
+
+
+def _split(value: str | None) -> list[str] | None:
+    return None if value is None else [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _places(value: str | None) -> tuple[str, ...]:
+    """What is to be written back. Raises SettingsError for a place that there is not."""
+    found = tuple(_split(value) or ())
+    for name in found:
+        if name not in write_back.PLACES:
+            raise SettingsError(f"--write-back: {unknown('place', name, write_back.PLACES)}")
+    return found
+
+
+def _filters(where: Sequence[str] | None, since: str | None) -> dict[str, Any]:
+    """The options as one query of W&B. Raises SettingsError for what is none."""
+    parts: list[dict[str, Any]] = []
+    for text_ in where or ():
+        if text_.lstrip().startswith("{"):
+            try:
+                parts.append(json.loads(text_))
+            except ValueError as error:
+                raise SettingsError(f"--filter: {text_!r} is no JSON ({error})") from error
+            continue
+        key, equals, value = (part.strip() for part in text_.partition("="))
+        if not (key and equals):
+            raise SettingsError(f"--filter: {text_!r} is not of the form KEY=VALUE, such as state=finished")
+        key = f"{key}.value" if key.startswith("config.") and not key.endswith(".value") else key
+        parts.append({key: _value(value)})
+    if since is not None:
+        parts.append({"createdAt": {"$gte": _moment(since)}})
+    return {} if not parts else parts[0] if len(parts) == 1 else {"$and": parts}
+
+
+def _value(text_: str) -> Any:
+    """A number, true or false where the text is one, else the text."""
+    try:
+        return json.loads(text_)
+    except ValueError:
+        return text_
+
+
+def _moment(since: str) -> str:
+    """The time that `30d` or `2026-11-01` means, as W&B writes it. Raises SettingsError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", since.strip())
+    if found is not None:
+        moment = datetime.now(UTC) - timedelta(hours=float(found[1]) * _UNITS[found[2]])
+    else:
+        try:
+            moment = datetime.fromisoformat(since.strip())
+        except ValueError as error:
+            raise SettingsError(f"--since: {since!r} is no time; say 12h, 30d, 6w or 2026-11-01") from error
+    return (moment if moment.tzinfo else moment.astimezone()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _overview(audit: projects.Audit) -> Overview:
+    """The audit as the report wants it."""
+    return Overview(
+        project=audit.project,
+        url=audit.url,
+        lines=[_line(entry.listed, entry, audit) for entry in audit.entries],
+        sweeps=audit.sweeps,
+        at=audit.before.at if audit.before else None,
+        verdicts=audit.before.verdicts if audit.before else {},
+        left=audit.left,
+    )
+
+
+def _line(run: Listed, entry: projects.Entry, audit: projects.Audit) -> Line:
+    diagnoses = [audit.report.diagnoses[place] for place in entry.diagnoses]
+    worst = max(diagnoses, key=lambda d: -1 if d.worst is None else d.worst.rank, default=None)
+    return Line(run.id, run.name, run.state, run.sweep, run.url, entry.verdict, worst, entry.error, entry.remembered)
+
+
+def _print(
+    audit: projects.Audit, overview: Overview, *, one: bool, form: str, out: Path | None, every: bool, plain: bool
+) -> None:
+    """The report, on the terminal or into a file."""
+    from diagnose._version import __version__
+
+    report = audit.report
+    sheet = terminal.page(plain, None, "auto") if out is None else text.PLAIN_PAGE
+    if form == "json":
+        document = json_report.document(
+            report.diagnoses, report.errors, report.across, report.across_not_judged, version=__version__
+        )
+        said = json.dumps(document | {"audit": project.document(overview)}, indent=2, allow_nan=False) + "\n"
+    elif one:
+        said = text.render(report.diagnoses, page=sheet)
+        said += "".join(f"{line.name}: {line.error}\n" for line in overview.lines if line.verdict == "not-judged")
+    else:
+        said = project.render(overview, page=sheet, most=None if every or out is not None else project.SHOWN)
+    if out is None:
+        terminal.write(said)
+        return
+    try:
+        out.write_text(said, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--out: {out} cannot be written ({(error.strerror or str(error)).lower()})") from error
+
+
+def _code(audit: projects.Audit, level: str) -> int:
+    severities = FAIL_ON[FAIL_ON.index(level) : -1]
+    findings = (*audit.report.findings, *audit.report.across)
+    return int(any(finding.severity in severities for finding in findings))
+
+
+def _write_back(
+    server: Server,
+    audit: projects.Audit,
+    overview: Overview,
+    places: tuple[str, ...],
+    jobs: int,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> bool:
+    """Show what is to be written, ask, write; whether a run could not be written to."""
+    paths = {entry.listed.id: entry.listed.path for entry in audit.entries}
+    lines = [line for line in overview.lines if line.diagnosis is not None]
+    failed = False
+
+    def plan(line: Line) -> tuple[Line, str, str]:
+        try:
+            made, tags = write_back.planned(server.api, paths[line.id], line, places)
+            return line, write_back.describe(line, made, tags) if made else "", ""
+        except Exception as error:
+            return line, "", server.said(error)
+
+    def write(line: Line) -> str:
+        try:
+            write_back.apply(server.api, paths[line.id], line, places)
+        except Exception as error:
+            return server.said(error)
+        return ""
+
+    with ThreadPoolExecutor(jobs) as pool:
+        found = list(pool.map(plan, lines))
+    for line, _, error in found:
+        if error:
+            failed = True
+            terminal.complain(paths[line.id], f"not written to: {error}")
+    todo = [(line, said) for line, said, _ in found if said]
+    if not todo:
+        terminal.write("\nwrite back: nothing to write, the runs say so already\n")
+        return failed
+    shown = "".join(f"  {said}\n" for _, said in todo)
+    terminal.write(f"\nwrite back to {len(todo)} of {len(lines)} runs{' (dry run)' if dry_run else ''}:\n{shown}")
+    if dry_run:
+        return failed
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SettingsError("--write-back asks first, and there is nobody to ask: add --yes, or see --dry-run")
+        if not typer.confirm(f"write to {len(todo)} runs of {audit.project}?"):
+            return failed
+    with ThreadPoolExecutor(jobs) as pool:
+        for (line, _), error in zip(todo, pool.map(write, [line for line, _ in todo]), strict=True):
+            if error:
+                failed = True
+                terminal.complain(paths[line.id], f"not written to: {error}")
+    terminal.write("written\n")
+    return failed

@@ -1,0 +1,272 @@
+"""Audits every run of a project on a Weights & Biases server: which are ill, and what changed since the last time.
+
+    audit = audited(parse("team/project"))
+    for entry in audit.entries:
+        print(entry.listed.name, entry.verdict)
+
+Runs are read and judged as they come, by threads here or by the workers of a dask cluster; one bad run never stops the
+rest. A finished run that an audit has seen is not asked for again while the server says the same of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from diagnose import fan_out, judging, siblings, thinning
+from diagnose.audit import DRAWN, Report, SourceError, with_unique_names
+from diagnose.cache import Cache, question
+from diagnose.engine import compares_runs, judge_together
+from diagnose.judging import Keep, Outcome, Wanted
+from diagnose.readers import ReadError, from_tables
+from diagnose.readers.wandb_server import Address, Listed, Server, ServerError
+from diagnose.reports.words import verdict_word
+from diagnose.rule import Finding, NotJudged
+
+FAILED = "failed"
+"""Verdict of a run that could not be read or judged."""
+
+SAVED_AT_ONCE = 50
+"""Outcomes that are written to the cache together."""
+
+Progress = Callable[[int, int, int], None]
+"""Called with the runs done, all runs, and how many of the done are ill."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of an audit.
+
+    verdict: `healthy`, `note`, `warning`, `error`, `not-judged`, or `failed`. diagnoses: places in
+    `Audit.report.diagnoses`. remembered: whether it came from the cache. error: why it could not be read or judged.
+    """
+
+    listed: Listed
+    verdict: str
+    diagnoses: tuple[int, ...] = ()
+    remembered: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The audit before: when (seconds since 1970), and what it said of each run by id."""
+
+    at: float
+    verdicts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All runs of a project.
+
+    project: `entity/project`. url: of its page. entries: in the order of the server. report: as of files.
+    sweeps: sweep -> what its runs say together; "" for the runs of none. left: runs that an interruption left out.
+    """
+
+    project: str
+    url: str
+    entries: tuple[Entry, ...]
+    report: Report
+    sweeps: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    before: Earlier | None = None
+    left: int = 0
+
+
+def audited(
+    address: Address,
+    wanted: Wanted | None = None,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    samples: int | None = None,
+    jobs: int = 8,
+    backend: str = "threading",
+    scheduler: str | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    server: Server | None = None,
+) -> Audit:
+    """Audit the runs of a project, or of a sweep in it.
+
+    wanted: rules, thresholds and the like; None for all rules as they are.
+    filters: which runs, in the query language of W&B. samples: rows to be content with per run; None for all.
+    jobs: runs that are read at a time. backend: `threading`, or `dask` for the workers of `scheduler` (an address),
+        which find the key by themselves.
+    cache: file of what earlier audits found; None to remember nothing.
+    progress: called after each run.
+    Ctrl-C ends the reading; the audit then holds what was done, and says how many are left.
+    Raises ReadError where the project cannot be listed, SettingsError where the cluster cannot be reached.
+    """
+    server = server or Server()
+    wanted = (wanted or Wanted.of()).without_baseline()
+    across = [name for name in wanted.rules if compares_runs(judging.known_rules()[name])]
+    listed = list(server.runs(address, filters))
+    place = f"{server.url}|{server.entity_of(address)}/{address.project}"
+    keep: Keep = "drawn" if len(listed) <= DRAWN else "extent"
+    asked = question(
+        replace(wanted, settings=replace(wanted.settings, root=None)), samples, sorted(wanted.config.items())
+    )
+    found: dict[str, Outcome] = {}
+    remembered: set[str] = set()
+    interrupted = False
+    with Cache(cache) as known:
+        before = known.last_audit(place)
+        unchanged = {run.id: run.fingerprint for run in listed if run.ended}
+        for name, outcome in known.runs(place, asked, unchanged):
+            found[name] = _thinned(outcome, keep)
+            remembered.add(name)
+        ill = sum(map(_is_ill, found.values()))
+        reading = replace(wanted, keep="drawn", compare=bool(across))
+        fresh: list[tuple[str, str, Outcome]] = []
+        if progress is not None:
+            progress(len(found), len(listed), ill)
+        todo = [run for run in listed if run.id not in found]
+        try:
+            for again in (False, True):
+                for run, outcome in _spread(todo, server, reading, samples, jobs, backend, scheduler):
+                    if run.ended and not _failed(outcome):
+                        fresh.append((run.id, run.fingerprint, outcome))
+                    if len(fresh) >= SAVED_AT_ONCE:
+                        known.keep(place, asked, fresh)
+                        fresh = []
+                    ill += _is_ill(outcome) and run.id not in found
+                    found[run.id] = _thinned(outcome, keep)
+                    if progress is not None:
+                        progress(len(found), len(listed), ill)
+                todo = [run for run in todo if _failed(found[run.id])]
+                if again or not todo:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+        known.keep(place, asked, fresh)
+        audit = _assembled(server, address, listed, found, remembered, across, wanted)
+        if not interrupted and not filters and not address.sweep:
+            known.close_audit(place, asked, {entry.listed.id: entry.verdict for entry in audit.entries})
+    earlier = Earlier(*before) if before is not None else None
+    return replace(audit, before=earlier, left=len(listed) - len(found) if interrupted else 0)
+
+
+def _assembled(
+    server: Server,
+    address: Address,
+    listed: Sequence[Listed],
+    found: Mapping[str, Outcome],
+    remembered: set[str],
+    across: Sequence[str],
+    wanted: Wanted,
+) -> Audit:
+    """The audit out of what became of each run."""
+    diagnoses = [d for run in listed if run.id in found for d in found[run.id].diagnoses]
+    same: dict[Any, Any] = {}
+    named = with_unique_names([judging.share(diagnosis, same) for diagnosis in diagnoses])
+    entries: list[Entry] = []
+    errors: list[SourceError] = []
+    compared: dict[str, list[Any]] = {}
+    at = 0
+    for run in listed:
+        outcome = found.get(run.id)
+        if outcome is None:
+            continue
+        run = replace(run, handle=None)
+        places = tuple(range(at, at + len(outcome.diagnoses)))
+        at += len(places)
+        words = [verdict_word(named[i]) for i in places]
+        verdict = FAILED if _failed(outcome) else max(words, key=_RANK.index, default="not-judged")
+        entries.append(Entry(run, verdict, places, run.id in remembered, outcome.error))
+        if _failed(outcome):
+            errors.append(SourceError(run.path, outcome.error))
+        for other, i in zip(outcome.compared, places, strict=False):
+            compared.setdefault(run.sweep, []).append(replace(other, name=named[i].run.name))
+    sweeps: dict[str, tuple[Finding, ...]] = {}
+    missing: tuple[NotJudged, ...] = ()
+    rules = [judging.known_rules()[name] for name in across]
+    for sweep, runs in sorted(compared.items()):
+        if len(runs) >= siblings.FEWEST:
+            sweeps[sweep], lacking = judge_together(runs, rules, thresholds=wanted.thresholds)
+            missing = missing or lacking
+    project = f"{server.entity_of(address)}/{address.project}"
+    together = tuple(finding for findings in sweeps.values() for finding in findings)
+    url = entries[0].listed.url.partition("/runs/")[0] if entries else server.url
+    return Audit(project, url, tuple(entries), Report(named, tuple(errors), together, missing), sweeps)
+
+
+_RANK = ("not-judged", "healthy", "note", "warning", "error")
+
+
+def _failed(outcome: Outcome) -> bool:
+    """Whether the server failed, and not the run: another time it may be read."""
+    return not outcome.is_log
+
+
+def _is_ill(outcome: Outcome) -> bool:
+    return any(verdict_word(diagnosis) in ("warning", "error") for diagnosis in outcome.diagnoses)
+
+
+def _thinned(outcome: Outcome, keep: Keep) -> Outcome:
+    if keep != "extent":
+        return outcome
+    return outcome._replace(diagnoses=[thinning.judged(diagnosis, drawn=False) for diagnosis in outcome.diagnoses])
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _spread(
+    runs: Sequence[Listed],
+    server: Server,
+    wanted: Wanted,
+    samples: int | None,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+) -> Iterator[tuple[Listed, Outcome]]:
+    """Each run and what became of it, as they come."""
+    import joblib
+
+    if not runs:
+        return
+    if backend == "dask":
+        with fan_out.cluster(scheduler), joblib.parallel_config(backend="dask"):
+            pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
+            work = joblib.delayed(_elsewhere)
+            yield from pool(work(replace(run, handle=None), wanted, samples) for run in runs)
+        return
+    with contextlib.closing(
+        joblib.Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered", batch_size=1)(
+            joblib.delayed(_one)(server, run, wanted, samples) for run in runs
+        )
+    ) as answers:
+        yield from answers
+
+
+def _one(server: Server, run: Listed, wanted: Wanted, samples: int | None) -> tuple[Listed, Outcome]:
+    """Read and judge one run; whatever goes wrong is part of the answer."""
+
+    try:
+        table = server.read(run, samples)
+    except ServerError as error:
+        return run, Outcome([], [], str(error), is_log=False)
+    except ReadError as error:
+        return run, Outcome([], [], str(error))
+
+    def runs() -> list[Any]:
+        return judging.mapped(lambda overrides: from_tables([table], run.path, overrides), wanted, twice=True)
+
+    return run, judging.outcome_of(runs, wanted)._replace(is_log=True)
+
+
+_server: Server | None = None
+"""In a worker of a cluster, its own connection: its key is its own."""
+
+
+def _elsewhere(run: Listed, wanted: Wanted, samples: int | None) -> tuple[Listed, Outcome]:
+    """`_one` on a worker of a cluster."""
+    global _server
+    try:
+        _server = _server or Server()
+    except ReadError as error:
+        return run, Outcome([], [], f"the worker cannot reach the server: {error}", is_log=False)
+    return _one(_server, run, wanted, samples)

@@ -1,0 +1,254 @@
+"""The report over a project's runs: how many are ill of what, what changed since the last audit, and the runs, worst
+first.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from diagnose.milestone import TITLES
+from diagnose.reports.text import PLAIN_PAGE, TABLE_WIDTH, Page, grid, short_verdict, shorten, together
+from diagnose.reports.words import count, one_line
+from diagnose.rule import Diagnosis, Finding, Severity
+
+RANK = ("failed", "error", "warning", "note", "not-judged", "healthy")
+"""Verdicts, worst first."""
+
+NAMED = 8
+"""Runs named in a sentence; the others are counted."""
+
+SHOWN = 40
+"""Runs in the table, unless more are asked for."""
+
+_WORDS = {
+    "failed": "not read",
+    "error": "with errors",
+    "warning": "with warnings",
+    "note": "with notes",
+    "not-judged": "not judged",
+    "healthy": "healthy",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run: what the server says of it, and what was found.
+
+    diagnosis: None where it could not be judged; `error` says why. remembered: the audit before had judged it.
+    """
+
+    id: str
+    name: str
+    state: str
+    sweep: str
+    url: str
+    verdict: str
+    diagnosis: Diagnosis | None = None
+    error: str = ""
+    remembered: bool = False
+
+    @property
+    def ill(self) -> bool:
+        """Whether there is a warning or an error."""
+        return self.verdict in ("error", "warning")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All runs of a project.
+
+    sweeps: sweep -> what its runs say together; "" for the runs of none. at, verdicts: when the audit before was
+    (seconds since 1970, None: there was none), and what it said of each run by its id. left: runs not reached.
+    """
+
+    project: str
+    url: str
+    lines: Sequence[Line]
+    sweeps: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    at: float | None = None
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    left: int = 0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is otherwise than in the audit before: runs by name."""
+
+    new: tuple[str, ...]
+    new_ill: tuple[str, ...]
+    fallen_ill: tuple[str, ...]
+    recovered: tuple[str, ...]
+    gone: int
+
+
+def changes(overview: Overview) -> Changes:
+    """Compare with the audit before."""
+    known = overview.verdicts
+    new = [line for line in overview.lines if line.id not in known]
+    old = [line for line in overview.lines if line.id in known]
+    was_ill = {name for name, verdict in known.items() if verdict in ("error", "warning")}
+    judged = [line for line in old if line.verdict != "failed"]
+    return Changes(
+        new=tuple(line.name for line in new),
+        new_ill=tuple(line.name for line in new if line.ill),
+        fallen_ill=tuple(line.name for line in judged if line.ill and line.id not in was_ill),
+        recovered=tuple(line.name for line in judged if not line.ill and line.id in was_ill),
+        gone=len(set(known) - {line.id for line in overview.lines}),
+    )
+
+
+def render(overview: Overview, *, page: Page = PLAIN_PAGE, most: int | None = SHOWN) -> str:
+    """The report as text, ending with a newline. most: runs in the table; None for all."""
+    lines = _head(overview, page)
+    lines += _by_finding(overview.lines, page)
+    lines += _since(overview, page)
+    lines += _together(overview, page)
+    lines += _runs(overview, page, most)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _head(overview: Overview, page: Page) -> list[str]:
+    tally = Counter(line.verdict for line in overview.lines)
+    counts = ", ".join(f"{tally[word]} {_WORDS[word]}" for word in RANK if tally[word])
+    remembered = sum(line.remembered for line in overview.lines)
+    runs = count(len(overview.lines), "run")
+    head = f"{one_line(overview.project)}: {runs}{': ' if counts else ''}{counts}"
+    lines = textwrap.wrap(head, page.width, break_on_hyphens=False)
+    if remembered:
+        lines.append(f"{remembered} of them are unchanged since they were judged; --no-cache reads all again")
+    if overview.left:
+        lines.append(f"interrupted: {count(overview.left, 'run')} not reached; the next audit goes on with them")
+    return [*lines, page.paint(one_line(overview.url), "faint")]
+
+
+def _by_finding(runs: Sequence[Line], page: Page) -> list[str]:
+    """The table over findings: how many runs have each, by severity."""
+    severities: dict[str, Counter[Severity]] = defaultdict(Counter)
+    for line in runs:
+        for finding in line.diagnosis.findings if line.diagnosis else ():
+            severities[finding.rule][finding.severity] += 1
+    if not severities:
+        return []
+    order = sorted(severities, key=lambda rule: (*(-severities[rule][s] for s in reversed(Severity)), rule))
+    levels = tuple(reversed(Severity))
+    rows = [(rule, *(str(severities[rule][s]) for s in levels)) for rule in order]
+    if not page.picture or page.width < TABLE_WIDTH:
+        said = (
+            f"{rule}: {', '.join(f'{n} {s}' for n, s in zip(cells, levels, strict=True) if n != '0')}"
+            for rule, *cells in rows
+        )
+        return ["", *said]
+    return ["", *grid(("finding", "error", "warning", "note"), rows, (max(map(len, order)), 5, 7, 4), page)]
+
+
+def _since(overview: Overview, page: Page) -> list[str]:
+    """What changed since the audit before."""
+    if overview.at is None:
+        return []
+    found = changes(overview)
+    when = datetime.fromtimestamp(overview.at).strftime("%Y-%m-%d %H:%M")
+    parts = []
+    if found.new:
+        ill = f", {len(found.new_ill)} of them ill ({_named(found.new_ill)})" if found.new_ill else ", none of them ill"
+        parts.append(f"{count(len(found.new), 'new run')}{ill}")
+    if found.fallen_ill:
+        parts.append(f"newly ill: {_named(found.fallen_ill)}")
+    if found.recovered:
+        parts.append(f"no longer ill: {_named(found.recovered)}")
+    if found.gone:
+        parts.append(f"{count(found.gone, 'run')} no longer there")
+    text = f"since the audit of {when}: {'; '.join(parts) or 'nothing changed'}"
+    return ["", *textwrap.wrap(text, page.width, subsequent_indent="  ", break_on_hyphens=False)]
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(map(one_line, names[:NAMED]))
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+
+
+def _together(overview: Overview, page: Page) -> list[str]:
+    """What the runs of each sweep say together, and the runs of none."""
+    lines: list[str] = []
+    for sweep, findings in overview.sweeps.items():
+        of_sweep = [line for line in overview.lines if line.sweep == sweep]
+        if sweep:
+            ill = sum(line.ill for line in of_sweep)
+            lines += ["", page.paint(f"sweep {one_line(sweep)}: {count(len(of_sweep), 'run')}, {ill} ill", "strong")]
+        lines += together(findings, (), {}, page)
+    return lines
+
+
+def _runs(overview: Overview, page: Page, most: int | None) -> list[str]:
+    """The runs, worst first."""
+    order = sorted(overview.lines, key=lambda line: (RANK.index(line.verdict), -_findings(line)))
+    shown = order if most is None else order[:most]
+    lines = [""]
+    if page.picture and page.width >= TABLE_WIDTH:
+        rows = [(shorten(one_line(line.name), 28), _said(line), _stage(line), line.id) for line in shown]
+        widths = [max(map(len, column)) for column in zip(("run", "", "milestone", "id"), *rows, strict=True)]
+        name, _, stage, identity = widths
+        room = max(page.width - name - stage - identity - 6, 16)
+        colors = [line.verdict if line.verdict != "failed" else "error" for line in shown]
+        lines += grid(("run", "verdict", "milestone", "id"), rows, (name, room, stage, identity), page, colors)
+    else:
+        for line in shown:
+            text = f"{one_line(line.name)} ({line.id}): {_said(line)}; milestone {_stage(line)}"
+            lines += textwrap.wrap(text, page.width, subsequent_indent="  ", break_on_hyphens=False)
+    if len(shown) < len(order):
+        lines += [f"... and {count(len(order) - len(shown), 'run')} more: --all lists every run"]
+    worst = next((line for line in order if line.ill), None)
+    if worst is not None:
+        lines += ["", f"one run in full: diagnose wandb {one_line(overview.project)}/{worst.id}"]
+    return lines
+
+
+def _findings(line: Line) -> int:
+    return len(line.diagnosis.findings) if line.diagnosis else 0
+
+
+def _said(line: Line) -> str:
+    if line.diagnosis is None:
+        return f"{_WORDS[line.verdict]}: {one_line(line.error)}"
+    state = "" if line.state == "finished" else f" ({one_line(line.state)})"
+    return short_verdict(line.diagnosis) + state
+
+
+def _stage(line: Line) -> str:
+    return TITLES.get(line.diagnosis.milestone, "unknown") if line.diagnosis else "-"
+
+
+def document(overview: Overview) -> dict[str, Any]:
+    """What the JSON report adds to that of the runs: an object of plain values."""
+    found = changes(overview) if overview.at is not None else None
+    return {
+        "project": overview.project,
+        "url": overview.url,
+        "left": overview.left,
+        "runs": [
+            {
+                "id": line.id,
+                "name": line.name,
+                "state": line.state,
+                "sweep": line.sweep or None,
+                "url": line.url,
+                "verdict": line.verdict,
+                "error": line.error or None,
+                "remembered": line.remembered,
+            }
+            for line in overview.lines
+        ],
+        "since": None
+        if found is None or overview.at is None
+        else {
+            "at": datetime.fromtimestamp(overview.at).astimezone().isoformat(timespec="seconds"),
+            "new": list(found.new),
+            "fallen_ill": list(found.fallen_ill),
+            "recovered": list(found.recovered),
+            "gone": found.gone,
+        },
+    }
