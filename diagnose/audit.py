@@ -231,7 +231,7 @@ def _audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress
 
 def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outcome]:
     """One outcome per item, in order; files are judged in `jobs` processes, streams and frames in this one."""
-    files = [item for item in items if isinstance(item, Source) and item.paths]
+    files = [item for item in items if isinstance(item, Source) and (item.paths or item.address)]
     jobs = min(jobs, len(files))
     if jobs <= 1:
         yield from (judging.outcome(item, wanted) for item in items)
@@ -240,7 +240,7 @@ def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outco
 
     answers = fan_out.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
     for item in items:
-        if not (isinstance(item, Source) and item.paths):
+        if not (isinstance(item, Source) and (item.paths or item.address)):
             yield judging.outcome(item, wanted)
             continue
         try:
@@ -269,7 +269,7 @@ def _outcome_in_process(item: Source) -> Outcome:
 
 def _key(item: Any) -> object:
     """What makes a source the same as another: its files, or itself."""
-    return (item.paths or item.label) if isinstance(item, Source) else id(item)
+    return (item.paths or item.address or item.label) if isinstance(item, Source) else id(item)
 
 
 def with_unique_names(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:

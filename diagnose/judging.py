@@ -169,7 +169,7 @@ def share(diagnosis: Diagnosis, same: dict[Any, Any]) -> Diagnosis:
 
 def read_runs(item: Any, wanted: Wanted) -> list[Run]:
     """The runs of a source. Raises ReadError."""
-    twice = isinstance(item, Source) and bool(item.paths)  # a stream cannot be read twice
+    twice = isinstance(item, Source) and bool(item.paths or item.address)  # a stream cannot be read twice
     return mapped(lambda overrides: read(item, overrides=overrides), wanted, twice=twice)
 
 

@@ -61,6 +61,11 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
     """Read the tables in one source, before anyone asks what their columns mean. Raises ReadError as `read` does."""
     if isinstance(source, Source) and source.error:
         raise ReadError(source.error)
+    if isinstance(source, Source) and source.address:
+        from diagnose.readers import remote
+
+        with remote.fetched(source.address) as path:
+            return tables(path)
     if isinstance(source, Source) and len(source.paths) > 1:
         return _of_several(source.paths)
     if hasattr(source, "iloc"):

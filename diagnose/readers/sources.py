@@ -50,6 +50,7 @@ class Source:
         A source from a folder that turns out to be no log is passed over in silence.
     error: why there is nothing to read, one line without the label; "" where there is something.
     notes: what was decided when it was found, in sentences for the user.
+    address: where the one file lies that has to be fetched first, as fsspec says it; "" for what is here.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Source:
     folder: str = ""
     error: str = ""
     notes: tuple[str, ...] = ()
+    address: str = ""
 
 
 def expand(sources: Sequence[str]) -> list[Source]:
@@ -64,12 +66,14 @@ def expand(sources: Sequence[str]) -> list[Source]:
     found: dict[object, Source] = {}
     for argument in sources:
         for source in _expand(argument):
-            found.setdefault(source.paths or source.label, source)
+            found.setdefault(source.paths or source.address or source.label, source)
     return list(found.values())
 
 
 def no_log(folder: str) -> str:
     """The error for a directory in which nothing could be read."""
+    if "://" in folder:
+        return "no training log among its files"
     files = sum(len(names) for _, _, names in os.walk(folder))
     return f"no training log among its {files} files" if files != 1 else "its only file is no training log"
 
@@ -79,6 +83,10 @@ def _expand(argument: str) -> Iterator[Source]:
     path = Path(argument)
     if argument == STDIN:
         yield Source(STDIN)
+    elif "://" in argument and not _exists(path):
+        from diagnose.readers import remote
+
+        yield from remote.expand(argument, passed=_passed)
     elif not _exists(path):
         matches = _matches(argument)
         for match in matches:
