@@ -32,6 +32,9 @@ FAILED = "failed"
 SAVED_AT_ONCE = 50
 """Outcomes that are written to the cache together."""
 
+TRIES = 3
+"""Times that a run is asked for, each after all others: the client tries again by itself, but not after nonsense."""
+
 Progress = Callable[[int, int, int], None]
 """Called with the runs done, all runs, and how many of the done are ill."""
 
@@ -125,7 +128,7 @@ def audited(
             progress(len(found), len(listed), ill)
         todo = [run for run in listed if run.id not in found]
         try:
-            for again in (False, True):
+            for _ in range(TRIES):
                 for run, outcome in _spread(todo, server, reading, samples, jobs, backend, scheduler):
                     if run.ended and not _failed(outcome):
                         fresh.append((run.id, run.fingerprint, outcome))
@@ -137,7 +140,7 @@ def audited(
                     if progress is not None:
                         progress(len(found), len(listed), ill)
                 todo = [run for run in todo if _failed(found[run.id])]
-                if again or not todo:
+                if not todo:
                     break
         except KeyboardInterrupt:
             interrupted = True

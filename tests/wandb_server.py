@@ -92,7 +92,7 @@ class WandbServer:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[str] = []
         self.mutations: list[tuple[str, dict[str, Any]]] = []
-        self._files: dict[str, bytes] = {}
+        self._files: dict[str, tuple[Any, bytes]] = {}
         self._lock = threading.Lock()
         self._count = 0
 
@@ -250,13 +250,13 @@ class WandbServer:
         """The exported history, made once."""
         run = self.runs[name]
         with self._lock:
-            if name not in self._files:
+            if self._files.get(name, (None, b""))[0] is not run.history:
                 rows = run.rows[: run.parquet_rows]
                 keys = list(dict.fromkeys(key for row in rows for key in row))
                 stream = io.BytesIO()
                 pq.write_table(pa.table({key: [row.get(key) for row in rows] for key in keys}), stream)
-                self._files[name] = stream.getvalue()
-            return self._files[name]
+                self._files[name] = run.history, stream.getvalue()
+            return self._files[name][1]
 
 
 def _matches(run: StubRun, filters: Mapping[str, Any]) -> bool:

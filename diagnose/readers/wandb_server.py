@@ -40,12 +40,13 @@ MOST_SAMPLES = 10_000
 
 PATIENCE = {
     "WANDB_X_GRAPHQL_RETRY_MAX": "6",
-    "WANDB_X_GRAPHQL_RETRY_WAIT_MIN_SECONDS": "0.5",
+    "WANDB_X_GRAPHQL_RETRY_WAIT_MIN_SECONDS": "1",
     "WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SECONDS": "10",
     "WANDB_X_GRAPHQL_TIMEOUT_SECONDS": "30",
 }
 """How the client's process deals with a server that is busy, unless the user says so: it gives up after half a minute,
-not after a quarter of an hour. `Api(timeout=)` does not bound the reading of a history."""
+not after a quarter of an hour. `Api(timeout=)` does not bound the reading of a history. Whole seconds: a wait below
+one counts as none, for which the client takes two."""
 
 TIMEOUT = 60
 """Seconds for which the client waits for its own process."""

@@ -98,12 +98,13 @@ def wandb(
     settings = files.load_settings()
     wanted = judging.Wanted.of(map=pairs(column), select=_split(select), ignore=_split(ignore), settings=settings)
     level = fail_on or settings.fail_on or "warning"
+    filters = _filters(where, since)
     try:
         address = parse(target)
         server = Server()
         if sweep:
             address = replace(address, sweep=sweep, run="")
-        audit = _audit(server, address, wanted, _filters(where, since), samples, jobs, backend, scheduler, no_cache)
+        audit = _audit(server, address, wanted, filters, samples, jobs, backend, scheduler, no_cache)
     except ReadError as error:
         terminal.complain(target, str(error))
         raise typer.Exit(2) from None

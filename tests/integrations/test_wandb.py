@@ -1,0 +1,484 @@
+"""`diagnose wandb`: the real client against a server on 127.0.0.1 that is good, slow, ill-tempered, old, or closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from diagnose import projects, synthetic
+from diagnose.cli import app
+from diagnose.curves import Run
+from diagnose.integrations.wandb import write_back
+from diagnose.readers import ReadError
+from diagnose.readers.wandb_server import Address, Server, parse
+from diagnose.reports import json as json_report
+from tests.wandb_server import KEY, Fault, StubRun, WandbServer, flaky
+
+
+def rows(run: Run) -> list[dict[str, Any]]:
+    """The history of a run as a person logs it: one row per step, floats and an epoch."""
+    series = list(run.series.values())
+    return [
+        {s.name: float(s.values[i]) for s in series if i < len(s)} | {"epoch": i} for i in range(max(map(len, series)))
+    ]
+
+
+ILL, FINE, SPIKY = rows(synthetic.overfit()), rows(synthetic.healthy()), rows(synthetic.spiky())
+
+
+def project(count: int = 10, **changes: Any) -> list[StubRun]:
+    """Runs of which every fifth overfits; half of the histories lie in parquet files, half are live."""
+    return [
+        StubRun(
+            f"r{i:04}",
+            ILL if i % 5 == 0 else FINE,
+            name=f"sun-{i}",
+            config={"learning_rate": 0.1, "seed": i},
+            exported=None if i % 2 else 0,
+            **changes,
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    """A client that soon tries again, and soon gives up; its process reads this once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_X_GRAPHQL_RETRY_MAX", "2")
+        patch.setenv("WANDB_X_GRAPHQL_RETRY_WAIT_MIN_SECONDS", "1")
+        patch.setenv("WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SECONDS", "1")
+        yield
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., WandbServer]]:
+    """Begin a server; the environment leads the client there."""
+    from contextlib import ExitStack
+
+    with ExitStack() as opened:
+
+        def begin(runs: list[StubRun], key: str | None = KEY, **options: Any) -> WandbServer:
+            server = opened.enter_context(WandbServer(runs, **options))
+            opened.enter_context(server.environment(key))
+            return server
+
+        yield begin
+
+
+def run(*arguments: str, stdin: str | None = None) -> Any:
+    return CliRunner().invoke(app, ["wandb", *arguments], input=stdin)
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("team/project", Address("project", "team")),
+        ("project", Address("project")),
+        ("team/project/ab12", Address("project", "team", run="ab12")),
+        ("team/project/runs/ab12", Address("project", "team", run="ab12")),
+        ("team/project/sweeps/s1", Address("project", "team", sweep="s1")),
+        ("https://wandb.ai/team/project", Address("project", "team")),
+        ("https://wandb.ai/team/project/workspace?nw=x", Address("project", "team")),
+        ("https://wandb.example.com/wandb/team/project/runs/ab12/overview", Address("project", "team", run="ab12")),
+        ("https://wandb.ai/team/project/sweeps/s1", Address("project", "team", sweep="s1")),
+    ],
+)
+def test_what_a_user_pastes_is_an_address(text: str, address: Address) -> None:
+    assert parse(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "a/b/c/d/e", "https://wandb.ai/", "team/project/runs/"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ReadError, match="names no project"):
+        parse(text)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_audit_names_the_ill_runs_worst_first(serve: Callable[..., WandbServer]) -> None:
+    serve([*project(10), StubRun("spiky", SPIKY, name="moon", state="crashed"), StubRun("empty", name="void")])
+    result = run("team/project")
+    assert result.exit_code == 1, result.output
+    out = result.stdout
+    assert out.startswith("team/project: 12 runs: 2 with errors, 1 with warnings, 1 not judged, 8 healthy\n")
+    assert out.index("sun-0") < out.index("sun-5") < out.index("moon") < out.index("void") < out.index("sun-1 ")
+    assert "loss-spike (crashed)" in out
+    assert "not judged: the run logged no" in out
+    assert re.search(r"overfitting +2 +0 +0\n", out)
+    assert "one run in full: diagnose wandb team/project/r0000" in out
+
+
+def test_one_run_is_told_in_full_with_its_configuration(serve: Callable[..., WandbServer]) -> None:
+    serve(project(3))
+    result = run("team/project/r0000")
+    assert result.exit_code == 1, result.output
+    assert result.stdout.startswith("team/project/r0000: 2 problems: overfitting (error)")
+    assert "measured:" in result.stdout
+    table = Server().read(next(iter(Server().runs(parse("team/project/r0000")))))
+    assert table.config["learning_rate"] == 0.1
+    assert table.config["wandb"] == {"run_id": "r0000", "project": "project"}
+    assert table.rows == len(ILL)
+
+
+def test_nan_null_and_missing_stay_apart(serve: Callable[..., WandbServer]) -> None:
+    live = [{"loss": 1.0 - i / 50, "acc": i / 50} if i < 20 else {"loss": "NaN"} for i in range(30)]
+    exported = [
+        {"loss": 1.0 - i / 50 if i < 20 else float("nan"), "acc": i / 50 if i < 20 else None} for i in range(30)
+    ]
+    serve([StubRun("live", live, exported=0), StubRun("file", exported)])
+    server = Server()
+    for listed in server.runs(parse("team/project")):
+        columns = server.read(listed).columns
+        assert list(columns["loss"].logged) == [True] * 30, listed.id
+        assert [v != v for v in columns["loss"].values] == [False] * 20 + [True] * 10
+        assert list(columns["acc"].logged) == [True] * 20 + [False] * 10
+    result = run("team/project", "--format", "json")
+    found = json.loads(result.stdout)
+    assert [r["findings"][0]["rule"] for r in found["runs"]] == ["non-finite"] * 2
+    assert [line["verdict"] for line in found["audit"]["runs"]] == ["error"] * 2
+
+
+def test_sparse_steps_take_no_more_requests(serve: Callable[..., WandbServer]) -> None:
+    sparse = [{**row, "_step": 1000 * i} for i, row in enumerate(FINE)]
+    server = serve([StubRun("sparse", sparse, summary={"_step": 1000 * (len(FINE) - 1)}, exported=0)])
+    listed = next(iter(Server().runs(parse("team/project"))))
+    assert Server().read(listed).rows == len(FINE)
+    assert server.operations["HistoryPage"] <= 2
+
+
+def test_an_old_server_gives_a_sample_and_that_is_said(serve: Callable[..., WandbServer]) -> None:
+    many = [{"loss": 1.0 / (1 + i), "acc": 0.5} for i in range(11_000)]
+    serve([StubRun("old", many), StubRun("short", FINE)], parquet=False)
+    tables = {listed.id: Server().read(listed) for listed in Server().runs(parse("team/project"))}
+    assert any("a sample of" in note and "gives no whole history" in note for note in tables["old"].notes)
+    assert tables["short"].notes == ()
+    assert tables["short"].rows == len(FINE)
+
+
+def test_a_sample_is_read_where_it_is_asked_for(serve: Callable[..., WandbServer]) -> None:
+    server = serve(project(1))
+    result = run("team/project/r0000", "--samples", "50")
+    assert "read from a sample of 50 of 100 rows, as was asked" in " ".join(result.stdout.split())
+    assert server.operations["RunParquetHistory"] == 0
+
+
+def test_filters_become_a_query(serve: Callable[..., WandbServer]) -> None:
+    old = StubRun("old", ILL, created="2020-01-01T00:00:00Z")
+    serve([*project(4), old, StubRun("busy", ILL, state="running"), StubRun("swept", FINE, sweep="s1")])
+
+    def names(*options: str) -> set[str]:
+        result = run("team/project", "--format", "json", "--no-cache", *options)
+        return {line["id"] for line in json.loads(result.stdout)["audit"]["runs"]}
+
+    assert names("--filter", "state=running") == {"busy"}
+    assert "old" not in names("--since", "2026-11-01")
+    assert names("--sweep", "s1") == {"swept"}
+    assert names("--filter", "config.seed=2", "--filter", "state=finished") == {"r0002"}
+    assert names("--filter", '{"$or": [{"name": "busy"}, {"name": "old"}]}') == {"busy", "old"}
+    assert names("--filter", "state=pending") == set()
+
+
+def test_the_runs_of_a_sweep_are_compared(serve: Callable[..., WandbServer]) -> None:
+    odd = [{**row, "train_loss": 3.0 * row["train_loss"] + 1.0} for row in FINE]
+    swept = [StubRun(f"s{i}", odd if i == 7 else FINE, config={"seed": i}, sweep="best") for i in range(8)]
+    serve([*swept, *project(3)])
+    result = run("team/project")
+    assert "sweep best: 8 runs" in result.stdout
+    audit = projects.audited(parse("team/project"))
+    assert set(audit.sweeps) == {"", "best"}
+
+
+# --- a server that is not well ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kinds", [("429", "500"), ("drop", "half"), ("garbage",)])
+def test_every_run_ends_judged_or_named(
+    serve: Callable[..., WandbServer], tmp_path: Path, kinds: tuple[Fault, ...]
+) -> None:
+    serve(project(40), fault=flaky(0.1, kinds=kinds))
+    audit = projects.audited(parse("team/project"), jobs=8, cache=tmp_path / "cache.sqlite")
+    assert sorted(entry.listed.id for entry in audit.entries) == [f"r{i:04}" for i in range(40)]
+    named = {error.source for error in audit.report.errors}
+    for entry in audit.entries:
+        ill = int(entry.listed.id[1:]) % 5 == 0
+        if entry.verdict == projects.FAILED:
+            assert entry.listed.path in named
+            assert entry.error
+        else:
+            assert entry.verdict == ("error" if ill else "healthy")
+    assert sum(entry.verdict != projects.FAILED for entry in audit.entries) >= 30
+    assert len(audit.report.diagnoses) == sum(len(entry.diagnoses) for entry in audit.entries)
+
+
+def test_a_run_that_cannot_be_had_never_stops_the_rest(
+    serve: Callable[..., WandbServer],
+) -> None:
+    server = serve(project(6))
+    server.fault = lambda operation, number: (
+        "500" if operation == "HistoryPage" and server.requests[-1][1].get("run") == "r0004" else None
+    )
+    result = run("team/project", "--jobs", "1")
+    assert result.exit_code == 2
+    assert "6 runs: 1 not read, 2 with errors, 3 healthy" in " ".join(result.stdout.split())
+    assert result.stderr.startswith("team/project/r0004: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "said"),
+    [
+        ("team/nope", {}, "no project team/nope on http://"),
+        ("team/project/nope", {}, "no run nope in team/project on http://"),
+        ("team/project", {"forbidden": True}, "no permission (HTTP 403): check the key"),
+        ("team/project", {"key": None}, "W&B knows no key, or not this one: `wandb login`, or set WANDB_API_KEY"),
+    ],
+)
+def test_what_cannot_be_reached_is_said_in_one_line(
+    serve: Callable[..., WandbServer], target: str, options: dict[str, Any], said: str
+) -> None:
+    serve(project(1), **options)
+    result = run(target)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert KEY not in result.output
+
+
+def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch, serve: Callable[..., WandbServer]) -> None:
+    serve([])
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    result = run("team/project")
+    assert result.exit_code == 2
+    assert "connection refused" in result.stderr
+    assert KEY not in result.output
+
+
+def test_the_key_is_found_in_netrc_and_never_shown(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
+    server = serve(project(2), key=None)
+    netrc = Path(os.environ["NETRC"])
+    netrc.write_text(f"machine {server.url.partition('://')[2]}\n  login user\n  password {KEY}\n")
+    netrc.chmod(0o600)
+    result = run("team/project", "--format", "json")
+    assert result.exit_code == 1, result.output
+    assert KEY not in result.output
+    assert any(server.headers)
+    for path in Path(os.environ["XDG_CACHE_HOME"]).rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--since", "yesterday"), "--since: 'yesterday' is no time; say 12h, 30d, 6w or 2026-11-01"),
+        (("--filter", "state"), "--filter: 'state' is not of the form KEY=VALUE"),
+        (("--filter", "{"), "--filter: '{' is no JSON"),
+        (("--write-back", "tag"), "--write-back: no place 'tag'; did you mean tags?"),
+        (("--dry-run",), "--dry-run shows what --write-back would write"),
+        (("--backend", "ray"), "--backend: no value 'ray'"),
+        (("--format", "jsn"), "--format: no value 'jsn'; did you mean json?"),
+        (("--select", "overfit"), "no rule 'overfit'; did you mean overfitting?"),
+        (("--map", "loss"), "--map: 'loss' is not of the form ROLE=COLUMN"),
+    ],
+)
+def test_wrong_calls_are_one_line(options: tuple[str, ...], said: str) -> None:
+    result = run("team/project", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# --- the second audit -------------------------------------------------------------------------------------------------
+
+
+def test_a_second_audit_asks_only_for_what_changed(serve: Callable[..., WandbServer]) -> None:
+    runs = [*project(10), StubRun("busy", FINE, state="running"), StubRun("empty")]
+    server = serve(runs)
+    first = run("team/project")
+    asked = server.operations["RunParquetHistory"]
+    assert asked == 12
+    server.runs["r0001"].history, server.runs["r0001"].heartbeat = ILL, "2026-11-21T00:00:00Z"
+    server.runs["new"] = StubRun("new", ILL, name="comet")
+    second = run("team/project")
+    assert server.operations["RunParquetHistory"] == asked + 3  # the running, the changed and the new one
+    assert "since the audit of" not in first.stdout
+    said = " ".join(second.stdout.split())
+    assert "10 of them are unchanged since they were judged" in said
+    assert "1 new run, 1 of them ill (comet); newly ill: sun-1" in said
+    assert run("team/project", "--no-cache").exit_code == 1
+    assert server.operations["RunParquetHistory"] == asked + 3 + 13
+
+
+def test_another_question_is_asked_anew(serve: Callable[..., WandbServer]) -> None:
+    server = serve(project(5))
+    run("team/project")
+    result = run("team/project", "--select", "loss-spike")
+    assert server.operations["RunParquetHistory"] == 10
+    assert "5 healthy" in result.stdout
+    run("team/project")
+    assert server.operations["RunParquetHistory"] == 10
+
+
+def test_remembered_runs_say_the_same(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
+    serve([*project(6), StubRun("spiky", SPIKY)])
+    audits = [projects.audited(parse("team/project"), cache=tmp_path / "a.sqlite") for _ in range(2)]
+    first, second = (json_report.document(a.report.diagnoses, version="0") for a in audits)
+    assert first == second
+    assert all(entry.remembered for entry in audits[1].entries)
+
+
+@pytest.mark.parametrize("damage", [b"no database", b"SQLite format 3\0 and then nothing"])
+def test_a_broken_cache_is_begun_anew(serve: Callable[..., WandbServer], tmp_path: Path, damage: bytes) -> None:
+    serve(project(2))
+    path = tmp_path / "cache.sqlite"
+    path.write_bytes(damage)
+    for remembered in (0, 2):
+        audit = projects.audited(parse("team/project"), cache=path)
+        assert sum(entry.remembered for entry in audit.entries) == remembered
+
+
+def test_an_entry_that_would_run_code_is_read_as_none(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
+    import pickle
+    import sqlite3
+    import zlib
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.system, (f"touch {tmp_path / 'owned'}",)
+
+    serve(project(2))
+    path = tmp_path / "cache.sqlite"
+    projects.audited(parse("team/project"), cache=path)
+    with sqlite3.connect(path) as base:
+        base.execute("UPDATE runs SET outcome=?", (zlib.compress(pickle.dumps(Evil())),))
+    audit = projects.audited(parse("team/project"), cache=path)
+    assert not (tmp_path / "owned").exists()
+    assert [entry.remembered for entry in audit.entries] == [False, False]
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    with WandbServer(project(60), latency=0.05) as server:
+        environment = {**os.environ, **server.variables(tmp_path)}
+        command = [sys.executable, "-m", "diagnose", "wandb", "team/project", "--jobs", "2"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60.0
+        while server.operations["RunParquetHistory"] < 12 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert re.search(r"interrupted: \d\d runs not reached; the next audit goes on with them", out)
+        assert server.operations["RunParquetHistory"] < 50
+        server.latency = 0.0
+        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert "60 runs: 12 with errors, 48 healthy" in again.stdout
+        assert "of them are unchanged since they were judged" in again.stdout
+
+
+# --- writing back -----------------------------------------------------------------------------------------------------
+
+
+EVERY = ("--write-back", "tags,summary,notes,alert")
+
+
+def test_what_is_written_leaves_the_users_words_alone(serve: Callable[..., WandbServer]) -> None:
+    server = serve(project(3, tags=["mine", "diagnose:loss-spike"], notes="My own words.", summary={"acc": 0.9}))
+    config = dict(server.runs["r0000"].config)
+    assert run("team/project", *EVERY, "--dry-run").exit_code == 1
+    assert not server.mutations
+    result = run("team/project", *EVERY, "--yes")
+    assert result.stdout.endswith("written\n"), result.output
+    ill, fine = server.runs["r0000"], server.runs["r0001"]
+    assert set(ill.tags) == {"mine", "diagnose:overfitting", "diagnose:generalization-gap"}
+    assert fine.tags == ["mine"]
+    assert ill.notes is not None
+    assert ill.notes.startswith("My own words.\n\n<!-- diagnose -->\n**diagnose ")
+    assert ill.notes.count(write_back.BEGIN) == ill.notes.count(write_back.END) == 1
+    assert "Try first: stop at step" in ill.notes
+    assert fine.notes == "My own words."
+    assert ill.summary["diagnose/verdict"] == "error"
+    assert ill.summary["acc"] == 0.9
+    assert fine.summary["diagnose/verdict"] == "healthy"
+    assert ill.config == config
+    alerts = [variables for operation, variables in server.mutations if operation == "NotifyScriptableRunAlert"]
+    assert [(a["runName"], a["severity"]) for a in alerts] == [("r0000", "ERROR")]
+    assert "overfitting" in alerts[0]["title"]
+
+    writes = len(server.mutations)
+    again = run("team/project", *EVERY, "--yes")
+    assert "nothing to write, the runs say so already" in again.stdout
+    assert len(server.mutations) == writes
+
+
+def test_a_section_of_the_notes_is_replaced_and_never_appended(serve: Callable[..., WandbServer]) -> None:
+    server = serve([StubRun("a", ILL, notes="Before.")])
+    run("team/project", "--write-back", "notes", "--yes")
+    stub = server.runs["a"]
+    stub.notes = f"{stub.notes}\n\nAfter."
+    stub.history, stub.heartbeat = FINE, "2026-11-22T00:00:00Z"
+    run("team/project", "--write-back", "notes", "--yes")
+    assert stub.notes.startswith("Before.\n\n<!-- diagnose -->")
+    assert stub.notes.endswith("<!-- /diagnose -->\n\nAfter.")
+    assert ": healthy" in stub.notes
+    assert stub.notes.count(write_back.BEGIN) == 1
+
+
+def test_nothing_is_written_unless_it_was_asked(serve: Callable[..., WandbServer]) -> None:
+    server = serve(project(2))
+    result = run("team/project", "--write-back", "tags")
+    assert result.exit_code == 2
+    assert "add --yes, or see --dry-run" in result.stderr
+    assert not server.mutations
+
+
+def test_a_run_that_cannot_be_written_to_is_named(serve: Callable[..., WandbServer]) -> None:
+    server = serve(project(6))
+    seen = threading.Event()
+
+    def fault(operation: str, number: int) -> Fault | None:
+        if operation == "UpsertBucket" and not seen.is_set():
+            seen.set()
+            server.runs["r0000"].tags = ["gone"]
+            server.forbidden = True
+        return None
+
+    server.fault = fault
+    result = run("team/project", "--write-back", "tags", "--yes")
+    assert result.exit_code == 2
+    assert "not written to: no permission (HTTP 403)" in result.stderr
+
+
+# --- a cluster --------------------------------------------------------------------------------------------------------
+
+
+def test_the_workers_of_a_cluster_read_with_their_own_keys(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with WandbServer(project(10)) as server:
+        environment = {**os.environ, **server.variables(tmp_path)}
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster,
+        ):
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            cluster.scale(2)
+            result = run("team/project", "--backend", "dask", "--scheduler", cluster.scheduler_address)
+        assert "10 runs: 2 with errors, 8 healthy" in result.stdout, result.output
+    assert run("team/project", "--backend", "dask").exit_code == 2
