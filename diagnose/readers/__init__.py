@@ -72,6 +72,7 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
             "this is no training log: neither a table with numbers, nor JSON with curves, nor lines with them"
         )
     found = [_with_config(_safe(table), document) for table in module.read(document)]
+    found = found if document.has_lines else [replace(table, lines=()) for table in found]
     packed = _label(source).endswith(".gz")  # else the run is named by its path, which then would leave `.csv`
     return [replace(table, name=printable(document.stem)) if packed and not table.name else table for table in found]
 

@@ -77,6 +77,7 @@ class Document:
         self.path = path
         self.data = data
         self.notes = notes
+        self._returns = False  # whether a line was ended by a lone carriage return
 
     @classmethod
     def open(cls, path: Path) -> Document:
@@ -178,7 +179,17 @@ class Document:
     @cached_property
     def text(self) -> str:
         """The whole decoded text, line ends made `\\n`."""
-        return _unify(self._bytes().decode(self.encoding, errors="replace"))
+        text = self._bytes().decode(self.encoding, errors="replace")
+        self._returns |= "\r" in text and text.count("\r") > text.count("\r\n")
+        return _unify(text)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether an editor counts the lines of the file as `lines` and `text` do, once one of them was read.
+
+        It does not in a gzip file, nor where a progress bar returned to the start of its line.
+        """
+        return self.path is not None and not self._returns
 
     def stream(self) -> BinaryIO:
         """The bytes, uncompressed, as an open file; the caller closes it."""
@@ -193,6 +204,7 @@ class Document:
             for line in stream:
                 stripped = line.rstrip("\r\n")
                 if "\r" in stripped:  # a progress bar, or the line ends of an old Macintosh
+                    self._returns = True
                     yield from stripped.split("\r")
                 else:
                     yield stripped
