@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
+from scipy import special, stats
 
 from diagnose import statistics
 from diagnose.curves import Array
+
+
+@given(st.floats(-60.0, 60.0), st.sampled_from([1.0, 4.5, 5.0, 8.0, 9.0, 30.0, 1000.0]))
+def test_student_s_t_agrees_with_scipy(t: float, degrees: float) -> None:
+    assert statistics.student_above(t, degrees) == pytest.approx(
+        float(special.stdtr(degrees, -t)), rel=1e-9, abs=1e-300
+    )
+
 
 finite = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 curves = arrays(np.float64, st.integers(4, 60), elements=finite)
