@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,6 +66,16 @@ def _columns(value: str | None) -> str | None:
     if value is not None and not (value.isdecimal() and int(value) >= MIN_WIDTH):
         raise typer.BadParameter(f"{value!r} is no number of columns from {MIN_WIDTH} on")
     return value
+
+
+def _seconds(value: str | None) -> str | None:
+    """Refuse what is no time to wait."""
+    try:
+        if value is None or 0.0 <= float(value) < float("inf"):
+            return value
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{value!r} is no number of seconds")
 
 
 def _split(values: list[str] | None) -> list[str] | None:
@@ -164,6 +175,13 @@ def check(
             help="Pass over files that are no logs or cannot be judged, as a hook does, or exit with 2.",
         ),
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow the logs as they grow, and tell each finding once.")
+    ] = False,
+    idle_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", callback=_seconds, help="End --watch when nothing has changed for so long."),
+    ] = None,
     color: Annotated[
         str,
         typer.Option(
@@ -187,37 +205,55 @@ def check(
     """Read training logs and say what is wrong with the runs."""
     if not paths:
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
+    _refuse_beside_watch(watch, paths, form, out, idle_timeout)
     from diagnose import audit
 
     settings = audit.load_settings(paths[0])
     level = fail_on or settings.fail_on or "warning"
-    with progress_bar() as progress:
-        report = audit.diagnose(
-            paths,
-            map=_pairs(column),
-            select=_split(select),
-            ignore=_split(ignore),
-            config=config,
-            baseline=baseline or None,
-            jobs=jobs,
-            settings=settings,
-            progress=progress,
-        )
+    judge = partial(
+        audit.diagnose,
+        map=_pairs(column),
+        select=_split(select),
+        ignore=_split(ignore),
+        config=config,
+        baseline=baseline or None,
+        jobs=jobs,
+        settings=settings,
+    )
+    columns = int(width) if width else None
+    if watch:
+        from diagnose.cli import watch as watching
+
+        told = watching.told_at(severities(level))
+        idle = float(idle_timeout) if idle_timeout else None
+        report = watching.follow(paths, judge, levels=told, idle=idle, page=page(plain, columns, color))
+    else:
+        with progress_bar() as progress:
+            report = judge(paths, progress=progress)
     if lenient:
         report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
-    columns = int(width) if width else None
-    if out is None:
-        write(render(report, form, page=page(plain, columns, color), fail_on=level))
-    else:
+    if out is not None:
         from diagnose.reports.text import Page
 
         write_file(out, render(report, form, page=Page(columns or WIDTH, picture=not plain), fail_on=level))
+    elif not watch:  # what is watched was told as it came
+        write(render(report, form, page=page(plain, columns, color), fail_on=level))
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
     code = _exit_code(report, level)
     if code == FOUND and lenient and os.environ.get("PRE_COMMIT"):
         complain("diagnose", ANYWAY)
     raise typer.Exit(code)
+
+
+def _refuse_beside_watch(watch: bool, paths: Sequence[str], form: str, out: str | None, idle: str | None) -> None:
+    """Refuse options that mean nothing together."""
+    if watch and "-" in paths:
+        raise typer.BadParameter("the standard input cannot be read twice; watch a file", param_hint="--watch")
+    if watch and form != "text" and out is None:
+        raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--watch")
+    if idle is not None and not watch:
+        raise typer.BadParameter("there is nothing to wait for without --watch", param_hint="--idle-timeout")
 
 
 @app.command()

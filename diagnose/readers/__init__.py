@@ -23,7 +23,7 @@ from diagnose.readers.table import ReadError, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "ReadError", "Source", "expand", "no_log", "read", "tables"]
+__all__ = ["FORMATS", "ReadError", "Source", "ended", "expand", "no_log", "read", "tables"]
 
 
 def read(
@@ -51,6 +51,13 @@ def read(
         note = f"{len(failed)} of the runs in the source left out: {failed[0]}"
         made = [replace(run, notes=(*run.notes, note)) for run in made]
     return made
+
+
+def ended(run: Run) -> bool:
+    """Whether the log says that the training is over: the exit record of a `.wandb` file does; no other format can."""
+    from diagnose.readers.wandb_file import FORMAT, NO_EXIT
+
+    return run.format == FORMAT and NO_EXIT not in run.notes
 
 
 def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> list[Table]:
@@ -112,7 +119,9 @@ def _label(source: Any) -> str:
 
 def _document(source: Any) -> Document:
     if isinstance(source, Source):
-        source = source.paths[0] if source.paths else STDIN
+        document = _document(source.paths[0] if source.paths else STDIN)
+        document.growing = source.growing
+        return document
     if source == STDIN:
         return Document("<stdin>", data=sys.stdin.buffer.read())
     if isinstance(source, str | Path):

@@ -127,7 +127,7 @@ def _sections(document: Document, dialect: Dialect, names: Sequence[str], quoted
         if quoted:
             raise _UnbalancedQuoteError from error
         section.notes.append(f"line {line + 1} is damaged ({error}): kept the rows before it")
-    if batch and document.ends_mid_line and len(batch[-1]) < section.width:
+    if batch and not document.growing and document.ends_mid_line and len(batch[-1]) < section.width:
         batch.pop()
         section.lines.pop()
         section.short.remove(line)

@@ -63,7 +63,10 @@ class Document:
     data: the bytes where they are in memory, uncompressed, or None.
     name: the file's base name without `.gz`; "<stdin>" for a pipe.
     notes: what had to be decided to get at the bytes, in sentences for the user.
+    growing: whether `lines` leaves out a last line without an end, which may be half written; set by who knows.
     """
+
+    growing = False
 
     def __init__(
         self, name: str, data: bytes | None = None, path: Path | None = None, notes: tuple[str, ...] = ()
@@ -202,6 +205,9 @@ class Document:
         """The decoded lines without their ends, one at a time; line ends count as in `text`."""
         with io.TextIOWrapper(self.stream(), encoding=self.encoding, errors="replace", newline="\n") as stream:
             for line in stream:
+                if self.growing and not line.endswith("\n"):
+                    yield from line.split("\r")[:-1]  # earlier states of a progress bar
+                    return
                 stripped = line.rstrip("\r\n")
                 if "\r" in stripped:  # a progress bar, or the line ends of an old Macintosh
                     self._returns = True

@@ -50,6 +50,7 @@ class Source:
         A source from a folder that turns out to be no log is passed over in silence.
     error: why there is nothing to read, one line without the label; "" where there is something.
     notes: what was decided when it was found, in sentences for the user.
+    growing: True where it is being written: a last line without an end is then not yet there.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Source:
     folder: str = ""
     error: str = ""
     notes: tuple[str, ...] = ()
+    growing: bool = False
 
 
 def expand(sources: Sequence[str]) -> list[Source]:

@@ -167,7 +167,7 @@ def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     lines += _item("", _facts(diagnosis.run), page)
     lines += _milestone(diagnosis, page)
     for finding in diagnosis.findings:
-        lines += ["", *_finding(finding, diagnosis.run, page)]
+        lines += ["", *finding_in_full(finding, diagnosis.run, page)]
     if diagnosis.findings:
         lines.append("")
     elif diagnosis.judged:
@@ -178,6 +178,12 @@ def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def headlines(diagnoses: Sequence[Diagnosis], page: Page) -> list[str]:
+    """The verdict of each run."""
+    labels = labels_of([d.run for d in diagnoses])
+    return [line for d, label in zip(diagnoses, labels, strict=True) for line in _headline(d, label, page)]
 
 
 def _headline(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
@@ -204,7 +210,7 @@ def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
     return _item("milestone:", words, page) + _item("aim:", AIMS.get(stage, ""), page)
 
 
-def _finding(finding: Finding, run: Run, page: Page) -> list[str]:
+def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
     """One finding in three steps: what was measured, what it means, what to try; then the curve and the evidence.
 
     A note, and what another finding explains, is said briefly: what was measured, and what to try first.
