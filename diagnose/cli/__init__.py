@@ -241,7 +241,7 @@ def check(
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
     code = _exit_code(report, level)
-    if code == FOUND and lenient and os.environ.get("PRE_COMMIT"):
+    if code == FOUND and os.environ.get("PRE_COMMIT"):
         complain("diagnose", ANYWAY)
     raise typer.Exit(code)
 
