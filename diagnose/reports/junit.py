@@ -2,7 +2,8 @@
 
 A finding at or above the level that fails is a failure, one below it a passed test with the finding as its output; a
 rule that could not judge is skipped, a source that could not be read is an error. No times are given: nothing here was
-run. Source of the format: the schema of Jenkins' xUnit plugin, `junit-10.xsd`.
+run. Source of the format: the schema of Jenkins' xUnit plugin, `junit-10.xsd`; beside it a test names its `file`, which
+GitLab shows.
 """
 
 from __future__ import annotations

@@ -167,7 +167,6 @@ def _rule(rule: Rule) -> dict[str, Any]:
         markdown += [f"### {title}", body if prose else f"```text\n{body}\n```"]
     return {
         "id": rule.id,
-        "name": "".join(word.capitalize() for word in rule.id.split("-")),
         "shortDescription": {"text": short},
         "fullDescription": {"text": " ".join(sections.get("Why it matters", rule.title).split())},
         "help": {
