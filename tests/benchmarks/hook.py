@@ -45,6 +45,11 @@ def repository(folder: Path, logs: int, ill: bool) -> list[str]:
     return paths
 
 
+def said(costs: list[_measure.Cost]) -> str:
+    """The median wall time, and the median CPU time."""
+    return f"{_measure.median([c.seconds for c in costs]):.2f} s ({_measure.median([c.cpu for c in costs]):.2f} s CPU)"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,9 +66,8 @@ def main(argv: list[str] | None = None) -> int:
             for command in commands:  # once for the disk's cache and the bytecode
                 _measure.cost(command, Path(scratch))
             costs = _measure.alternating(commands, arguments.times, Path(scratch), accept=(0, 1))
-            hook, whole = (_measure.median([cost.seconds for cost in found]) for found in costs)
-            said = f"hook {hook:.2f} s, with pre-commit and git {whole:.2f} s; bar {BAR:g} s"
-            print(f"{arguments.logs} logs, {kind}: {said}")
+            hook, whole = map(said, costs)
+            print(f"{arguments.logs} logs, {kind}: hook {hook}, with pre-commit and git {whole}; bar {BAR:g} s")
     return 0
 
 
