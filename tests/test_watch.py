@@ -17,6 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from diagnose import cli, synthetic
+from diagnose.cli.output import severities
+from diagnose.cli.watch import told_at
 from diagnose.readers import expand, read
 from tests.readers.test_wandb_file import EXIT, history, log_of, run_record
 from tests.written import write_csv
@@ -184,6 +186,12 @@ def test_the_whole_report_goes_into_a_file_at_the_end(ill: list[str]) -> None:
     with watch("whole.csv", "--idle-timeout", "0", "--format", "json", "--out", "report.json") as process:
         assert process.end()[0] == 1
     assert json.loads(Path("report.json").read_text())["runs"][0]["verdict"] == "error"
+
+
+def test_notes_are_told_only_where_they_fail() -> None:
+    assert told_at(severities("note")) == ("note", "warning", "error")
+    for level in ("warning", "error", "never"):
+        assert told_at(severities(level)) == ("warning", "error")
 
 
 @pytest.mark.parametrize("end", ["0.0", "0.05,0.04,0.9,0.8", ""])
