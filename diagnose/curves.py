@@ -66,6 +66,7 @@ class Run:
     axis: what the steps count: `epoch`, `step`, or `row` where the log has no axis of its own.
     notes: what the reader had to decide, in sentences for the user.
     logged: `points` before the series were thinned (see `diagnose.thinning`); 0 where they are whole.
+    lines: the line of the source, from 1, that each step stands on; None where the reader does not know.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Run:
     axis: str = "step"
     notes: tuple[str, ...] = ()
     logged: int = 0
+    lines: Series | None = None
 
     def curve(self, role: str) -> Series | None:
         """The series that plays `role`, or None where the log has none."""

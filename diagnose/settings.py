@@ -126,6 +126,45 @@ def find(source: str | None = None) -> Path | None:
     return None
 
 
+def begin(folder: Path) -> tuple[Path, str]:
+    """The pyproject.toml of a directory, and its text with a commented `[tool.diagnose]` behind what it holds.
+
+    Raises SettingsError where there are settings already, or where the file holds no TOML that a table can follow.
+    """
+    path = folder / "pyproject.toml"
+    other = folder / "diagnose.toml"
+    if other.exists():
+        raise SettingsError(f"{other}: holds the settings already, and goes before pyproject.toml")
+    text = ""
+    if path.exists():
+        tool = _parsed(path).get("tool", {})
+        if isinstance(tool, dict) and "diagnose" in tool:
+            raise SettingsError(f"{path}: holds [tool.diagnose] already")
+        text = path.read_bytes().decode("utf-8")
+    end = "\r\n" if "\r\n" in text else "\n"
+    before = text.rstrip() + 2 * end if text.strip() else ""
+    written = before + end.join(template()) + end
+    import tomllib
+
+    try:
+        tomllib.loads(written)
+    except ValueError as error:
+        raise SettingsError(f"{path}: [tool.diagnose] cannot be put behind what it holds ({error})") from error
+    return path, written
+
+
+def template() -> list[str]:
+    """The lines of a `[tool.diagnose]` that sets nothing: the example at the head of this module, as comments."""
+    import inspect  # its import costs a part of what `--version` takes
+
+    page = inspect.cleandoc(__doc__ or "").splitlines()
+    table, *example = [line.strip() for line in page if line.startswith("    ") or not line][1:]
+    said = "# Examples: take away the mark of those that you want. `diagnose rules` lists the rules."
+    while not example[-1]:
+        example.pop()
+    return [table, said, *(f"# {line}".rstrip() for line in example)]
+
+
 def load(path: Path, *, rules: Mapping[str, Mapping[str, Any]], roles: Collection[str]) -> Settings:
     """Read a settings file.
 
@@ -193,18 +232,26 @@ def _table(path: Path) -> dict[str, Any]:
         data = path.read_bytes()
         if path.name == "pyproject.toml" and b"diagnose" not in data:
             return {}
-        import tomllib
-
-        parsed = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:  # no UTF-8, or no TOML
-        raise SettingsError(f"{path}: {error}") from error
+    parsed = _parsed(path, data)
     if path.name == "pyproject.toml":
         parsed = parsed.get("tool", {}).get("diagnose", {})
     if not isinstance(parsed, dict):
         raise SettingsError(f"{path}: tool.diagnose must be a table, not {parsed!r}")
     return parsed
+
+
+def _parsed(path: Path, data: bytes | None = None) -> dict[str, Any]:
+    """A file as TOML; `data` where it was read already."""
+    import tomllib
+
+    try:
+        return tomllib.loads((path.read_bytes() if data is None else data).decode("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def _mapping(table: Mapping[str, Any], key: str) -> dict[str, Any]:

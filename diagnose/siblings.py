@@ -247,8 +247,6 @@ def departure(value: float, siblings: Array, prior_sd: float) -> Departure:
     say little about it [Smyth, Linear models and empirical Bayes methods (2004)]. Where they spread more than that
     says, the observed variance counts, with half of those degrees. The value of a new run has 1 + 1/n of the variance.
     """
-    from scipy.special import stdtr
-
     n = siblings.size
     observed = float(np.var(siblings, ddof=1)) if n > 1 else 0.0
     degrees = PRIOR_DEGREES + n - 1
@@ -257,7 +255,7 @@ def departure(value: float, siblings: Array, prior_sd: float) -> Departure:
         variance, degrees = observed, 0.5 * PRIOR_DEGREES + n - 1
     sd = math.sqrt(variance * (1.0 + 1.0 / n))
     excess = value - float(siblings.mean())
-    return Departure(excess, sd, float(stdtr(degrees, -excess / sd)) if sd > 0.0 else 0.5)
+    return Departure(excess, sd, statistics.student_above(excess / sd, degrees) if sd > 0.0 else 0.5)
 
 
 def noise(bins: Bins) -> float:

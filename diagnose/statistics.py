@@ -60,6 +60,38 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return (0.0 if successes == 0 else low), (1.0 if successes == trials else high)
 
 
+def student_above(t: float, degrees: float) -> float:
+    """The chance that Student's t with so many degrees of freedom is `t` or more.
+
+    Half of the incomplete beta function I_x(degrees/2, 1/2) at x = degrees / (degrees + t^2) for a positive t
+    [Abramowitz & Stegun 26.7.1]. SciPy's `stdtr` says the same, but its import takes as long as judging ten logs.
+    """
+    whole = degrees + t * t
+    tail = 0.5 * _incomplete_beta(0.5 * degrees, 0.5, degrees / whole, t * t / whole)
+    return tail if t > 0 else 1.0 - tail
+
+
+def _incomplete_beta(a: float, b: float, x: float, y: float) -> float:
+    """I_x(a, b) by its continued fraction with Lentz' method [Press et al., Numerical Recipes, 6.4]; y is 1 - x."""
+    if x <= 0.0 or y <= 0.0:
+        return 0.0 if x <= 0.0 else 1.0
+    if x > (a + 1.0) / (a + b + 2.0):
+        return 1.0 - _incomplete_beta(b, a, y, x)
+    logarithm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(y)
+    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0))
+    fraction = d
+    for m in range(1, 200):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1.0 / (1.0 + term * d)
+            c = 1.0 + term / c
+            fraction *= c * d
+        if abs(c * d - 1.0) < 1e-15:
+            break
+    return math.exp(logarithm) * fraction / a
+
+
 def spread(values: Array) -> float:
     """Robust standard deviation: 1.4826 times the median absolute deviation [Hampel 1974].
 

@@ -39,7 +39,17 @@ def judged(diagnosis: Diagnosis, *, drawn: bool = True) -> Diagnosis:
         name: _extremes(curve, DRAWN_POINTS, shared) if name in pictured else _ends(curve, shared)
         for name, curve in run.series.items()
     }
-    return replace(diagnosis, run=replace(run, series=series, logged=run.points))
+    return replace(diagnosis, run=replace(run, series=series, logged=run.points, lines=_told(run, diagnosis)))
+
+
+def _told(run: Run, diagnosis: Diagnosis) -> Series | None:
+    """The lines at the ends of the findings, and the steps between which each stands."""
+    if run.lines is None:
+        return None
+    ends = np.array([step for finding in diagnosis.findings for step in finding.steps])
+    at = np.searchsorted(run.lines.steps, ends)
+    index = np.unique(np.concatenate([at - 1, at]).clip(0, max(len(run.lines) - 1, 0))) if len(run.lines) else at[:0]
+    return Series(run.lines.name, run.lines.steps[index], run.lines.values[index])
 
 
 def _ends(curve: Series, shared: dict[int, Array]) -> Series:
@@ -81,7 +91,7 @@ def means(run: Run, roles: Collection[str], points: int) -> Run:
     series: Mapping[str, Series] = {
         column: _block_means(run.series[column], points, steps) for column in columns.values()
     }
-    return replace(run, series=series, roles=columns, notes=(), logged=run.points)
+    return replace(run, series=series, roles=columns, notes=(), logged=run.points, lines=None)
 
 
 def _block_means(curve: Series, points: int, steps: dict[int, Array]) -> Series:

@@ -28,6 +28,7 @@ import _versus  # noqa: E402
 import binary_logs  # noqa: E402
 import cold_start  # noqa: E402
 import detection  # noqa: E402
+import hook  # noqa: E402
 import large_csv  # noqa: E402
 import reading  # noqa: E402
 import seeded_rates  # noqa: E402
@@ -264,7 +265,9 @@ def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [reading, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates])
+@pytest.mark.parametrize(
+    "script", [reading, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook]
+)
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as outcome:
         script.main(["--help"])
@@ -304,6 +307,11 @@ def test_large_csv_has_twelve_columns_of_seventeen_digits(tmp_path: Path) -> Non
 def test_throughput_judges_every_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert throughput.main(["--runs", "4"]) == 0
     assert "4 judged, 0 errors" in capsys.readouterr().out
+
+
+def test_the_hook_is_timed_with_and_without_pre_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hook.main(["--logs", "2", "--times", "1"]) == 0
+    assert capsys.readouterr().out.count("with pre-commit and git") == 2
 
 
 def test_seeded_rates_of_one_rule(capsys: pytest.CaptureFixture[str]) -> None:

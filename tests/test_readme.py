@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from diagnose import synthetic
 from diagnose.engine import load_rules, load_trials
 from reference_trainer import check, outcomes
 from tests.conftest import ROOT
+from tests.written import write_csv
 
 README = ROOT / "README.md"
 CONSOLE = re.compile(r"```console\n\$ (?P<command>diagnose [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
@@ -77,6 +84,45 @@ def test_settings_of_the_readme_are_valid(tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("diagnose")
     result = subprocess.run([script, log.name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode in (0, 1), result.stderr
+
+
+def blocks_of_yaml() -> dict[str, Any]:
+    """The YAML blocks of the README by the file that their first line names."""
+    found = re.findall(r"```yaml\n# (\S+)\n(.*?)```", README.read_text(), re.DOTALL)
+    return {name: yaml.safe_load(text) for name, text in found}
+
+
+def test_the_commands_of_the_pipelines_do_what_they_say(tmp_path: Path) -> None:
+    blocks = blocks_of_yaml()
+    steps = blocks[".github/workflows/logs.yml"]["jobs"]["diagnose"]["steps"]
+    script = [*(step.get("run", "") for step in steps), *blocks[".gitlab-ci.yml"]["diagnose"]["script"]]
+    commands = [command for command in script if command.startswith("diagnose ")]
+    work = tmp_path / "work"
+    for folder in (work, tmp_path / "main"):
+        write_csv(synthetic.overfit(), folder / "logs" / "run.csv")
+    env = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    codes = [
+        subprocess.run(["bash", "-c", command], cwd=work, env=env, capture_output=True, check=False).returncode
+        for command in commands
+    ]
+    assert codes == [0 if "--fail-on never" in command else 1 for command in commands]
+    assert len(codes) == 5
+    assert json.loads((work / steps[4]["with"]["sarif_file"]).read_text())["version"] == "2.1.0"
+    artifacts = blocks[".gitlab-ci.yml"]["diagnose"]["artifacts"]
+    assert (work / artifacts["reports"]["junit"]).read_text().startswith("<?xml")
+    summary, [page] = (tmp_path / "summary").read_text(), artifacts["paths"]
+    assert summary == (work / page).read_text()
+    assert summary.startswith("## diagnose: 1 run")
+
+
+def test_the_hooks_of_the_readme_are_those_of_the_manifest() -> None:
+    [repo] = blocks_of_yaml()[".pre-commit-config.yaml"]["repos"]
+    manifest = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert [hook["id"] for hook in repo["hooks"]] == [hook["id"] for hook in manifest]
 
 
 def test_continuous_integration_calls_the_test_command_of_the_readme() -> None:

@@ -9,10 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
+from scipy import special, stats
 
 from diagnose import statistics
 from diagnose.curves import Array
+
+
+@given(st.floats(0.01, 60.0), st.booleans(), st.sampled_from([1.0, 4.5, 5.0, 8.0, 9.0, 30.0, 1000.0]))
+def test_student_s_t_agrees_with_scipy(size: float, negative: bool, degrees: float) -> None:
+    t = -size if negative else size
+    reference = float(special.stdtr(degrees, -t))  # loses its last digits nearer to 0
+    assert statistics.student_above(t, degrees) == pytest.approx(reference, rel=1e-9, abs=1e-300)
+
+
+def test_student_s_t_near_its_middle() -> None:
+    assert statistics.student_above(0.0, 5.0) == 0.5
+    for t in (1e-9, 1e-8, 1e-3):  # Cauchy's distribution in closed form
+        assert statistics.student_above(t, 1.0) == pytest.approx(0.5 - math.atan(t) / math.pi, rel=1e-14)
+        assert statistics.student_above(-t, 1.0) == pytest.approx(0.5 + math.atan(t) / math.pi, rel=1e-14)
+
 
 finite = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 curves = arrays(np.float64, st.integers(4, 60), elements=finite)

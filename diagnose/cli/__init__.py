@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,15 +17,21 @@ import typer
 import diagnose
 from diagnose.cli import completion
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
+from diagnose.cli.output import FORMATS, render, severities, write_file
 from diagnose.settings import FAIL_ON, unknown
-from diagnose.terminal import MIN_WIDTH, complain, page, progress_bar, write
+from diagnose.terminal import MIN_WIDTH, WIDTH, complain, page, progress_bar, write
 
 if TYPE_CHECKING:
     from diagnose.audit import Report
     from diagnose.rule import Rule
 
-COMMANDS = ("rules", "explain")
-FORMATS = ("text", "json")
+COMMANDS = ("rules", "explain", "schema", "init")
+ANYWAY = (
+    "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
+    "[tool.diagnose], which `diagnose init` begins"
+)
+"""What a hook says under the findings that block a commit."""
+
 COLORS = ("auto", "always", "never")
 
 app = typer.Typer(
@@ -58,6 +66,16 @@ def _columns(value: str | None) -> str | None:
     if value is not None and not (value.isdecimal() and int(value) >= MIN_WIDTH):
         raise typer.BadParameter(f"{value!r} is no number of columns from {MIN_WIDTH} on")
     return value
+
+
+def _seconds(value: str | None) -> str | None:
+    """Refuse what is no time to wait."""
+    try:
+        if value is None or 0.0 <= float(value) < float("inf"):
+            return value
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{value!r} is no number of seconds")
 
 
 def _split(values: list[str] | None) -> list[str] | None:
@@ -142,10 +160,28 @@ def check(
             "--format",
             metavar="|".join(FORMATS),
             callback=_choice(FORMATS),
-            help="For a person, or for a program.",
+            help="For a person, or for a program (`diagnose schema` describes json and jsonl).",
             autocompletion=completion.among(FORMATS),
         ),
     ] = "text",
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the report into a file.", autocompletion=completion.paths),
+    ] = None,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient/--strict",
+            help="Pass over files that are no logs or cannot be judged, as a hook does, or exit with 2.",
+        ),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow the logs as they grow, and tell each finding once.")
+    ] = False,
+    idle_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", callback=_seconds, help="End --watch when nothing has changed for so long."),
+    ] = None,
     color: Annotated[
         str,
         typer.Option(
@@ -169,34 +205,55 @@ def check(
     """Read training logs and say what is wrong with the runs."""
     if not paths:
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
+    _refuse_beside_watch(watch, paths, form, out, idle_timeout)
     from diagnose import audit
 
     settings = audit.load_settings(paths[0])
-    with progress_bar() as progress:
-        report = audit.diagnose(
-            paths,
-            map=_pairs(column),
-            select=_split(select),
-            ignore=_split(ignore),
-            config=config,
-            baseline=baseline or None,
-            jobs=jobs,
-            settings=settings,
-            progress=progress,
-        )
-    if form == "json":
-        from diagnose.reports import json
+    level = fail_on or settings.fail_on or "warning"
+    judge = partial(
+        audit.diagnose,
+        map=_pairs(column),
+        select=_split(select),
+        ignore=_split(ignore),
+        config=config,
+        baseline=baseline or None,
+        jobs=jobs,
+        settings=settings,
+    )
+    columns = int(width) if width else None
+    if watch:
+        from diagnose.cli import watch as watching
 
-        across = report.across, report.across_not_judged
-        write(json.render(report.diagnoses, report.errors, *across, version=diagnose.__version__))
+        told = watching.told_at(severities(level))
+        idle = float(idle_timeout) if idle_timeout else None
+        report = watching.follow(paths, judge, levels=told, idle=idle, page=page(plain, columns, color))
     else:
-        from diagnose.reports import text
+        with progress_bar() as progress:
+            report = judge(paths, progress=progress)
+    if lenient:
+        report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
+    if out is not None:
+        from diagnose.reports.text import Page
 
-        sheet = page(plain, int(width) if width else None, color)
-        write(text.render(report.diagnoses, report.across, report.across_not_judged, page=sheet))
+        write_file(out, render(report, form, page=Page(columns or WIDTH, picture=not plain), fail_on=level))
+    elif not watch:  # what is watched was told as it came
+        write(render(report, form, page=page(plain, columns, color), fail_on=level))
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
-    raise typer.Exit(_exit_code(report, fail_on or settings.fail_on or "warning"))
+    code = _exit_code(report, level)
+    if code == FOUND and os.environ.get("PRE_COMMIT"):
+        complain("diagnose", ANYWAY)
+    raise typer.Exit(code)
+
+
+def _refuse_beside_watch(watch: bool, paths: Sequence[str], form: str, out: str | None, idle: str | None) -> None:
+    """Refuse options that mean nothing together."""
+    if watch and "-" in paths:
+        raise typer.BadParameter("the standard input cannot be read twice; watch a file", param_hint="--watch")
+    if watch and form != "text" and out is None:
+        raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--watch")
+    if idle is not None and not watch:
+        raise typer.BadParameter("there is nothing to wait for without --watch", param_hint="--idle-timeout")
 
 
 @app.command()
@@ -231,6 +288,26 @@ def explain(
     write(manual.manual(found, thresholds_of(found), fixes, _needs(found), tried, page=sheet))
 
 
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of --format json; a line of --format jsonl is its $defs/line."""
+    from importlib.resources import files
+
+    write((files("diagnose.reports") / "report.schema.json").read_text(encoding="utf-8"))
+
+
+@app.command()
+def init() -> None:
+    """Begin the settings of a project: a commented [tool.diagnose] in the pyproject.toml of this directory."""
+    from pathlib import Path
+
+    from diagnose import settings
+
+    path, content = settings.begin(Path.cwd())
+    write_file(str(path), content)
+    typer.echo(f"{path.name}: [tool.diagnose] is there; take away the marks of what you want")
+
+
 def _needs(rule: Rule) -> str:
     """What a rule needs, in words: `train_loss, val_loss; optional: learning_rate`."""
     from diagnose.engine import needs
@@ -247,9 +324,9 @@ def _needs(rule: Rule) -> str:
 def _exit_code(report: Report, fail_on: str) -> int:
     if report.errors:
         return WRONG
-    severities = FAIL_ON[FAIL_ON.index(fail_on) : -1]  # `never` leaves none
+    levels = severities(fail_on)
     findings = (*report.findings, *report.across)
-    return FOUND if any(finding.severity in severities for finding in findings) else OK
+    return FOUND if any(finding.severity in levels for finding in findings) else OK
 
 
 def _command_hint(source: str) -> str:

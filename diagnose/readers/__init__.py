@@ -23,7 +23,7 @@ from diagnose.readers.table import ReadError, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "ReadError", "Source", "expand", "from_tables", "no_log", "read", "tables"]
+__all__ = ["FORMATS", "ReadError", "Source", "ended", "expand", "from_tables", "no_log", "read", "tables"]
 
 
 def read(
@@ -57,6 +57,13 @@ def from_tables(found: Sequence[Table], label: str, overrides: Mapping[str, str]
     return made
 
 
+def ended(run: Run) -> bool:
+    """Whether the log says that the training is over: the exit record of a `.wandb` file does; no other format can."""
+    from diagnose.readers.wandb_file import FORMAT, NO_EXIT
+
+    return run.format == FORMAT and NO_EXIT not in run.notes
+
+
 def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> list[Table]:
     """Read the tables in one source, before anyone asks what their columns mean. Raises ReadError as `read` does."""
     if isinstance(source, Source) and source.error:
@@ -81,6 +88,7 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
             "this is no training log: neither a table with numbers, nor JSON with curves, nor lines with them"
         )
     found = [_with_config(_safe(table), document) for table in module.read(document)]
+    found = found if document.has_lines else [replace(table, lines=()) for table in found]
     packed = _label(source).endswith(".gz")  # else the run is named by its path, which then would leave `.csv`
     return [replace(table, name=printable(document.stem)) if packed and not table.name else table for table in found]
 
@@ -120,7 +128,9 @@ def _label(source: Any) -> str:
 
 def _document(source: Any) -> Document:
     if isinstance(source, Source):
-        source = source.paths[0] if source.paths else STDIN
+        document = _document(source.paths[0] if source.paths else STDIN)
+        document.growing = source.growing
+        return document
     if source == STDIN:
         return Document("<stdin>", data=sys.stdin.buffer.read())
     if isinstance(source, str | Path):

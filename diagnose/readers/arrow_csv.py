@@ -81,7 +81,8 @@ def read(document: Document, dialect: Dialect, names: Sequence[str]) -> Columns 
 
 def _tidy(document: Document, dialect: Dialect, names: Sequence[str]) -> bool:
     return (
-        document.encoding in ("utf-8", "utf-8-sig")
+        not (document.growing and document.ends_mid_line)
+        and document.encoding in ("utf-8", "utf-8-sig")
         and dialect.delimiter not in ("|", " ")
         and dialect.quoted
         and not dialect.tensors

@@ -80,6 +80,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     scaled, scale_notes = values.fractions(series, found, columns)
     if not part.shared:
         scaled = values.with_blank_tails(scaled, chosen, metrics, steps)
+    lines = _lines(table, steps, selection)
     return Run(
         name=part.name or table.name or PurePath(source).stem or "run",
         series=scaled,
@@ -99,6 +100,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *scale_notes,
             *config_notes,
         ),
+        lines=lines,
     )
 
 
@@ -178,6 +180,18 @@ def _all_series(
             x, y, repeated[name] = _ordered(x, y)
         series[name] = Series(name, x, y)
     return series, repeated
+
+
+def _lines(table: Table, steps: Array, selection: trainings.Selection) -> Series | None:
+    """The first line of the source on which each step stands; None where the lines are not known."""
+    if not table.lines:
+        return None
+    lines = np.asarray(table.lines[selection.rows], dtype=np.float64)
+    if selection.keep is not None:
+        steps, lines = steps[selection.keep], lines[selection.keep]
+    there = np.isfinite(steps)
+    steps, first = np.unique(steps[there], return_index=True)
+    return Series("line", steps, lines[there][first])
 
 
 def _ordered(x: Array, y: Array) -> tuple[Array, Array, int]:

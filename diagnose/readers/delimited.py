@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 
@@ -53,7 +54,12 @@ def read(document: Document, format: str, *, names: Sequence[str] | None = None,
 
 
 def _table(
-    columns: Mapping[str, Column | list[str]], rows: int, dialect: Dialect, format: str, notes: Sequence[str] = ()
+    columns: Mapping[str, Column | list[str]],
+    rows: int,
+    dialect: Dialect,
+    format: str,
+    notes: Sequence[str] = (),
+    lines: Sequence[int] = (),
 ) -> Table:
     return Table(
         format,
@@ -62,6 +68,7 @@ def _table(
         text={name: column for name, column in columns.items() if not isinstance(column, Column)},
         config=dict(dialect.config),
         notes=(*dialect.notes, *notes),
+        lines=lines,
     )
 
 
@@ -112,6 +119,7 @@ def _sections(document: Document, dialect: Dialect, names: Sequence[str], quoted
                     continue
                 section.note_width(row, line)
             batch.append(row)
+            section.lines.append(line)
             if len(batch) == _CHUNK:
                 section.add(batch)
                 batch = []
@@ -119,8 +127,9 @@ def _sections(document: Document, dialect: Dialect, names: Sequence[str], quoted
         if quoted:
             raise _UnbalancedQuoteError from error
         section.notes.append(f"line {line + 1} is damaged ({error}): kept the rows before it")
-    if batch and document.ends_mid_line and len(batch[-1]) < section.width:
+    if batch and not document.growing and document.ends_mid_line and len(batch[-1]) < section.width:
         batch.pop()
+        section.lines.pop()
         section.short.remove(line)
         section.notes.append(cut_note(line, section.rows + len(batch)))
     section.add(batch)
@@ -156,6 +165,7 @@ class _Section:
         self.words = frozenset(name for name in header if number(name, decimal) is None) - NOT_LOGGED
         self.width = len(names)
         self.rows = 0
+        self.lines = array("q")
         self.began = began
         self.repeats: list[int] = []
         self.notes: list[str] = []
@@ -201,7 +211,7 @@ class _Section:
                 columns[name] = column
             if isinstance(column, Column) and (odd := [text for c in chunks for text in c.texts.values()]):
                 self.notes.append(f"{name}: {_cells(len(odd))} such as {odd[0][:40]!r} not read as numbers")
-        return _table(columns, self.rows, dialect, format, [*self._notes(), *self.notes])
+        return _table(columns, self.rows, dialect, format, [*self._notes(), *self.notes], self.lines)
 
     def _notes(self) -> Iterator[str]:
         if self.began:

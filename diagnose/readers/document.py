@@ -63,7 +63,10 @@ class Document:
     data: the bytes where they are in memory, uncompressed, or None.
     name: the file's base name without `.gz`; "<stdin>" for a pipe.
     notes: what had to be decided to get at the bytes, in sentences for the user.
+    growing: whether `lines` leaves out a last line without an end, which may be half written; set by who knows.
     """
+
+    growing = False
 
     def __init__(
         self, name: str, data: bytes | None = None, path: Path | None = None, notes: tuple[str, ...] = ()
@@ -77,6 +80,7 @@ class Document:
         self.path = path
         self.data = data
         self.notes = notes
+        self._returns = False  # whether a line was ended by a lone carriage return
 
     @classmethod
     def open(cls, path: Path) -> Document:
@@ -178,7 +182,17 @@ class Document:
     @cached_property
     def text(self) -> str:
         """The whole decoded text, line ends made `\\n`."""
-        return _unify(self._bytes().decode(self.encoding, errors="replace"))
+        text = self._bytes().decode(self.encoding, errors="replace")
+        self._returns |= "\r" in text and text.count("\r") > text.count("\r\n")
+        return _unify(text)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether an editor counts the lines of the file as `lines` and `text` do, once one of them was read.
+
+        It does not in a gzip file, nor where a progress bar returned to the start of its line.
+        """
+        return self.path is not None and not self._returns
 
     def stream(self) -> BinaryIO:
         """The bytes, uncompressed, as an open file; the caller closes it."""
@@ -191,8 +205,12 @@ class Document:
         """The decoded lines without their ends, one at a time; line ends count as in `text`."""
         with io.TextIOWrapper(self.stream(), encoding=self.encoding, errors="replace", newline="\n") as stream:
             for line in stream:
+                if self.growing and not line.endswith("\n"):
+                    yield from line.split("\r")[:-1]  # earlier states of a progress bar
+                    return
                 stripped = line.rstrip("\r\n")
                 if "\r" in stripped:  # a progress bar, or the line ends of an old Macintosh
+                    self._returns = True
                     yield from stripped.split("\r")
                 else:
                     yield stripped

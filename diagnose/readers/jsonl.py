@@ -29,11 +29,11 @@ def read(document: Document) -> list[Table]:
 
     Raises ReadError where the lines hold no number.
     """
-    records, notes = read_lines(document)
+    records, lines, notes = read_lines(document)
     if not records:
         raise ReadError("no line is a JSON object")
     format, axis = _dialect(set().union(*(record.keys() for record in records[:20])))
-    return [table_from_records(map(_unpack, records), format, axis=axis, notes=notes)]
+    return [table_from_records(map(_unpack, records), format, axis=axis, notes=notes, lines=lines)]
 
 
 def _dialect(keys: Collection[str]) -> tuple[str, str | None]:

@@ -145,7 +145,8 @@ def _rows_of(table: Table, rows: npt.NDArray[np.intp], without: set[str]) -> Tab
         if name not in without
     }
     text = {name: [cells[i] for i in rows] for name, cells in table.text.items() if name not in without}
-    return replace(table, columns=columns, text=text, rows=int(rows.size))
+    lines = [table.lines[i] for i in rows] if table.lines else ()
+    return replace(table, columns=columns, text=text, rows=int(rows.size), lines=lines)
 
 
 def _by_metric(table: Table) -> Table:

@@ -89,6 +89,7 @@ class Line:
     split: the split that heads the line ("Validate: ..."), as spelled there; "" where none does.
     bar: True for a state of a progress bar; its counter is then `places["count"]`.
     follows: True where a star heads the values, which then sum up the lines before ("* Acc@1 76.1").
+    number: which line of the file it is, from 1; 0 where nobody has counted.
     """
 
     places: dict[str, float] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Line:
     split: str = ""
     bar: bool = False
     follows: bool = False
+    number: int = 0
 
     @property
     def held_out(self) -> bool:

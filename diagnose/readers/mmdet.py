@@ -33,7 +33,7 @@ def read(document: Document) -> list[Table]:
 
     A mAP of -1 means "no such object in the validation set" and counts as not logged.
     """
-    records, notes = read_lines(document)
+    records, _, notes = read_lines(document)
     old = [record for record in records if {"mode", "iter"} <= record.keys()]
     if old:
         rows, left_out = _by_mode(old)

@@ -47,6 +47,7 @@ def table_from_records(
     config: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     percent: Collection[str] = (),
+    lines: Sequence[int] = (),
 ) -> Table:
     """Make a table with one row per record.
 
@@ -54,7 +55,8 @@ def table_from_records(
     Biases histograms and media) and longer lists are left out; numbers in strings count as numbers. A column that is
     both numbers and words becomes what most of its cells are. `percent` names columns known to hold percentages,
     beside those whose strings carry the sign. `axis` and `roles` that name a column the records do not have are
-    dropped. Raises ReadError where the records hold no number, or a new key in nearly every record.
+    dropped. `lines` are those of the source on which the records stand. Raises ReadError where the records hold no
+    number, or a new key in nearly every record.
     """
     cells = _Cells(set(percent))
     rows = 0
@@ -83,6 +85,7 @@ def table_from_records(
         roles={role: column for role, column in (roles or {}).items() if column in columns},
         config=dict(config or {}),
         notes=tuple(notes),
+        lines=lines,
     )
 
 
@@ -206,20 +209,23 @@ def parse_line(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def read_lines(document: Document) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """All JSON objects of a JSON Lines document in order, and notes on the lines that are none.
+def read_lines(document: Document) -> tuple[list[dict[str, Any]], list[int], tuple[str, ...]]:
+    """All JSON objects of a JSON Lines document in order, the line of each, and notes on the lines that are none.
 
     A last line that was cut off while it was written is left out and noted.
     """
-    lines = [line for line in document.text.lstrip("\ufeff").split("\n") if line and not line.isspace()]
+    every = document.text.lstrip("\ufeff").split("\n")
+    numbers = [number for number, line in enumerate(every, 1) if line and not line.isspace()]
+    lines = [every[number - 1] for number in numbers]
     try:
         together = json.loads(f"[{','.join(lines)}]")  # one call: half the time of a call per line
         if all(isinstance(record, dict) for record in together):
-            return together, ()
+            return together, numbers, ()
     except (ValueError, RecursionError):
         pass
     parsed = [parse_line(line) for line in lines]
     records = [record for record in parsed if record is not None]
+    numbers = [number for number, record in zip(numbers, parsed, strict=True) if record is not None]
     notes = []
     broken = len(parsed) - len(records)
     if parsed and parsed[-1] is None and lines[-1].lstrip().startswith("{"):
@@ -227,7 +233,7 @@ def read_lines(document: Document) -> tuple[list[dict[str, Any]], tuple[str, ...
         broken -= 1
     if broken:
         notes.append(f"{broken} {'line is' if broken == 1 else 'lines are'} no JSON object and left out")
-    return records, tuple(notes)
+    return records, numbers, tuple(notes)
 
 
 def sibling_json(document: Document, name: str) -> dict[str, Any]:

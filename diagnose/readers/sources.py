@@ -51,6 +51,7 @@ class Source:
     error: why there is nothing to read, one line without the label; "" where there is something.
     notes: what was decided when it was found, in sentences for the user.
     address: where the one file lies that has to be fetched first, as fsspec says it; "" for what is here.
+    growing: True where it is being written: a last line without an end is then not yet there.
     """
 
     label: str
@@ -59,6 +60,7 @@ class Source:
     error: str = ""
     notes: tuple[str, ...] = ()
     address: str = ""
+    growing: bool = False
 
 
 def expand(sources: Sequence[str]) -> list[Source]:

@@ -6,7 +6,7 @@ so), not logged (blank), or text. `Column` keeps the first two apart with a mask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,7 @@ class Table:
         recognised by name.
     config: hyperparameters that came with the log.
     notes: what the reader had to decide, in sentences for the user.
+    lines: the line of the source, from 1, on which each row stands; empty where that is not known.
     """
 
     format: str
@@ -55,6 +56,7 @@ class Table:
     roles: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    lines: Sequence[int] = ()
 
 
 class ReadError(Exception):

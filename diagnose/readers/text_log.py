@@ -95,6 +95,7 @@ def read(document: Document) -> list[Table]:
         NAME,
         axis="step" if any("step" in row.places for row in rows) else "epoch",
         percent=percent | {name + _EPOCH_MEAN for name in percent},
+        lines=[row.number for row in rows],
     )
     return [table]
 
@@ -109,7 +110,7 @@ def _has_hints(texts: Iterable[str]) -> bool:
 def _parse(texts: Iterable[str]) -> Iterator[Line]:
     """The lines that say anything, each under the heading above it; a backspace starts the line anew."""
     heading_split = split_before = ""
-    for text in texts:
+    for number, text in enumerate(texts, 1):
         for piece in _BACKSPACES.split(text) if "\x08" in text else (text,):
             if not piece or piece.isspace():
                 continue
@@ -121,6 +122,7 @@ def _parse(texts: Iterable[str]) -> Iterator[Line]:
                 heading_split = ""  # the block under the heading is over
                 line = parse_line(piece, "", split_before)
             if line is not None:
+                line.number = number
                 split_before = line.split
                 yield line
 
@@ -245,12 +247,14 @@ class _Row:
     values: name -> value.
     own: the places that the line itself names.
     total: steps per epoch where the line says it.
+    number: which line of the file it is, from 1.
     """
 
     places: dict[str, float]
     values: dict[str, float]
     own: frozenset[str]
     total: float | None
+    number: int
 
 
 @dataclass(frozen=True)
@@ -317,7 +321,7 @@ def _rows(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> list[_Row
             rows[-1].values.update(values)
             continue
         total = next((line.totals[kind] for kind in ("step", "count") if kind in line.totals), None)
-        rows.append(_Row(dict(carried), values, frozenset(own), None if line.held_out else total))
+        rows.append(_Row(dict(carried), values, frozenset(own), None if line.held_out else total, line.number))
     return rows
 
 

@@ -21,7 +21,13 @@ from diagnose.readers.table import ReadError, Table
 
 NAME = "wandb_file"
 
+FORMAT = "wandb-run"
+"""What `Run.format` says."""
+
 MAGIC = b":W&B"
+
+NO_EXIT = "no exit record: the run crashed or is still running"
+"""The note of a run that has not said how it ended."""
 
 _HEADER = MAGIC + b"\xe1\xbe\x00"  # ident, magic number 0xBEE1, version 0
 _BLOCK = 32 * 1024  # bytes
@@ -54,9 +60,7 @@ def read(document: Document) -> list[Table]:
     if not run.history:
         raise ReadError(f"the W&B run logged no history{'; ' + notes[0] if notes else ''}")
     return [
-        table_from_records(
-            run.history, "wandb-run", name=run.name, axis=run.axis(), config=run.described(), notes=notes
-        )
+        table_from_records(run.history, FORMAT, name=run.name, axis=run.axis(), config=run.described(), notes=notes)
     ]
 
 
@@ -143,7 +147,7 @@ class _Run:
             pieces = "1 damaged piece" if self.damaged == 1 else f"{self.damaged} damaged pieces"
             notes.append(f"{pieces} of the file (wrong checksum) left out")
         if self.exit_code is None:
-            notes.append("no exit record: the run crashed or is still running")
+            notes.append(NO_EXIT)
         elif self.exit_code:
             notes.append(f"the run ended with exit code {self.exit_code}")
         return notes

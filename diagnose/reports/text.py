@@ -48,7 +48,9 @@ AIMS: Mapping[str, str] = {
 }
 """What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
 
-_RANK = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
+RANK = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
+"""Verdicts, worst first."""
+
 _COLORS = {
     "error": "1;31",
     "warning": "1;33",
@@ -96,10 +98,10 @@ def render(
     across, across_not_judged: the findings about several runs, and the rules that could say nothing of them.
     Ends with a newline unless there is no run.
     """
-    labels = _labels([d.run for d in diagnoses])
+    labels = labels_of([d.run for d in diagnoses])
     if len(diagnoses) == 1:
         return "\n".join(_run(diagnoses[0], labels[0], page)) + "\n"
-    order = sorted(range(len(diagnoses)), key=lambda i: _RANK[verdict_word(diagnoses[i])])
+    order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
     lines = _overview([diagnoses[i] for i in order], [labels[i] for i in order], page) if diagnoses else []
     short = {d.run.name: label for d, label in zip(diagnoses, labels, strict=True)}
     lines += together(across, across_not_judged, short, page)
@@ -127,9 +129,9 @@ def together(
         lines += _item("runs:", _listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
         lines += _item("measured:", one_line(finding.summary), page)
         lines += _item("means:", one_line(finding.meaning), page)
-        lines += [line for fix in finding.recommendations[:1] for line in _item(_first(fix), _advice(fix), page)]
-        lines += _item("evidence:", "; ".join(_evidence(e) for e in finding.evidence), page)
-    missing = _not_judged(not_judged)
+        lines += [line for fix in finding.recommendations[:1] for line in _item(first_label(fix), advice(fix), page)]
+        lines += _item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
+    missing = reasons(not_judged)
     if missing:
         lines += ["", *_item("not judged:", missing, page)]
     return ["", page.paint("across runs", "strong"), *lines]
@@ -150,7 +152,7 @@ def verdict(diagnosis: Diagnosis) -> str:
     return ("" if problems else "no problem; ") + "; ".join(parts)
 
 
-def _labels(runs: Sequence[Run]) -> list[str]:
+def labels_of(runs: Sequence[Run]) -> list[str]:
     """What to call each run: its source, with the run's own name where one source holds several."""
     per_source = Counter(run.source for run in runs)
     return [
@@ -165,17 +167,23 @@ def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     lines += _item("", _facts(diagnosis.run), page)
     lines += _milestone(diagnosis, page)
     for finding in diagnosis.findings:
-        lines += ["", *_finding(finding, diagnosis.run, page)]
+        lines += ["", *finding_in_full(finding, diagnosis.run, page)]
     if diagnosis.findings:
         lines.append("")
     elif diagnosis.judged:
         lines += _item("checked:", ", ".join(diagnosis.judged), page)
-    lines += _item("not judged:", _not_judged(diagnosis.not_judged), page)
+    lines += _item("not judged:", reasons(diagnosis.not_judged), page)
     for note in diagnosis.run.notes:
         lines += _item("note:", one_line(note), page)
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def headlines(diagnoses: Sequence[Diagnosis], page: Page) -> list[str]:
+    """The verdict of each run."""
+    labels = labels_of([d.run for d in diagnoses])
+    return [line for d, label in zip(diagnoses, labels, strict=True) for line in _headline(d, label, page)]
 
 
 def _headline(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
@@ -202,7 +210,7 @@ def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
     return _item("milestone:", words, page) + _item("aim:", AIMS.get(stage, ""), page)
 
 
-def _finding(finding: Finding, run: Run, page: Page) -> list[str]:
+def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
     """One finding in three steps: what was measured, what it means, what to try; then the curve and the evidence.
 
     A note, and what another finding explains, is said briefly: what was measured, and what to try first.
@@ -215,25 +223,26 @@ def _finding(finding: Finding, run: Run, page: Page) -> list[str]:
     lines += _item("measured:", one_line(finding.summary), page)
     if finding.explained_by or finding.severity is Severity.NOTE:
         best = finding.recommendations[:1] if not finding.explained_by else ()
-        return lines + [line for fix in best for line in _item(_first(fix), _advice(fix), page)]
+        return lines + [line for fix in best for line in _item(first_label(fix), advice(fix), page)]
     lines += _item("means:", one_line(finding.meaning), page)
     for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
         label = "rarely:" if fix.tally.rare else "then:" if rank else "try first:"
-        lines += _item(label, _advice(fix, brief=rank > 0), page)
+        lines += _item(label, advice(fix, brief=rank > 0), page)
     rest = ", ".join(fix.id for fix in finding.recommendations[FIXES_SHOWN:])
     if rest:
         lines += _item("also:", f"{rest} (diagnose explain {finding.rule})", page)
     lines += _curve(finding, run, page)
-    lines += _item("evidence:", "; ".join(_evidence(e) for e in finding.evidence), page)
+    lines += _item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
     return lines
 
 
-def _first(fix: Recommendation) -> str:
+def first_label(fix: Recommendation) -> str:
     """The label of what is at the head of the list."""
     return "rarely:" if fix.tally.rare else "try first:"
 
 
-def _advice(fix: Recommendation, *, brief: bool = False) -> str:
+def advice(fix: Recommendation, *, brief: bool = False) -> str:
+    """A fix in a sentence: what to do, why, and how it fared in trials."""
     said = outcome(fix.tally, brief=brief)
     return one_line(f"{fix.title.rstrip('.')} - {fix.why.rstrip('.')}. {said[0].upper()}{said[1:]}.")
 
@@ -254,7 +263,8 @@ def outcome(tally: Tally, *, brief: bool = False) -> str:
     return f"resolved {tally.resolved}/{tally.trials} {share}{gain}"
 
 
-def _evidence(evidence: Evidence) -> str:
+def evidence_in_words(evidence: Evidence) -> str:
+    """`GL 38.2 percent (threshold 5)`."""
     limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
     unit = f" {evidence.unit}" if evidence.unit else ""
     return one_line(f"{evidence.statistic} {number(evidence.value)}{unit}{limit}")
@@ -303,7 +313,7 @@ def _quantity(name: str) -> str:
     return name.removeprefix("train_").removeprefix("val_").removeprefix("test_")
 
 
-def _not_judged(lacking_rules: Sequence[NotJudged]) -> str:
+def reasons(lacking_rules: Sequence[NotJudged]) -> str:
     """The rules that were not judged and why, those that lack something of one kind together."""
     rules: dict[str, list[str]] = {}
     lacking: dict[str, list[str]] = {}
@@ -328,10 +338,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
     """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures."""
-    tally = Counter(verdict_word(d) for d in diagnoses)
-    names = {"error": "with errors", "warning": "with warnings", "note": "with notes", "not-judged": "not judged"}
-    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in _RANK if tally[word])
-    runs = count(len(diagnoses), "run")
+    runs, _, counts = totals(diagnoses).partition(": ")
     if page.picture and page.width >= TABLE_WIDTH:
         folder = _shared_folder([place(d.run.source) for d in diagnoses])
         where = f" in {folder}" if folder else ""
@@ -343,6 +350,14 @@ def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page)
         sentence = f"{label}: {verdict(diagnosis)}; milestone {stage}; {count(diagnosis.run.points, 'point')}"
         lines += textwrap.wrap(sentence, page.width, subsequent_indent="  ", break_on_hyphens=False)
     return lines
+
+
+def totals(diagnoses: Sequence[Diagnosis]) -> str:
+    """The verdicts counted: `4 runs: 1 with errors, 1 with notes, 2 healthy`."""
+    tally = Counter(verdict_word(d) for d in diagnoses)
+    names = {"error": "with errors", "warning": "with warnings", "note": "with notes", "not-judged": "not judged"}
+    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in RANK if tally[word])
+    return f"{count(len(diagnoses), 'run')}: {counts}"
 
 
 def _shared_folder(paths: Sequence[str]) -> str:

@@ -1,0 +1,70 @@
+"""From a report to where it goes: one format of many, on stdout or into a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import diagnose
+from diagnose.settings import FAIL_ON, SettingsError
+
+if TYPE_CHECKING:
+    from diagnose.audit import Report
+    from diagnose.reports.text import Page
+
+FORMATS = ("text", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown")
+"""What `--format` takes; each but text is a module of `diagnose.reports` whose `render` takes the parts of a report."""
+
+
+def render(report: Report, form: str, *, page: Page, fail_on: str) -> str:
+    """The report in one of the `FORMATS`.
+
+    page: what a report in words is written on.
+    fail_on: the severity from which on a finding is a failure, where the format has failures.
+    """
+    if form == "text":
+        from diagnose.reports import text
+
+        return text.render(report.diagnoses, report.across, report.across_not_judged, page=page)
+    options: dict[str, Any] = {}
+    if form in ("json", "jsonl", "sarif"):
+        options["version"] = diagnose.__version__
+    if form == "sarif":
+        from diagnose.engine import load_rules
+
+        options["rules"] = load_rules()
+    if form == "junit":
+        options["failing"] = severities(fail_on)
+    module = import_module(f"diagnose.reports.{form}")
+    return str(module.render(report.diagnoses, report.errors, report.across, report.across_not_judged, **options))
+
+
+def severities(fail_on: str) -> tuple[str, ...]:
+    """The severities at or above a level of `--fail-on`; none for `never`."""
+    return FAIL_ON[FAIL_ON.index(fail_on) : -1]
+
+
+def write_file(path: str, content: str) -> None:
+    """Write a file at once, so that nobody reads half of it: into another file beside it, which then takes its name.
+
+    What is no regular file (a terminal, a pipe) is written to as it is. Raises SettingsError where that fails.
+    """
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+            return
+        target = target.resolve()  # the file behind a symbolic link
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            partial.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+            if target.exists():
+                shutil.copymode(target, partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from error

@@ -1,0 +1,122 @@
+"""The report as GitHub-flavoured Markdown, for pull requests and notebooks: a table of verdicts, then the details.
+
+What comes from a log stays text: names stand in code spans, and in sentences every mark that Markdown, HTML or a
+mention could be made of is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from diagnose.milestone import TITLES
+from diagnose.reports.text import RANK, advice, first_label, labels_of, reasons, totals, verdict
+from diagnose.reports.words import count, number, one_line, place, span, verdict_word
+from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
+
+_MARKS = re.compile(r"[\\`*{}\[\]<>#|~$]|(?<!\w)_|_(?!\w)")
+"""What begins something in a sentence; an underscore within a word begins nothing."""
+
+_LINKS = re.compile(r"@|#|:(?=//)|(?<=\bwww)(?=\.)")
+"""Where GitHub makes a mention, an issue or an address of plain text: a character of no width goes behind it."""
+
+_NO_WIDTH = "&#8203;"
+_TICKS = re.compile("`+")
+
+
+def render(
+    diagnoses: Sequence[Diagnosis],
+    errors: Sequence[tuple[str, str]] = (),
+    across: Sequence[Finding] = (),
+    across_not_judged: Sequence[NotJudged] = (),
+) -> str:
+    """The document, worst run first.
+
+    errors: (source, message) of what could not be read or judged.
+    across, across_not_judged: what the runs say together, and what could not be said.
+    """
+    labels = labels_of([diagnosis.run for diagnosis in diagnoses])
+    pairs = sorted(zip(diagnoses, labels, strict=True), key=lambda pair: RANK[verdict_word(pair[0])])
+    blocks = [f"## diagnose: {totals(diagnoses) if diagnoses else 'no run'}"]
+    if pairs:
+        blocks.append("\n".join(_table(pairs)))
+    if errors:
+        listed = "\n".join(f"- {_code(place(source))}: {_text(message)}" for source, message in errors)
+        blocks.append(f"**Not read, or not judged**\n\n{listed}")
+    for finding in across:
+        runs = ", ".join(map(_code, finding.runs))
+        blocks += [f"### Across {count(len(finding.runs), 'run')}", f"Runs: {runs}", *_finding(finding, "")]
+    if across and across_not_judged:
+        blocks.append(f"Not judged across the runs: {_text(reasons(across_not_judged))}")
+    for diagnosis, label in pairs:
+        blocks += _run(diagnosis, label)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(pairs: Sequence[tuple[Diagnosis, str]]) -> Iterator[str]:
+    yield "| run | verdict | milestone | points |"
+    yield "|---|---|---|---:|"
+    for diagnosis, label in pairs:
+        stage = TITLES.get(diagnosis.milestone, "unknown")
+        points = diagnosis.run.points
+        yield f"| {_cell(_code(label))} | {_verdict(diagnosis)} | {_text(stage)} | {points} |"
+
+
+def _verdict(diagnosis: Diagnosis) -> str:
+    """The rules that found something by severity: `**error**: overfitting`; else the verdict's words."""
+    grouped = {s: [f.rule for f in diagnosis.findings if f.severity is s] for s in reversed(Severity)}
+    said = "; ".join(f"**{s}**: {', '.join(rules)}" for s, rules in grouped.items() if rules)
+    return said or verdict(diagnosis)
+
+
+def _run(diagnosis: Diagnosis, label: str) -> Iterator[str]:
+    """The details of a run: its findings, and folded what could not be judged; nothing where there is neither."""
+    missing, notes = reasons(diagnosis.not_judged), diagnosis.run.notes
+    if diagnosis.findings or not diagnosis.judged:
+        yield f"### {_code(label)}"
+        for finding in diagnosis.findings:
+            yield from _finding(finding, f", {span(finding.steps, diagnosis.run.axis)}")
+        if missing or notes:
+            items = [f"- not judged: {_text(missing)}"] if missing else []
+            items += [f"- note: {_text(note)}" for note in notes]
+            yield "<details><summary>Not judged, and notes</summary>"
+            yield "\n".join(items)
+            yield "</details>"
+
+
+def _finding(finding: Finding, where: str) -> Iterator[str]:
+    """What was measured, what it means, what to try first; the evidence as a table."""
+    cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
+    yield f"**{finding.severity.upper()} {finding.rule}**{where}, confidence {finding.confidence:.2f}{cause}"
+    items = [f"- measured: {_text(finding.summary)}"]
+    brief = bool(finding.explained_by) or finding.severity is Severity.NOTE
+    if not brief:
+        items.append(f"- means: {_text(finding.meaning)}")
+    if not finding.explained_by:
+        items += [f"- {first_label(fix)} {_text(advice(fix))}" for fix in finding.recommendations[:1]]
+    yield "\n".join(items)
+    if finding.evidence and not brief:
+        rows = ["| statistic | value | threshold | unit |", "|---|---:|---:|---|"]
+        for e in finding.evidence:
+            limit = "" if e.threshold is None else number(e.threshold)
+            rows.append(f"| {_text(e.statistic)} | {number(e.value)} | {limit} | {_text(e.unit)} |")
+        yield "\n".join(rows)
+
+
+def _text(text: str) -> str:
+    """The text on one line, every mark escaped, and no mention, no issue and no address made of it."""
+    escaped = _MARKS.sub(r"\\\g<0>", one_line(text).replace("&", "&amp;"))
+    return _LINKS.sub(rf"\g<0>{_NO_WIDTH}", escaped)
+
+
+def _code(text: str) -> str:
+    """The text as a code span, between more backticks than it holds in a row."""
+    line = one_line(text)
+    fence = "`" * (max((len(run) for run in _TICKS.findall(line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def _cell(text: str) -> str:
+    """The text in a cell of a table, which a bar would end."""
+    return text.replace("|", "\\|")

@@ -1,0 +1,94 @@
+"""Where a report goes, and what is passed over on request."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from diagnose import cli, synthetic
+from tests.written import write_csv
+
+
+def run(*arguments: str, **env: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments), prog_name="diagnose", env={"PRE_COMMIT": None, **env})
+
+
+@pytest.fixture(autouse=True)
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(synthetic.overfit(), tmp_path / "ill.csv")
+    write_csv(synthetic.healthy(), tmp_path / "fine.csv")
+    (tmp_path / "prose.txt").write_text("Dear diary, today I trained a network.\n" * 30)
+    (tmp_path / "short.csv").write_text("epoch,loss\n" + "".join(f"{i},{1 / i:.3f}\n" for i in range(1, 6)))
+
+
+def test_a_file_is_replaced_whole_and_keeps_its_mode_and_its_link() -> None:
+    Path("real.txt").write_text("old")
+    Path("real.txt").chmod(0o640)
+    Path("link.txt").symlink_to("real.txt")
+    assert run("fine.csv", "--out", "link.txt").stdout == ""
+    assert Path("link.txt").is_symlink()
+    assert Path("real.txt").read_text().startswith("fine.csv: ")
+    assert Path("real.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_keeps_no_colours_and_all_of_unicode() -> None:
+    Path("caf\N{LATIN SMALL LETTER E WITH ACUTE}.csv").write_text(Path("ill.csv").read_text())
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "TERM": "xterm"}
+    command = [sys.executable, "-m", "diagnose", "caf\N{LATIN SMALL LETTER E WITH ACUTE}.csv", "--color", "always"]
+    subprocess.run([*command, "--out", "report.txt"], env=env, check=False)
+    text = Path("report.txt").read_text(encoding="utf-8")
+    assert text.startswith("caf\N{LATIN SMALL LETTER E WITH ACUTE}.csv: ")
+    assert "\N{BOX DRAWINGS LIGHT VERTICAL}" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="POSIX")
+def test_what_is_no_file_is_written_to() -> None:
+    command = [sys.executable, "-m", "diagnose", "fine.csv", "--format", "csv", "--out", "/dev/stdout"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("source,run,")
+
+
+@pytest.mark.parametrize("path", ["nowhere/report.md", "."])
+def test_a_file_that_cannot_be_written_is_one_line(path: str) -> None:
+    result = run("fine.csv", "--out", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"diagnose: {path}: cannot be written (")
+    assert result.stderr.count("\n") == 1
+
+
+def test_lenient_passes_over_what_is_no_log_or_cannot_be_judged() -> None:
+    others = ("prose.txt", "short.csv", "--select", "overfitting")
+    for form in ("text", "json", "github"):
+        assert run("fine.csv", *others, "--format", form).exit_code == 2
+        passed = run("fine.csv", *others, "--format", form, "--lenient")
+        assert (passed.exit_code, passed.stderr) == (0, "")
+        assert "prose.txt" not in passed.stdout
+    assert run("ill.csv", *others, "--lenient").exit_code == 1
+    assert run("ill.csv", *others, "--lenient", "--strict").exit_code == 2
+    assert run("prose.txt", "--lenient").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["gone.csv"], "gone.csv: no such file"), (["fine.csv", "--select", "x"], "diagnose: no rule 'x'")],
+)
+def test_lenient_forgives_no_mistake_of_the_caller(arguments: list[str], message: str) -> None:
+    result = run("--lenient", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
+
+
+def test_only_a_hook_says_how_to_commit_anyway() -> None:
+    def said(*arguments: str, **env: Any) -> bool:
+        return "SKIP=diagnose git commit" in run(*arguments, **env).stderr
+
+    assert said("ill.csv", PRE_COMMIT="1")
+    assert not said("ill.csv")
+    assert not said("fine.csv", PRE_COMMIT="1")
