@@ -13,14 +13,17 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from diagnose import synthetic
 from diagnose.engine import load_rules, load_trials
+from diagnose.readers import tables
 from reference_trainer import check, outcomes
 from tests.conftest import ROOT
+from tests.wandb_server import StubRun, WandbServer
 from tests.written import write_csv
 
 README = ROOT / "README.md"
@@ -31,11 +34,33 @@ TABLE = re.compile(r"\| rule \| finds \|\n\|---\|---\|\n(?:\|[^\n]*\n)*")
 
 
 def output(command: str) -> str:
-    """What a command of the README prints, run in the repository's root by the installed console script."""
+    """What a command of the README prints, run in the repository's root by the installed console script.
+
+    One that asks a W&B server finds one with the samples, whose pages are shown as those of the public one.
+    """
     script = Path(sys.executable).with_name("diagnose")
     arguments = shlex.split(command)[1:]
-    result = subprocess.run([script, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return result.stdout + result.stderr
+    if arguments[0] != "wandb":
+        result = subprocess.run([script, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        return result.stdout + result.stderr
+    with TemporaryDirectory() as folder, WandbServer(sample_project()) as server:
+        env = {**os.environ, **server.variables(folder)}
+        result = subprocess.run([script, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    return (result.stdout + result.stderr).replace(server.url, "https://wandb.ai")
+
+
+def sample_project() -> list[StubRun]:
+    """The samples as runs of a W&B project."""
+    return [
+        StubRun(
+            path.stem[:8],
+            [{name: float(c.values[i]) for name, c in table.columns.items() if c.logged[i]} for i in range(table.rows)],
+            name=path.stem,
+            state="crashed" if path.stem == "stuck" else "finished",
+        )
+        for path in (*sorted((ROOT / "samples").glob("*.csv")), ROOT / "samples/spike_history.json")
+        for table in tables(path)
+    ]
 
 
 def lowered(title: str) -> str:

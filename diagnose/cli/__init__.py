@@ -17,7 +17,7 @@ import typer
 import diagnose
 from diagnose.cli import completion
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
-from diagnose.cli.output import FORMATS, render, severities, write_file
+from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.settings import FAIL_ON, unknown
 from diagnose.terminal import MIN_WIDTH, WIDTH, complain, page, progress_bar, write
 
@@ -155,15 +155,16 @@ def check(
         ),
     ] = None,
     form: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format",
             metavar="|".join(FORMATS),
             callback=_choice(FORMATS),
-            help="For a person, or for a program (`diagnose schema` describes json and jsonl).",
+            help="For a person, or for a program (`diagnose schema` describes json and jsonl).  [default: text, or as "
+            "the file's name ends]",
             autocompletion=completion.among(FORMATS),
         ),
-    ] = "text",
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write the report into a file.", autocompletion=completion.paths),
@@ -205,6 +206,7 @@ def check(
     """Read training logs and say what is wrong with the runs."""
     if not paths:
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
+    form = form or format_of(out)
     _refuse_beside_watch(watch, paths, form, out, idle_timeout)
     from diagnose import audit
 

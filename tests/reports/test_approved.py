@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import diagnose
 from diagnose import cli
-from diagnose.cli.output import FORMATS
+from diagnose.output import FORMATS
 
 FOLDER = Path(__file__).parent
 APPROVED = FOLDER / "approved"

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,14 +17,13 @@ import typer
 from diagnose import audit as files
 from diagnose import cache, judging, projects, terminal
 from diagnose.integrations.wandb import write_back
+from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.readers import ReadError
 from diagnose.readers.wandb_server import Address, Listed, Server, parse
-from diagnose.reports import json as json_report
 from diagnose.reports import project, text
 from diagnose.reports.project import Line, Overview
 from diagnose.settings import FAIL_ON, SettingsError, unknown
 
-FORMATS = ("text", "json")
 JOBS = 16
 """Runs read at a time: the waiting is the server's, and more are seldom answered faster."""
 
@@ -66,9 +64,12 @@ def wandb(
         list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Which metric plays a role. Repeatable.")
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), help="For a person, or a program.")
-    ] = "text",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there.")] = None,
+        str | None,
+        typer.Option(
+            "--format", metavar="|".join(FORMATS), help="For a person, or a program.  [default: as --out ends]"
+        ),
+    ] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report into a file.")] = None,
     every: Annotated[bool, typer.Option("--all", help="List every run, not the worst alone.")] = False,
     writing: Annotated[
         str | None,
@@ -88,6 +89,7 @@ def wandb(
 ) -> None:
     """Audit the runs of a Weights & Biases project, or judge one run of it; the key is found as the client finds it."""
     places = _places(writing)
+    form = form or format_of(out)
     for option, value, valid in (("format", form, FORMATS), ("fail-on", fail_on, FAIL_ON)):
         if value is not None and value not in valid:
             raise SettingsError(f"--{option}: {unknown('value', value, valid)}")
@@ -109,7 +111,7 @@ def wandb(
         terminal.complain(target, str(error))
         raise typer.Exit(2) from None
     overview = _overview(audit)
-    _print(audit, overview, one=bool(address.run), form=form, out=out, every=every, plain=plain)
+    _print(audit, overview, one=bool(address.run), form=form, out=out, every=every, plain=plain, fail_on=level)
     for source, message in audit.report.errors:
         terminal.complain(source, message)
     failed = False
@@ -239,18 +241,24 @@ def _line(run: Listed, entry: projects.Entry, audit: projects.Audit) -> Line:
 
 
 def _print(
-    audit: projects.Audit, overview: Overview, *, one: bool, form: str, out: Path | None, every: bool, plain: bool
+    audit: projects.Audit,
+    overview: Overview,
+    *,
+    one: bool,
+    form: str,
+    out: str | None,
+    every: bool,
+    plain: bool,
+    fail_on: str,
 ) -> None:
     """The report, on the terminal or into a file."""
-    from diagnose._version import __version__
-
     report = audit.report
     sheet = terminal.page(plain, None, "auto") if out is None else text.PLAIN_PAGE
     if form == "json":
-        document = json_report.document(
-            report.diagnoses, report.errors, report.across, report.across_not_judged, version=__version__
-        )
+        document = json.loads(render(report, form, page=sheet, fail_on=fail_on))
         said = json.dumps(document | {"audit": project.document(overview)}, indent=2, allow_nan=False) + "\n"
+    elif form != "text":
+        said = render(report, form, page=sheet, fail_on=fail_on)
     elif one:
         said = text.render(report.diagnoses, page=sheet)
         said += "".join(f"{line.name}: {line.error}\n" for line in overview.lines if line.verdict == "not-judged")
@@ -258,17 +266,14 @@ def _print(
         said = project.render(overview, page=sheet, most=None if every or out is not None else project.SHOWN)
     if out is None:
         terminal.write(said)
-        return
-    try:
-        out.write_text(said, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"--out: {out} cannot be written ({(error.strerror or str(error)).lower()})") from error
+    else:
+        write_file(out, said)
 
 
 def _code(audit: projects.Audit, level: str) -> int:
-    severities = FAIL_ON[FAIL_ON.index(level) : -1]
+    levels = severities(level)
     findings = (*audit.report.findings, *audit.report.across)
-    return int(any(finding.severity in severities for finding in findings))
+    return int(any(finding.severity in levels for finding in findings))
 
 
 def _write_back(

@@ -19,6 +19,10 @@ FORMATS = ("text", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown
 """What `--format` takes; each but text is a module of `diagnose.reports` whose `render` takes the parts of a report."""
 
 
+SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".md": "markdown"}
+"""Format by the end of a file's name, where none is named."""
+
+
 def render(report: Report, form: str, *, page: Page, fail_on: str) -> str:
     """The report in one of the `FORMATS`.
 
@@ -40,6 +44,12 @@ def render(report: Report, form: str, *, page: Page, fail_on: str) -> str:
         options["failing"] = severities(fail_on)
     module = import_module(f"diagnose.reports.{form}")
     return str(module.render(report.diagnoses, report.errors, report.across, report.across_not_judged, **options))
+
+
+def format_of(out: str | None) -> str:
+    """The format that a file's name asks for; `text` for the standard output and for other names."""
+    suffix = Path(out).suffix.lower() if out is not None else ""
+    return SUFFIXES.get(suffix, "text")
 
 
 def severities(fail_on: str) -> tuple[str, ...]:
