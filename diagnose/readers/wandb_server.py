@@ -11,6 +11,7 @@ message.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -222,7 +223,9 @@ class Server:
         last = run.summary.get("_step") if listed.rows else 0
         sparse = max(1, math.ceil((last + 1) / listed.rows)) if isinstance(last, int) and listed.rows else 1
         try:
-            return list(run.scan_history(page_size=PAGE_ROWS * sparse, use_cache=False)), []
+            scan = run.scan_history(page_size=PAGE_ROWS * sparse, use_cache=False)
+            scan._convert_history_row_to_dict = _decoded  # the client's own takes four times as long
+            return list(scan), []
         except Exception as error:
             if "parquetHistory" not in str(error):
                 raise
@@ -285,6 +288,18 @@ def _listed(run: Any) -> Listed:
         tags=tuple(map(str, attributes.get("tags") or ())),
         handle=run,
     )
+
+
+def _decoded(message: Any) -> dict[str, Any]:
+    """A row of the client's protocol: most values are numbers, and are read faster as such than as JSON."""
+    row: dict[str, Any] = {}
+    for item in message.history_items:
+        raw = item.value_json
+        try:
+            row[item.key] = float(raw)
+        except ValueError:
+            row[item.key] = json.loads(raw)
+    return row
 
 
 def _row(row: Mapping[str, Any]) -> Mapping[str, Any]:
