@@ -21,6 +21,7 @@ from typing import Any
 import platformdirs
 
 from diagnose._version import __version__
+from diagnose.rule import NotJudged
 
 SCHEMA = 1
 """Raised where the tables change; a file of another schema is begun anew."""
@@ -29,6 +30,7 @@ KEPT_DAYS = 90
 """Days after which an entry that no audit has asked for is dropped."""
 
 _TABLES = """
+CREATE TABLE IF NOT EXISTS parts (digest TEXT PRIMARY KEY, part BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
     place TEXT, id TEXT, question TEXT, fingerprint TEXT, outcome BLOB, used REAL, PRIMARY KEY (place, id, question)
 ) WITHOUT ROWID;
@@ -85,16 +87,19 @@ class Cache:
         rows = self._base.execute(
             "SELECT id, fingerprint, outcome FROM runs WHERE place=? AND question=?", (place, asked)
         )
+        parts = {digest: _unpacked(part, {}) for digest, part in self._base.execute("SELECT * FROM parts")}
         for name, fingerprint, packed in rows:
             if known.get(name) == fingerprint:
-                outcome = _unpacked(packed)
+                outcome = _unpacked(packed, parts)
                 if outcome is not None:
                     yield name, outcome
 
     def keep(self, place: str, asked: str, found: Sequence[tuple[str, str, Any]]) -> None:
         """Remember (id, fingerprint, outcome) of runs."""
         now = time.time()
-        rows = [(place, name, asked, fingerprint, _packed(outcome), now) for name, fingerprint, outcome in found]
+        parts: dict[str, bytes] = {}
+        rows = [(place, name, asked, fingerprint, _packed(outcome, parts), now) for name, fingerprint, outcome in found]
+        self._write("INSERT OR IGNORE INTO parts VALUES (?, ?)", list(parts.items()))
         self._write("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def last_audit(self, place: str) -> tuple[float, dict[str, str]] | None:
@@ -128,7 +133,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         try:
             version = base.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, SCHEMA):
-                base.executescript("DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS audits;")
+                base.executescript(
+                    "DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS audits; DROP TABLE IF EXISTS parts;"
+                )
             base.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
             base.execute(f"PRAGMA user_version={SCHEMA}")
             return base
@@ -146,8 +153,31 @@ _SAFE_NUMPY = frozenset(["ndarray", "dtype", "_reconstruct", "scalar", "_frombuf
 _SAFE_BUILTINS = frozenset(["set", "frozenset", "tuple", "list", "dict", "complex"])
 
 
+class _Pickler(pickle.Pickler):
+    """Leaves the rules that could not judge in a place of their own: most runs of a project have them in common."""
+
+    def __init__(self, stream: io.BytesIO, parts: dict[str, bytes]) -> None:
+        super().__init__(stream, protocol=5)
+        self.parts = parts
+
+    def persistent_id(self, value: Any) -> str | None:
+        if type(value) is not tuple or not value or type(value[0]) is not NotJudged:
+            return None
+        packed = zlib.compress(pickle.dumps(value, protocol=5), level=1)
+        digest = hashlib.sha256(packed).hexdigest()[:32]
+        self.parts[digest] = packed
+        return digest
+
+
 class _Unpickler(pickle.Unpickler):
     """Makes this program's own values and NumPy's arrays, and calls nothing else."""
+
+    def __init__(self, stream: io.BytesIO, parts: Mapping[str, Any]) -> None:
+        super().__init__(stream)
+        self.parts = parts
+
+    def persistent_load(self, pid: str) -> Any:
+        return self.parts[pid]
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "numpy":
@@ -162,13 +192,16 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} is no part of an outcome")
 
 
-def _packed(outcome: Any) -> bytes:
-    return zlib.compress(pickle.dumps(outcome, protocol=5), level=1)
+def _packed(outcome: Any, parts: dict[str, bytes]) -> bytes:
+    """The outcome as bytes; what it has in common with others comes into `parts`, by its digest."""
+    stream = io.BytesIO()
+    _Pickler(stream, parts).dump(outcome)
+    return zlib.compress(stream.getvalue(), level=1)
 
 
-def _unpacked(packed: bytes) -> Any:
+def _unpacked(packed: bytes, parts: Mapping[str, Any]) -> Any:
     """The outcome; None where the bytes are no longer one."""
     try:
-        return _Unpickler(io.BytesIO(zlib.decompress(packed))).load()
+        return _Unpickler(io.BytesIO(zlib.decompress(packed)), parts).load()
     except Exception:  # whatever the bytes are: the run is read again
         return None

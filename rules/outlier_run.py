@@ -154,8 +154,10 @@ def _apart(
     found = []
     for levels, points in ((half.mean(axis=1), half.shape[1]), (siblings.smoothed(bins, width).min(axis=1), width)):
         prior = math.hypot(spread, noise / math.sqrt(points))
-        for index, run in enumerate(runs):
-            others = core.copy()
+        within = core.astype(float)
+        usual = (levels[core].sum() - within * levels) / (core.sum() - within)  # mean of the others, for each run
+        for index in map(int, np.flatnonzero(np.abs(levels - usual) >= 0.99 * least)):
+            run, others = runs[index], core.copy()
             others[index] = False
             excess, _, p = siblings.departure(float(levels[index]), levels[others], prior)
             p = 2.0 * min(p, 1.0 - p) * 3 * 2 * len(runs)  # two-sided, three curves, two levels, so many runs
