@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import takewhile, zip_longest
 from pathlib import PurePath
 
-from diagnose.curves import Run, Series
+from diagnose.curves import Run
 from diagnose.milestone import TITLES
 from diagnose.reports.words import count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
@@ -48,7 +48,9 @@ AIMS: Mapping[str, str] = {
 }
 """What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
 
-_RANK = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
+RANK: Mapping[str, int] = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
+"""Verdicts in the order in which runs are listed, worst first."""
+
 _COLORS = {
     "error": "1;31",
     "warning": "1;33",
@@ -96,10 +98,10 @@ def render(
     across, across_not_judged: the findings about several runs, and the rules that could say nothing of them.
     Ends with a newline unless there is no run.
     """
-    labels = _labels([d.run for d in diagnoses])
+    labels = labels_of([d.run for d in diagnoses])
     if len(diagnoses) == 1:
         return "\n".join(_run(diagnoses[0], labels[0], page)) + "\n"
-    order = sorted(range(len(diagnoses)), key=lambda i: _RANK[verdict_word(diagnoses[i])])
+    order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
     lines = _overview([diagnoses[i] for i in order], [labels[i] for i in order], page) if diagnoses else []
     short = {d.run.name: label for d, label in zip(diagnoses, labels, strict=True)}
     lines += _across(across, across_not_judged, short, page)
@@ -150,7 +152,7 @@ def verdict(diagnosis: Diagnosis) -> str:
     return ("" if problems else "no problem; ") + "; ".join(parts)
 
 
-def _labels(runs: Sequence[Run]) -> list[str]:
+def labels_of(runs: Sequence[Run]) -> list[str]:
     """What to call each run: its source, with the run's own name where one source holds several."""
     per_source = Counter(run.source for run in runs)
     return [
@@ -262,10 +264,11 @@ def _evidence(evidence: Evidence) -> str:
 
 def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     """The telling curve as a picture, or in words where the page has no pictures."""
-    shown = _telling(finding, run)
+    from diagnose.reports import curve, panels  # NumPy's work, needed only where something was found
+
+    shown = panels.telling(finding, run)
     if not shown:
         return []
-    from diagnose.reports import curve  # NumPy's work, needed only where something was found
 
     names = [one_line(name) for name, _ in shown]
     if page.picture:
@@ -276,7 +279,7 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
             marks=finding.marks,
             steps=finding.steps,
             axis=run.axis,
-            shared_scale=_quantity(shown[0][0]) == _quantity(shown[-1][0]),
+            shared_scale=panels.quantity(shown[0][0]) == panels.quantity(shown[-1][0]),
             width=min(page.width, 80) - 2,
             glyphs=curve.ASCII if page.ascii else curve.BRAILLE,
         )
@@ -286,21 +289,6 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     for name, (_, series) in zip(names, shown, strict=True):
         lines += _item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
     return lines
-
-
-def _telling(finding: Finding, run: Run) -> list[tuple[str, Series]]:
-    """At most two curves to show: those of the finding, else the training curve beside a validation curve."""
-    names = list(finding.series[:2])
-    if len(names) == 1 and names[0].startswith("val_"):
-        names.append(names[0].replace("val_", "train_", 1))
-    curves = [(name, run.curve(name) or run.series.get(name)) for name in names]
-    least = 3 if run.logged > 2 else 1  # of a thinned curve only the ends may be left: no picture
-    return [(name, series) for name, series in curves if series is not None and len(series) >= least]
-
-
-def _quantity(name: str) -> str:
-    """What a curve measures, without its split: `loss` of `val_loss`."""
-    return name.removeprefix("train_").removeprefix("val_").removeprefix("test_")
 
 
 def _not_judged(lacking_rules: Sequence[NotJudged]) -> str:
@@ -330,10 +318,10 @@ def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page)
     """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures."""
     tally = Counter(verdict_word(d) for d in diagnoses)
     names = {"error": "with errors", "warning": "with warnings", "note": "with notes", "not-judged": "not judged"}
-    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in _RANK if tally[word])
+    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in RANK if tally[word])
     runs = count(len(diagnoses), "run")
     if page.picture and page.width >= TABLE_WIDTH:
-        folder = _shared_folder([place(d.run.source) for d in diagnoses])
+        folder = shared_folder([place(d.run.source) for d in diagnoses])
         where = f" in {folder}" if folder else ""
         short = [label.removeprefix(folder) for label in labels]
         return [*textwrap.wrap(f"{runs}{where}: {counts}", page.width), "", *_table(diagnoses, short, page)]
@@ -345,7 +333,7 @@ def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page)
     return lines
 
 
-def _shared_folder(paths: Sequence[str]) -> str:
+def shared_folder(paths: Sequence[str]) -> str:
     """The directories that all paths begin with, with the separator behind; "" where there are none."""
     folders = [PurePath(path).parent.parts for path in paths]
     shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
