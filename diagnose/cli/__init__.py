@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import diagnose
-from diagnose.cli import completion
+from diagnose.cli import completion, output
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.settings import FAIL_ON, unknown
 from diagnose.terminal import MIN_WIDTH, complain, page, progress_bar, write
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from diagnose.rule import Rule
 
 COMMANDS = ("rules", "explain")
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "html")
+PLOT_STYLES = ("light", "dark")
 COLORS = ("auto", "always", "never")
 
 app = typer.Typer(
@@ -142,10 +143,31 @@ def check(
             "--format",
             metavar="|".join(FORMATS),
             callback=_choice(FORMATS),
-            help="For a person, or for a program.",
+            help="For a person, for a program, or as a page for a browser.",
             autocompletion=completion.among(FORMATS),
         ),
     ] = "text",
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the report there and not to stdout.", autocompletion=completion.paths),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PICTURE",
+            help="Also draw the curves with the findings in them: a .png, .svg or .pdf.",
+            autocompletion=completion.paths,
+        ),
+    ] = None,
+    plot_style: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(PLOT_STYLES),
+            callback=_choice(PLOT_STYLES),
+            help="Colours of --plot.",
+            autocompletion=completion.among(PLOT_STYLES),
+        ),
+    ] = "light",
     color: Annotated[
         str,
         typer.Option(
@@ -171,6 +193,7 @@ def check(
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
     from diagnose import audit
 
+    output.check(form, out, plot)
     settings = audit.load_settings(paths[0])
     with progress_bar() as progress:
         report = audit.diagnose(
@@ -184,16 +207,9 @@ def check(
             settings=settings,
             progress=progress,
         )
-    if form == "json":
-        from diagnose.reports import json
-
-        across = report.across, report.across_not_judged
-        write(json.render(report.diagnoses, report.errors, *across, version=diagnose.__version__))
-    else:
-        from diagnose.reports import text
-
-        sheet = page(plain, int(width) if width else None, color)
-        write(text.render(report.diagnoses, report.across, report.across_not_judged, page=sheet))
+    output.write(report, form, out, lambda: page(plain, int(width) if width else None, color))
+    if plot:
+        output.draw(report, plot, plot_style)
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
     raise typer.Exit(_exit_code(report, fail_on or settings.fail_on or "warning"))
