@@ -15,7 +15,7 @@ from diagnose.curves import Array, Series
 from diagnose.reports import panels
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.panels import Mark, Panel
-from diagnose.reports.words import number
+from diagnose.reports.words import number, one_line
 from diagnose.rule import Severity
 from diagnose.thinning import extremes
 
@@ -173,6 +173,18 @@ def sparkline(series: Series, width: int = 96, height: int = 22) -> Markup:
     ys = (high - values) / ((high - low) or 1.0) * (height - 4) + 2
     path = "M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in zip(xs, ys, strict=True))
     return tag("svg", tag("path", d=path), class_="spark", viewBox=f"0 0 {width} {height}", aria_hidden="true")
+
+
+def legend(shown: Sequence[Panel]) -> Markup:
+    """Which line is which curve."""
+    keys = []
+    for panel in shown:
+        for curve in panel.curves:
+            index = curve.style % STYLES
+            line = tag("path", d="M0 4h28", class_=f"curve s{index} d{index}")
+            sign = tag("svg", line, viewBox="0 0 28 8", aria_hidden="true")
+            keys.append(tag("span", sign, one_line(curve.name), class_="key"))
+    return tag("p", *keys, class_="legend")
 
 
 def ticks(low: float, high: float, *, log: bool = False, most: int = 6) -> list[float]:

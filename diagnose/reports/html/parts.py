@@ -216,21 +216,11 @@ def figure(shown: Sequence[Panel], run: Run, curves: Curves, title: str, *, stil
     return tag(
         "figure",
         tag("figcaption", title),
-        tag("div", join(_legend(shown) if still else "", picture), class_="plot"),
+        tag("div", join(svg.legend(shown) if still else "", picture), class_="plot"),
         data(chart, "chart-data"),
         fold("The same in numbers", numbers(shown, run.axis)),
         class_="chart",
     )
-
-
-def _legend(shown: Sequence[Panel]) -> Markup:
-    keys = []
-    for panel in shown:
-        for curve in panel.curves:
-            index = curve.style % svg.STYLES
-            line = tag("svg", tag("path", d="M0 4h28", class_=f"curve s{index} d{index}"), viewBox="0 0 28 8")
-            keys.append(tag("span", line, one_line(curve.name), class_="key"))
-    return tag("p", *keys, class_="legend")
 
 
 def numbers(shown: Sequence[Panel], axis: str) -> Markup:
