@@ -83,6 +83,12 @@ class Report:
         said = text.render(self.diagnoses, self.across, self.across_not_judged)
         return said + "".join(f"{source}: {message}\n" for source, message in self.errors)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of the report."""
+        from diagnose.reports import notebook
+
+        return notebook.render(self.diagnoses, self.errors, self.across)
+
     def to_frame(self) -> pd.DataFrame:
         """One row per finding: source, run, rule, severity, confidence, first_step, last_step, summary, fix.
 

@@ -1,9 +1,10 @@
-"""From a report to where it goes: one format of many, on stdout or into a file."""
+"""From a report to where it goes: one format of many, on stdout or into a file, and a picture beside it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
     from diagnose.audit import Report
     from diagnose.reports.text import Page
 
-FORMATS = ("text", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown")
+FORMATS = ("text", "html", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown")
 """What `--format` takes; each but text is a module of `diagnose.reports` whose `render` takes the parts of a report."""
 
 
-SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".md": "markdown"}
+SUFFIXES = {
+    **dict.fromkeys((".html", ".htm"), "html"),
+    **dict.fromkeys((".md", ".markdown"), "markdown"),
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".sarif": "sarif",
+    ".xml": "junit",
+    ".csv": "csv",
+}
 """Format by the end of a file's name, where none is named."""
 
 
@@ -34,7 +43,7 @@ def render(report: Report, form: str, *, page: Page, fail_on: str) -> str:
 
         return text.render(report.diagnoses, report.across, report.across_not_judged, page=page)
     options: dict[str, Any] = {}
-    if form in ("json", "jsonl", "sarif"):
+    if form in ("html", "json", "jsonl", "sarif"):
         options["version"] = diagnose.__version__
     if form == "sarif":
         from diagnose.engine import load_rules
@@ -50,6 +59,33 @@ def format_of(out: str | None) -> str:
     """The format that a file's name asks for; `text` for the standard output and for other names."""
     suffix = Path(out).suffix.lower() if out is not None else ""
     return SUFFIXES.get(suffix, "text")
+
+
+def check_places(form: str, out: str | None, plot: str | None) -> None:
+    """Raises SettingsError where the report or its picture could not be written, before any log is read."""
+    if out is not None:
+        check_file(Path(out))
+    elif form == "html" and sys.stdout.isatty():
+        raise SettingsError("a page is for a browser: --format html --out report.html")
+    if plot is not None:
+        from diagnose.reports import plot as picture
+
+        picture.check(Path(plot))
+
+
+def check_file(path: Path) -> None:
+    """Raises SettingsError where no file can be written."""
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a directory" if path.is_dir() else f"there is no directory {path.parent}"
+        raise SettingsError(f"{path}: {why}; name a file with --out")
+
+
+def draw(report: Report, path: str, style: str) -> None:
+    """Draw the runs of the report into a file."""
+    from diagnose.reports import plot
+
+    if report.diagnoses:
+        plot.draw(report.diagnoses, Path(path), style=style)
 
 
 def severities(fail_on: str) -> tuple[str, ...]:

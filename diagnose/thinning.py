@@ -6,11 +6,11 @@ names, its extent, and the curves that a finding draws.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from diagnose.curves import Array, Run, Series
 from diagnose.rule import Diagnosis, Severity
@@ -19,11 +19,22 @@ DRAWN_POINTS = 128
 """Points kept of a curve that is drawn: the extremes of 64 blocks, about one per column of the picture."""
 
 
+GLANCE_POINTS = 24
+"""Points kept of the curve that shows a run at a glance."""
+
+
+def glance(run: Run) -> str | None:
+    """The column of the curve that shows a run at a glance; None where the log has none."""
+    named = (run.roles.get(role) for role in ("val_loss", "train_loss", "val_accuracy", "train_accuracy", "reward"))
+    return next((column for column in named if column in run.series), None)
+
+
 def judged(diagnosis: Diagnosis, *, drawn: bool = True) -> Diagnosis:
     """The diagnosis with no more of its run than a report tells.
 
-    The curves of warnings and errors keep their extremes, about `DRAWN_POINTS` points; the others, and all where none
-    is to be `drawn`, keep their first and last point. `Run.points` still says how many there were.
+    The curves of warnings and errors keep their extremes, about `DRAWN_POINTS` points, and the one that shows the run
+    at a glance about `GLANCE_POINTS`; the others, and all where none is to be `drawn`, keep their first and last
+    point. `Run.points` still says how many there were.
     """
     run = diagnosis.run
     pictured = {
@@ -35,8 +46,11 @@ def judged(diagnosis: Diagnosis, *, drawn: bool = True) -> Diagnosis:
         if (column := run.roles.get(role, role)) in run.series
     }
     shared: dict[int, Array] = {}  # columns of one table have their steps in common, and keep them in common
+    kept = dict.fromkeys(pictured, DRAWN_POINTS)
+    if drawn and (shown := glance(run)) is not None:
+        kept.setdefault(shown, GLANCE_POINTS)
     series = {
-        name: _extremes(curve, DRAWN_POINTS, shared) if name in pictured else _ends(curve, shared)
+        name: _extremes(curve, kept[name], shared) if name in kept else _ends(curve, shared)
         for name, curve in run.series.items()
     }
     return replace(diagnosis, run=replace(run, series=series, logged=run.points, lines=_told(run, diagnosis)))
@@ -63,22 +77,36 @@ def _ends(curve: Series, shared: dict[int, Array]) -> Series:
 
 
 def _extremes(curve: Series, points: int, shared: dict[int, Array]) -> Series:
-    """The smallest, the largest and the first non-finite value of each of `points / 2` blocks, and both ends."""
-    if len(curve) <= points:
-        steps = shared.setdefault(-id(curve.steps), curve.steps.copy())  # no view that holds a whole table
-        return Series(curve.name, steps, curve.values.copy(), curve.blank_from)
-    keep = {0, len(curve) - 1}
-    edges = np.linspace(0, len(curve), points // 2 + 1).astype(int)
+    """As `extremes`, in arrays of its own: a view would hold the whole table that it is of."""
+    if len(curve) > points:
+        return extremes(curve, points)
+    steps = shared.setdefault(-id(curve.steps), curve.steps.copy())
+    return Series(curve.name, steps, curve.values.copy(), curve.blank_from)
+
+
+def extremes(curve: Series, points: int) -> Series:
+    """The curve with what is seen of it: of each of `points / 2` blocks the smallest, the largest and the first
+    non-finite value, and both ends; the curve itself where it has no more points.
+    """
+    size = len(curve)
+    if size <= points:
+        return curve
+    edges = np.linspace(0, size, points // 2 + 1).astype(int)
+    block = np.repeat(np.arange(edges.size - 1), np.diff(edges))
     finite = np.isfinite(curve.values)
-    for start, stop in itertools.pairwise(edges):
-        block, usable = curve.values[start:stop], finite[start:stop]
-        if usable.any():
-            keep.add(int(start + np.argmin(np.where(usable, block, np.inf))))
-            keep.add(int(start + np.argmax(np.where(usable, block, -np.inf))))
-        if not usable.all():
-            keep.add(int(start + np.argmin(usable)))
-    index = np.array(sorted(keep))
+    keep = [np.array([0, size - 1]), _first_of_each(block, np.flatnonzero(~finite))]
+    for sign in (1.0, -1.0):
+        values = np.where(finite, sign * curve.values, np.inf)
+        lowest = np.minimum.reduceat(values, edges[:-1])
+        keep.append(_first_of_each(block, np.flatnonzero(finite & (values == lowest[block]))))
+    index = np.unique(np.concatenate(keep))
     return Series(curve.name, curve.steps[index], curve.values[index], curve.blank_from)
+
+
+def _first_of_each(block: npt.NDArray[np.intp], places: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """The first of the places, which ascend, in each block."""
+    found: npt.NDArray[np.intp] = places[np.unique(block[places], return_index=True)[1]]
+    return found
 
 
 def means(run: Run, roles: Collection[str], points: int) -> Run:

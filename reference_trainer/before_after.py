@@ -145,12 +145,6 @@ def _wrapped(text: str, page: Page) -> list[str]:
     )
 
 
-def check_picture(path: Path) -> None:
-    """Raises SettingsError for a name that is no picture's, before anything is trained."""
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise SettingsError(f"{path}: is no name of a picture; name a .png, .svg or .pdf with --out")
-
-
 def draw(rehearsal: Rehearsal, path: Path) -> None:
     """The same as a picture: one row per advice that was trained, before at the left and after at the right.
 

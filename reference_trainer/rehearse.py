@@ -37,9 +37,10 @@ def rehearse(
         import torch  # noqa: F401
 
     from diagnose import audit
+    from diagnose.reports import plot
     from reference_trainer import before_after, rehearsal
 
-    before_after.check_picture(out)
+    plot.check(out, "--out")
     report = audit.diagnose(source, config=config)
     ill = max(report.diagnoses, key=lambda found: rehearsal.rehearsable(found.findings, finding) is not None)
     if finding is None and not rehearsal.rehearsable(ill.findings) and ill.worst in (None, Severity.NOTE):

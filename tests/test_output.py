@@ -59,7 +59,8 @@ def test_what_is_no_file_is_written_to() -> None:
 def test_a_file_that_cannot_be_written_is_one_line(path: str) -> None:
     result = run("fine.csv", "--out", path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"diagnose: {path}: cannot be written (")
+    assert result.stderr.startswith(f"diagnose: {path}: ")
+    assert "name a file with --out" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

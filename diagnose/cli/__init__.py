@@ -17,7 +17,7 @@ import typer
 import diagnose
 from diagnose.cli import completion
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
-from diagnose.output import FORMATS, format_of, render, severities, write_file
+from diagnose.output import FORMATS, check_places, draw, format_of, render, severities, write_file
 from diagnose.settings import FAIL_ON, unknown
 from diagnose.terminal import MIN_WIDTH, WIDTH, complain, page, progress_bar, write
 
@@ -32,6 +32,7 @@ ANYWAY = (
 )
 """What a hook says under the findings that block a commit."""
 
+PLOT_STYLES = ("light", "dark")
 COLORS = ("auto", "always", "never")
 
 app = typer.Typer(
@@ -183,6 +184,23 @@ def check(
         str | None,
         typer.Option(metavar="SECONDS", callback=_seconds, help="End --watch when nothing has changed for so long."),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PICTURE",
+            help="Also draw the curves with the findings in them: a .png, .svg or .pdf.",
+            autocompletion=completion.paths,
+        ),
+    ] = None,
+    plot_style: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(PLOT_STYLES),
+            callback=_choice(PLOT_STYLES),
+            help="Colours of --plot.",
+            autocompletion=completion.among(PLOT_STYLES),
+        ),
+    ] = "light",
     color: Annotated[
         str,
         typer.Option(
@@ -210,6 +228,7 @@ def check(
     _refuse_beside_watch(watch, paths, form, out, idle_timeout)
     from diagnose import audit
 
+    check_places(form, out, plot)
     settings = audit.load_settings(paths[0])
     level = fail_on or settings.fail_on or "warning"
     judge = partial(
@@ -240,6 +259,8 @@ def check(
         write_file(out, render(report, form, page=Page(columns or WIDTH, picture=not plain), fail_on=level))
     elif not watch:  # what is watched was told as it came
         write(render(report, form, page=page(plain, columns, color), fail_on=level))
+    if plot is not None:
+        draw(report, plot, plot_style)
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
     code = _exit_code(report, level)

@@ -16,10 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array, Series
+from diagnose.reports.panels import LOG_DECADES
 from diagnose.reports.words import number
-
-LOG_DECADES = 3.0
-"""A positive range of more decades than this is drawn on a logarithmic scale."""
 
 Grid = npt.NDArray[np.bool_]
 """Dots of a picture, shape (rows, columns), row 0 at the top."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import takewhile, zip_longest
 from pathlib import PurePath
 
-from diagnose.curves import Run, Series
+from diagnose.curves import Run
 from diagnose.milestone import TITLES
 from diagnose.reports.words import count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
@@ -48,8 +48,8 @@ AIMS: Mapping[str, str] = {
 }
 """What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
 
-RANK = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
-"""Verdicts, worst first."""
+RANK: Mapping[str, int] = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
+"""Verdicts in the order in which runs are listed, worst first."""
 
 _COLORS = {
     "error": "1;31",
@@ -272,10 +272,11 @@ def evidence_in_words(evidence: Evidence) -> str:
 
 def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     """The telling curve as a picture, or in words where the page has no pictures."""
-    shown = _telling(finding, run)
+    from diagnose.reports import curve, panels  # NumPy's work, needed only where something was found
+
+    shown = panels.telling(finding, run)
     if not shown:
         return []
-    from diagnose.reports import curve  # NumPy's work, needed only where something was found
 
     names = [one_line(name) for name, _ in shown]
     if page.picture:
@@ -286,7 +287,7 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
             marks=finding.marks,
             steps=finding.steps,
             axis=run.axis,
-            shared_scale=_quantity(shown[0][0]) == _quantity(shown[-1][0]),
+            shared_scale=panels.quantity(shown[0][0]) == panels.quantity(shown[-1][0]),
             width=min(page.width, 80) - 2,
             glyphs=curve.ASCII if page.ascii else curve.BRAILLE,
         )
@@ -296,21 +297,6 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     for name, (_, series) in zip(names, shown, strict=True):
         lines += _item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
     return lines
-
-
-def _telling(finding: Finding, run: Run) -> list[tuple[str, Series]]:
-    """At most two curves to show: those of the finding, else the training curve beside a validation curve."""
-    names = list(finding.series[:2])
-    if len(names) == 1 and names[0].startswith("val_"):
-        names.append(names[0].replace("val_", "train_", 1))
-    curves = [(name, run.curve(name) or run.series.get(name)) for name in names]
-    least = 3 if run.logged > 2 else 1  # of a thinned curve only the ends may be left: no picture
-    return [(name, series) for name, series in curves if series is not None and len(series) >= least]
-
-
-def _quantity(name: str) -> str:
-    """What a curve measures, without its split: `loss` of `val_loss`."""
-    return name.removeprefix("train_").removeprefix("val_").removeprefix("test_")
 
 
 def reasons(lacking_rules: Sequence[NotJudged]) -> str:
@@ -340,7 +326,7 @@ def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page)
     """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures."""
     runs, _, counts = totals(diagnoses).partition(": ")
     if page.picture and page.width >= TABLE_WIDTH:
-        folder = _shared_folder([place(d.run.source) for d in diagnoses])
+        folder = shared_folder([place(d.run.source) for d in diagnoses])
         where = f" in {folder}" if folder else ""
         short = [label.removeprefix(folder) for label in labels]
         return [*textwrap.wrap(f"{runs}{where}: {counts}", page.width), "", *_table(diagnoses, short, page)]
@@ -360,7 +346,7 @@ def totals(diagnoses: Sequence[Diagnosis]) -> str:
     return f"{count(len(diagnoses), 'run')}: {counts}"
 
 
-def _shared_folder(paths: Sequence[str]) -> str:
+def shared_folder(paths: Sequence[str]) -> str:
     """The directories that all paths begin with, with the separator behind; "" where there are none."""
     folders = [PurePath(path).parent.parts for path in paths]
     shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
