@@ -32,17 +32,18 @@ SUFFIXES = {
 """Format by the end of a file's name, where none is named."""
 
 
-def render(report: Report, form: str, *, page: Page, fail_on: str) -> str:
+def render(report: Report, form: str, *, page: Page, fail_on: str, **extra: Any) -> str:
     """The report in one of the `FORMATS`.
 
     page: what a report in words is written on.
     fail_on: the severity from which on a finding is a failure, where the format has failures.
+    extra: what only this format takes.
     """
     if form == "text":
         from diagnose.reports import text
 
         return text.render(report.diagnoses, report.across, report.across_not_judged, page=page)
-    options: dict[str, Any] = {}
+    options = dict(extra)
     if form in ("html", "json", "jsonl", "sarif"):
         options["version"] = diagnose.__version__
     if form == "sarif":

@@ -112,18 +112,45 @@ def render(overview: Overview, *, page: Page = PLAIN_PAGE, most: int | None = SH
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
+def sentences(overview: Overview) -> list[str]:
+    """What is to be said of all runs: how many are ill, what changed, the sweeps, and why some were not judged."""
+    sweeps: dict[str, list[Line]] = defaultdict(list)
+    for line in overview.lines:
+        if line.sweep:
+            sweeps[line.sweep].append(line)
+    return [
+        _counts(overview),
+        *_stand(overview),
+        *([_changed(overview)] if overview.at is not None else []),
+        *(_of_sweep(sweep, lines) for sweep, lines in sorted(sweeps.items())),
+        *(f"{line.name} ({line.id}): {_said(line)}" for line in overview.lines if line.diagnosis is None),
+    ]
+
+
 def _head(overview: Overview, page: Page) -> list[str]:
+    lines = textwrap.wrap(_counts(overview), page.width, break_on_hyphens=False)
+    return [*lines, *_stand(overview), page.paint(one_line(overview.url), "faint")]
+
+
+def _counts(overview: Overview) -> str:
     tally = Counter(line.verdict for line in overview.lines)
     counts = ", ".join(f"{tally[word]} {_WORDS[word]}" for word in RANK if tally[word])
+    return f"{one_line(overview.project)}: {count(len(overview.lines), 'run')}{': ' if counts else ''}{counts}"
+
+
+def _stand(overview: Overview) -> list[str]:
+    """Which of the runs were read this time."""
+    lines = []
     remembered = sum(line.remembered for line in overview.lines)
-    runs = count(len(overview.lines), "run")
-    head = f"{one_line(overview.project)}: {runs}{': ' if counts else ''}{counts}"
-    lines = textwrap.wrap(head, page.width, break_on_hyphens=False)
     if remembered:
         lines.append(f"{remembered} of them are unchanged since they were judged; --no-cache reads all again")
     if overview.left:
         lines.append(f"interrupted: {count(overview.left, 'run')} not reached; the next audit goes on with them")
-    return [*lines, page.paint(one_line(overview.url), "faint")]
+    return lines
+
+
+def _of_sweep(sweep: str, lines: Sequence[Line]) -> str:
+    return f"sweep {one_line(sweep)}: {count(len(lines), 'run')}, {sum(line.ill for line in lines)} ill"
 
 
 def _by_finding(runs: Sequence[Line], page: Page) -> list[str]:
@@ -150,8 +177,12 @@ def _since(overview: Overview, page: Page) -> list[str]:
     """What changed since the audit before."""
     if overview.at is None:
         return []
+    return ["", *textwrap.wrap(_changed(overview), page.width, subsequent_indent="  ", break_on_hyphens=False)]
+
+
+def _changed(overview: Overview) -> str:
     found = changes(overview)
-    when = datetime.fromtimestamp(overview.at).strftime("%Y-%m-%d %H:%M")
+    when = datetime.fromtimestamp(overview.at or 0.0).strftime("%Y-%m-%d %H:%M")
     parts = []
     if found.new:
         ill = f", {len(found.new_ill)} of them ill ({_named(found.new_ill)})" if found.new_ill else ", none of them ill"
@@ -162,8 +193,7 @@ def _since(overview: Overview, page: Page) -> list[str]:
         parts.append(f"no longer ill: {_named(found.recovered)}")
     if found.gone:
         parts.append(f"{count(found.gone, 'run')} no longer there")
-    text = f"since the audit of {when}: {'; '.join(parts) or 'nothing changed'}"
-    return ["", *textwrap.wrap(text, page.width, subsequent_indent="  ", break_on_hyphens=False)]
+    return f"since the audit of {when}: {'; '.join(parts) or 'nothing changed'}"
 
 
 def _named(names: Sequence[str]) -> str:
@@ -177,8 +207,7 @@ def _together(overview: Overview, page: Page) -> list[str]:
     for sweep, findings in overview.sweeps.items():
         of_sweep = [line for line in overview.lines if line.sweep == sweep]
         if sweep:
-            ill = sum(line.ill for line in of_sweep)
-            lines += ["", page.paint(f"sweep {one_line(sweep)}: {count(len(of_sweep), 'run')}, {ill} ill", "strong")]
+            lines += ["", page.paint(_of_sweep(sweep, of_sweep), "strong")]
         lines += together(findings, (), {}, page)
     return lines
 

@@ -482,3 +482,27 @@ def test_the_workers_of_a_cluster_read_with_their_own_keys(tmp_path: Path) -> No
             result = run("team/project", "--backend", "dask", "--scheduler", cluster.scheduler_address)
         assert "10 runs: 2 with errors, 8 healthy" in result.stdout, result.output
     assert run("team/project", "--backend", "dask").exit_code == 2
+
+
+# --- pages and files --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("a.html", "<!doctype html>"), ("a.json", "{"), ("a.md", "## diagnose: 7 runs"), ("a.csv", "source,run,")],
+)
+def test_an_audit_is_written_as_the_name_of_the_file_ends(
+    serve: Callable[..., WandbServer], tmp_path: Path, name: str, begins: str
+) -> None:
+    server = serve([*project(6), StubRun("odd", ILL, name="<script>alert(1)</script>", sweep="s1"), StubRun("void")])
+    result = run("team/project", "--out", str(tmp_path / name))
+    assert (result.exit_code, result.stdout) == (1, "")
+    said = (tmp_path / name).read_text()
+    assert said.startswith(begins)
+    if name == "a.html":
+        assert "<script>alert" not in said
+        assert "team/project: 8 runs: 3 with errors, 1 not judged, 4 healthy" in said
+        assert "void (void): not judged: the run logged no history" in said
+        assert "sweep s1: 1 run, 1 ill" in said
+        one = run("team/project/r0000", "--format", "html")
+        assert f'<a href="{server.url}/team/project/runs/r0000"' in one.stdout

@@ -257,6 +257,10 @@ def _print(
     if form == "json":
         document = json.loads(render(report, form, page=sheet, fail_on=fail_on))
         said = json.dumps(document | {"audit": project.document(overview)}, indent=2, allow_nan=False) + "\n"
+    elif form == "html":
+        links = {f"{audit.project}/{line.id}": line.url for line in overview.lines}
+        preface = [] if one else project.sentences(overview)
+        said = render(report, form, page=sheet, fail_on=fail_on, links=links, preface=preface)
     elif form != "text":
         said = render(report, form, page=sheet, fail_on=fail_on)
     elif one:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from diagnose.reports.html import audit, run
@@ -26,18 +26,24 @@ def render(
     across_not_judged: Sequence[NotJudged] = (),
     *,
     version: str,
+    links: Mapping[str, str] | None = None,
+    preface: Sequence[str] = (),
 ) -> str:
     """The page as text, ending with a newline.
 
     errors: (source, message) of what could not be read or judged.
     across, across_not_judged: what the runs say together, and what could not be said.
     version: that of the program.
+    links: source of a run -> address of its page elsewhere. preface: sentences about all runs.
     """
+    links = links or {}
     labels = labels_of([d.run for d in diagnoses])
     if len(diagnoses) == 1 and not errors:
-        body = tag("main", run.article(diagnoses[0], labels[0]), id="content")
+        body = tag("main", run.article(diagnoses[0], labels[0], links=links), id="content")
         return page(labels[0], body, ("chart.js",), version)
-    body = tag("main", audit.content(diagnoses, labels, errors, across, across_not_judged), id="content")
+    body = tag(
+        "main", audit.content(diagnoses, labels, errors, across, across_not_judged, links, preface), id="content"
+    )
     return page(audit.title(diagnoses), body, ("chart.js", "table.js"), version)
 
 

@@ -42,17 +42,24 @@ def content(
     errors: Sequence[tuple[str, str]],
     across: Sequence[Finding],
     across_not_judged: Sequence[NotJudged],
+    links: Mapping[str, str],
+    preface: Sequence[str],
 ) -> Markup:
     """Everything within `main`."""
     order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
     ranked = [(diagnoses[i], labels[i]) for i in order]
     rows = {d.run.name: index for index, (d, _) in enumerate(ranked)}
     parts = [
-        tag("header", tag("h1", title(diagnoses), class_="source"), _totals(diagnoses, len(errors))),
+        tag(
+            "header",
+            tag("h1", title(diagnoses), class_="source"),
+            _totals(diagnoses, len(errors)),
+            *(tag("p", one_line(sentence)) for sentence in preface),
+        ),
         _across(across, across_not_judged, rows),
         _rules(diagnoses),
         _errors(errors),
-        _table(ranked) if ranked else Markup(""),
+        _table(ranked, links) if ranked else Markup(""),
     ]
     return join(*filter(None, parts), between=Markup("\n"))
 
@@ -131,7 +138,7 @@ def _errors(errors: Sequence[tuple[str, str]]) -> Markup:
     return tag("section", tag("h2", "Not read, or not judged"), shown, id="errors")
 
 
-def _table(ranked: Sequence[tuple[Diagnosis, str]]) -> Markup:
+def _table(ranked: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) -> Markup:
     """The table over runs, its controls, and the packed runs."""
     folder = shared_folder([place(d.run.source) for d, _ in ranked])
     head = tag("tr", *(
@@ -157,7 +164,7 @@ def _table(ranked: Sequence[tuple[Diagnosis, str]]) -> Markup:
         controls,
         tag("div", grid, class_="scroll", tabindex="0", role="region", aria_label="Table over runs"),
         tag("noscript", tag("p", "The runs in full open with JavaScript; diagnose a single log for a page without.")),
-        *_packed(ranked),
+        *_packed(ranked, links),
     )
 
 
@@ -181,12 +188,13 @@ def _row(index: int, diagnosis: Diagnosis, label: str) -> Markup:
     )
 
 
-def _packed(ranked: Sequence[tuple[Diagnosis, str]]) -> list[Markup]:
+def _packed(ranked: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) -> list[Markup]:
     """The runs in full, in chunks."""
     chunks = []
     for start in range(0, len(ranked), CHUNK):
         articles = [
-            run.article(d, label, level=3, share=len(ranked), still=False) for d, label in ranked[start : start + CHUNK]
+            run.article(d, label, level=3, share=len(ranked), still=False, links=links)
+            for d, label in ranked[start : start + CHUNK]
         ]
         packed = zlib.compress(json.dumps(articles).encode("ascii"), 9)
         chunks.append(data(base64.b64encode(packed).decode("ascii"), "packed"))

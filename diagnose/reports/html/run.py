@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from diagnose.curves import Run
 from diagnose.milestone import TITLES
 from diagnose.reports import panels
@@ -37,10 +39,19 @@ MOST_ROWS = 60
 """Columns of a log that are listed."""
 
 
-def article(diagnosis: Diagnosis, label: str, *, level: int = 1, share: int = 1, still: bool = True) -> Markup:
+def article(
+    diagnosis: Diagnosis,
+    label: str,
+    *,
+    level: int = 1,
+    share: int = 1,
+    still: bool = True,
+    links: Mapping[str, str] | None = None,
+) -> Markup:
     """The run as an article.
 
-    level: of its heading. share: runs that share the page. still: with pictures for where no script runs.
+    level: of its heading. share: runs that share the page. still: with pictures for where no script runs. links: source
+    of a run -> address of its page elsewhere.
     """
     run = diagnosis.run
     shown = panels.of_run(diagnosis)
@@ -53,7 +64,7 @@ def article(diagnosis: Diagnosis, label: str, *, level: int = 1, share: int = 1,
         return tag("section", tag(f"h{level + 1}", title), *content, class_=name or None)
 
     body = join(
-        _head(diagnosis, label, level),
+        _head(diagnosis, label, level, (links or {}).get(run.source, "")),
         section(
             "Findings",
             *(_finding(f, run, curves, level + 2, still=still) for f in diagnosis.findings),
@@ -69,8 +80,8 @@ def article(diagnosis: Diagnosis, label: str, *, level: int = 1, share: int = 1,
     return tag("article", body, curves.island(), class_="run")
 
 
-def _head(diagnosis: Diagnosis, label: str, level: int) -> Markup:
-    """What the run is, the verdict, and the milestone."""
+def _head(diagnosis: Diagnosis, label: str, level: int, link: str) -> Markup:
+    """What the run is, the verdict, and the milestone. link: address of the run's page elsewhere, or ""."""
     run, word = diagnosis.run, verdict_word(diagnosis)
     steps = [s.steps for s in run.series.values() if len(s)]
     extent = span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else ""
@@ -79,6 +90,7 @@ def _head(diagnosis: Diagnosis, label: str, level: int) -> Markup:
         "header",
         tag(f"h{level}", label, class_="source"),
         tag("p", facts, class_="facts"),
+        tag("p", tag("a", link, href=link, rel="noreferrer")) if link.startswith(("https://", "http://")) else "",
         tag("div", chip(word), tag("p", capital(verdict(diagnosis))), class_=f"verdict {word}"),
         _milestone(diagnosis),
     )
