@@ -39,7 +39,7 @@ def made(
     *,
     fix: str = "",
     best: float = 0.9,
-    seed: int = 4000,
+    seed: int = 2000,
     comparable: bool = True,
     seconds: float = 1.0,
 ) -> Training:
@@ -89,7 +89,7 @@ def test_a_note_with_another_cause_is_another_finding() -> None:
 
 
 def test_the_metric_may_be_worse_by_what_seeds_differ_by_and_no_more() -> None:
-    others = [made(LABEL, seed=4001 + i, best=best) for i, best in enumerate((0.85, 0.95, 0.90, 0.90))]
+    others = [made(LABEL, seed=2001 + i, best=best) for i, best in enumerate((0.85, 0.95, 0.90, 0.90))]
     sd = 0.0353553  # of the five
     for drop, resolved in ((2.2 * sd, True), (2.5 * sd, False)):
         assert outcome(made(LABEL), made(fix="warmup", best=0.9 - drop), *others).resolved is resolved
@@ -120,11 +120,11 @@ def test_a_fault_that_was_not_seen_tries_nothing() -> None:
 
 def test_the_table_counts_runs_trials_and_resolved() -> None:
     lines = []
-    for seed in range(4000, 4004):
+    for seed in range(2000, 2004):
         lines.append(made(LABEL, seed=seed, best=0.1))
-        if seed < 4003:
+        if seed < 2003:
             lines.append(
-                made("" if seed < 4002 else LABEL, fix="initialize-weights", seed=seed, best=0.5 + seed % 10 / 10)
+                made("" if seed < 2002 else LABEL, fix="initialize-weights", seed=seed, best=0.5 + seed % 10 / 10)
             )
     rows = outcomes.table(lines)
     (row,) = rows  # overfit-one-batch changes no recipe
@@ -142,14 +142,14 @@ def test_ranking_and_published_seeds_are_different_and_kept_apart() -> None:
     seeds = {purpose: {t.seed for t in wanted if trials.purpose_of(t.seed) == purpose} for purpose in trials.FIRST_SEED}
     assert (len(seeds["ranking"]), len(seeds["published"])) == (3, 5)
     assert not seeds["ranking"] & seeds["published"]
-    rows = outcomes.table([made(LABEL, seed=1000), made(LABEL, seed=4000), made(fix="initialize-weights", seed=1000)])
+    rows = outcomes.table([made(LABEL, seed=1000), made(LABEL, seed=2000), made(fix="initialize-weights", seed=1000)])
     assert {(row.seeds, row.trials) for row in rows} == {("ranking", 1), ("published", 0)}
 
 
 def test_scores_follow_the_ranking_and_count_the_published() -> None:
-    lines = [line for seed in (1000, 1001, 1002, 1003, 4000, 4001) for line in (
+    lines = [line for seed in (1000, 1001, 1002, 1003, 2000, 2001) for line in (
         made(LABEL, seed=seed, best=0.1),
-        made("" if seed != 4001 else LABEL, fix="initialize-weights", seed=seed),
+        made("" if seed != 2001 else LABEL, fix="initialize-weights", seed=seed),
     )]  # fmt: skip
     (score,) = outcomes.scores(lines, outcomes.table(lines))
     assert (score.fault, score.runs, score.seen, score.first, score.three) == (FAULT, 2, 2, 1, 1)
@@ -176,7 +176,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trial]]:
 
 
 def few(count: int) -> list[Trial]:
-    return [Trial(QUICK, task, 4000 + i) for i in range(count) for task in ("digits, linear",)]
+    return [Trial(QUICK, task, 2000 + i) for i in range(count) for task in ("digits, linear",)]
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.M
         whole = path.read_text()
         path.write_text(whole[: whole.rindex("\n", 0, -20) + 9])  # the last trial's last line was cut off
         again = trials.measure(few(4), path, 1, backend="sequential")
-    assert [trial.seed for trial in done] == [4000, 4001, 4002, 4002, 4003]
+    assert [trial.seed for trial in done] == [2000, 2001, 2002, 2002, 2003]
     assert len(again) == len(first) // 3 * 4
     read = trials.read(path)
     assert {(t.trial, t.fix) for t in read} == {(t.trial, t.fix) for t in again}
@@ -270,7 +270,7 @@ def test_a_worker_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path, m
     monkeypatch.setattr(trials, "run", _die)
     with pytest.raises(TrialsError, match="a worker was killed"):
         trials.measure(few(4), path, 2)
-    assert {training.trial.seed for training in trials.read(path)} == {4000, 4001}
+    assert {training.trial.seed for training in trials.read(path)} == {2000, 2001}
 
 
 def _die(trial: Trial) -> list[Training]:
