@@ -7,25 +7,23 @@ Heavy modules are imported in the commands that need them, so that `--version` a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import diagnose
-from diagnose.cli import completion, output
+from diagnose.cli import compare, completion, options, output
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.settings import FAIL_ON, unknown
-from diagnose.terminal import MIN_WIDTH, complain, page, progress_bar, write
+from diagnose.terminal import complain, page, progress_bar, write
 
 if TYPE_CHECKING:
     from diagnose.audit import Report
     from diagnose.rule import Rule
 
-COMMANDS = ("rules", "explain")
+COMMANDS = ("rules", "explain", "compare")
 FORMATS = ("text", "json", "html")
-PLOT_STYLES = ("light", "dark")
-COLORS = ("auto", "always", "never")
 
 app = typer.Typer(
     cls=Commands,
@@ -41,44 +39,6 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script `diagnose`; `arguments` instead of those of the process."""
     app(arguments, prog_name="diagnose")
-
-
-def _choice(valid: tuple[str, ...]) -> Callable[[str | None], str | None]:
-    """A callback that refuses other values and names the nearest valid one."""
-
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in valid:
-            raise typer.BadParameter(unknown("value", value, valid))
-        return value
-
-    return check
-
-
-def _columns(value: str | None) -> str | None:
-    """Refuse what is no width of a report."""
-    if value is not None and not (value.isdecimal() and int(value) >= MIN_WIDTH):
-        raise typer.BadParameter(f"{value!r} is no number of columns from {MIN_WIDTH} on")
-    return value
-
-
-def _split(values: list[str] | None) -> list[str] | None:
-    """The items of repeated comma lists; None where the option was not given."""
-    if not values:
-        return None
-    return [item.strip() for value in values for item in value.split(",") if item.strip()]
-
-
-def _pairs(values: list[str] | None) -> dict[str, str]:
-    """ROLE=COLUMN as a mapping."""
-    found = {}
-    for value in values or []:
-        role, equals, column = value.partition("=")
-        if not role.strip() or not equals or not column.strip():
-            raise typer.BadParameter(
-                f"{value!r} is not of the form ROLE=COLUMN, such as train_loss=my_loss", param_hint="--map"
-            )
-        found[role.strip()] = column.strip()
-    return found
 
 
 def _version(wanted: bool) -> None:
@@ -132,7 +92,7 @@ def check(
         str | None,
         typer.Option(
             metavar="|".join(FAIL_ON),
-            callback=_choice(FAIL_ON),
+            callback=options.choice(FAIL_ON),
             help="The severity from which on the exit code is 1.  [default: warning]",
             autocompletion=completion.among(FAIL_ON),
         ),
@@ -142,7 +102,7 @@ def check(
         typer.Option(
             "--format",
             metavar="|".join(FORMATS),
-            callback=_choice(FORMATS),
+            callback=options.choice(FORMATS),
             help="For a person, for a program, or as a page for a browser.",
             autocompletion=completion.among(FORMATS),
         ),
@@ -162,19 +122,19 @@ def check(
     plot_style: Annotated[
         str,
         typer.Option(
-            metavar="|".join(PLOT_STYLES),
-            callback=_choice(PLOT_STYLES),
+            metavar="|".join(options.PLOT_STYLES),
+            callback=options.choice(options.PLOT_STYLES),
             help="Colours of --plot.",
-            autocompletion=completion.among(PLOT_STYLES),
+            autocompletion=completion.among(options.PLOT_STYLES),
         ),
     ] = "light",
     color: Annotated[
         str,
         typer.Option(
-            metavar="|".join(COLORS),
-            callback=_choice(COLORS),
+            metavar="|".join(options.COLORS),
+            callback=options.choice(options.COLORS),
             help="Colours; auto: on a terminal, unless NO_COLOR is set.",
-            autocompletion=completion.among(COLORS),
+            autocompletion=completion.among(options.COLORS),
         ),
     ] = "auto",
     plain: Annotated[
@@ -182,7 +142,9 @@ def check(
     ] = False,
     width: Annotated[
         str | None,
-        typer.Option(metavar="COLUMNS", callback=_columns, help="Width of the report.  [default: the terminal's]"),
+        typer.Option(
+            metavar="COLUMNS", callback=options.columns, help="Width of the report.  [default: the terminal's]"
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
@@ -198,9 +160,9 @@ def check(
     with progress_bar() as progress:
         report = audit.diagnose(
             paths,
-            map=_pairs(column),
-            select=_split(select),
-            ignore=_split(ignore),
+            map=options.pairs(column),
+            select=options.split(select),
+            ignore=options.split(ignore),
             config=config,
             baseline=baseline or None,
             jobs=jobs,
@@ -213,6 +175,9 @@ def check(
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
     raise typer.Exit(_exit_code(report, fail_on or settings.fail_on or "warning"))
+
+
+app.command()(compare.compare)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import os
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diagnose.reports import panels
+from diagnose.reports.comparison import LETTERS, Comparison
 from diagnose.reports.panels import Curve, Mark, Panel
 from diagnose.reports.text import RANK, labels_of, verdict
 from diagnose.reports.words import count, one_line, span, verdict_word
@@ -155,7 +157,7 @@ def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:
     strip = [_BAR * len(found)] if found else []
     top = _LINE * (title.count("\n") + 1) + 0.15
     figure, axes = _stack([*strip, *heights], top)
-    figure.text(0.15 / WIDTH, 1.0 - 0.1 / figure.get_figheight(), title, va="top", fontsize=10.5, fontweight="bold")
+    _titled(figure, title)
     axis = diagnosis.run.axis
     if found:
         marks = {mark.rule: mark for panel in reversed(shown) for mark in panel.marks}
@@ -167,6 +169,29 @@ def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:
     axes[-1].set_xlim(low - room, high + room)
     axes[-1].set_xlabel(axis)
     return figure
+
+
+def draw_comparison(compared: Comparison, path: Path, *, style: str = "light") -> None:
+    """Draw the curves of several runs over each other. Raises SettingsError where the file cannot be written."""
+
+    def figure() -> Figure:
+        shown = [panel for _, panel in compared.panels]
+        title = _wrapped("; ".join(f"{a}: {b}" for a, b in zip(LETTERS, compared.labels, strict=False)), 88)
+        if not shown:
+            return _empty(title)
+        made, axes = _stack([_HEIGHTS["loss"] * 0.8] * len(shown), _LINE * (title.count("\n") + 1) + 0.15)
+        _titled(made, title)
+        for ax, panel in zip(axes, shown, strict=True):
+            letters = tuple(replace(curve, name=curve.name[0]) for curve in panel.curves)
+            draw_panel(ax, replace(panel, curves=letters), style, compared.axis)
+        axes[-1].set_xlabel(compared.axis)
+        return made
+
+    save([figure], path, style)
+
+
+def _titled(figure: Figure, title: str) -> None:
+    figure.text(0.15 / WIDTH, 1.0 - 0.1 / figure.get_figheight(), title, va="top", fontsize=10.5, fontweight="bold")
 
 
 def _stack(heights: Sequence[float], top: float) -> tuple[Figure, Any]:

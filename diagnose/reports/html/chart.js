@@ -26,6 +26,11 @@ function say(value, digits = 4) {
   return String(Number(value.toPrecision(digits))).replace("e+", "e");
 }
 
+// The classes of a curve; from the ninth style on, colours come back with other dashes.
+function stroke(style) {
+  return `curve s${style % STYLES} d${(style + Math.floor(style / STYLES)) % STYLES}`;
+}
+
 // A number beside an axis, short enough for its margin.
 function label(value) {
   const size = Math.abs(value);
@@ -98,12 +103,15 @@ class Chart {
     const legend = element("div", "legend");
     legend.setAttribute("role", "group");
     legend.setAttribute("aria-label", "Curves shown");
-    for (const panel of this.panels) for (const curve of panel.curves) {
-      const button = element("button", "key");
-      const line = make(button, "svg", { viewBox: "0 0 28 8", "aria-hidden": "true" });
-      make(line, "path", { d: "M0 4h28", class: `curve s${curve.style % STYLES} d${curve.style % STYLES}` });
-      button.append(curve.name);
-      this.press(button, () => curve.shown, () => { curve.shown = !curve.shown; });
+    const named = new Map(); // in a comparison a name is that of a run, with a curve in each panel
+    for (const panel of this.panels) for (const curve of panel.curves) named.set(curve.name, [...(named.get(curve.name) ?? []), curve]);
+    this.repeated = [...named.values()].some((curves) => curves.length > 1);
+    for (const [name, curves] of named) {
+      const button = element("button", "key"), curve = curves[0];
+      const line = make(button, "svg", { class: "sign", viewBox: "0 0 28 8", "aria-hidden": "true" });
+      make(line, "path", { d: "M0 4h28", class: stroke(curve.style) });
+      button.append(name);
+      this.press(button, () => curve.shown, (on) => { for (const each of curves) each.shown = on; });
       legend.append(button);
     }
     const tools = element("div", "tools");
@@ -327,8 +335,7 @@ class Chart {
         make(parent, "path", { d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`, class: "cross" });
       }
     }
-    const style = curve.style % STYLES;
-    make(parent, "path", { d: path, class: `curve s${style} d${style}` });
+    make(parent, "path", { d: path, class: stroke(curve.style) });
     if (few) for (const [step, value] of points) if (Number.isFinite(value)) this.dot(parent, panel, curve, step, value, 2.5);
   }
 
@@ -371,7 +378,8 @@ class Chart {
       if (!curve.shown) continue;
       const i = nearest(curve.steps, at), value = curve.values[i];
       const off = curve.steps[i] === at ? "" : ` (at ${say(curve.steps[i], 6)})`;
-      lines.push(`${curve.name} ${say(value, 5)}${off}`);
+      const name = this.repeated ? `${panel.title} ${curve.name}` : curve.name;
+      lines.push(`${name} ${say(value, 5)}${off}`);
       if (Number.isFinite(value) && curve.steps[i] >= this.view[0] && curve.steps[i] <= this.view[1]) this.dot(this.over, panel, curve, curve.steps[i], value, 4);
     }
     this.tip.replaceChildren(element("b", "", `${this.axis} ${say(at, 9)}`), ...lines.map((line) => element("div", "", line)));
