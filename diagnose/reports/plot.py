@@ -134,6 +134,8 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
         with mpl.rc_context(look), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # glyphs that the font lacks, ranges near the end of the floats
             suffix = path.suffix.lower()
+            # The first levels of compression save most of the room, the others cost a tenth of a second.
+            quick: Any = {"pil_kwargs": {"compress_level": 2}} if suffix == ".png" else {}
             if suffix == ".pdf":
                 from matplotlib.backends.backend_pdf import PdfPages
 
@@ -141,7 +143,7 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
                     for make in figures:
                         pages.savefig(make())
             else:
-                figures[0]().savefig(path, dpi=DPI, format=suffix[1:], metadata=still.get(suffix))
+                figures[0]().savefig(path, dpi=DPI, format=suffix[1:], metadata=still.get(suffix), **quick)
     except OSError as error:
         raise SettingsError(f"{one_line(str(path))}: cannot be written ({error.strerror or error})") from error
 
