@@ -27,7 +27,7 @@ from tests.test_cli import run as call
 
 EVIL = "<script>alert(1)</script>"
 INLINE = {"a", "b", "cite", "small", "span", "strong"}
-VOID = {"meta", "link", "input", "br", "line", "path", "rect", "circle"}
+VOID = {"meta", "link", "input", "br", "line", "path", "rect", "circle", "wbr"}
 
 
 def render(*arguments: Any) -> str:
