@@ -34,7 +34,7 @@ function stroke(style) {
 // A number beside an axis, short enough for its margin.
 function label(value) {
   const size = Math.abs(value);
-  return size >= 1e6 || (size > 0 && size < 1e-3) ? value.toExponential().replace(/(\.\d{2})\d*/, "$1").replace("e+", "e") : say(value, 6);
+  return size >= 1e6 || (size > 0 && size < 1e-3) ? Number(value.toPrecision(4)).toExponential().replace("e+", "e") : say(value, 6);
 }
 
 // The curves of one run: steps ascending, values with NaN and infinities as they were logged.
@@ -357,7 +357,7 @@ class Chart {
     if (!mark.level || !Number.isFinite(value(mark.at[0]))) return;
     const y = panel.y(value(mark.at[0])), end = Math.min(this.x(mark.span[1]), this.width - RIGHT) - 6, last = panel.y(value(mark.span[1]));
     make(parent, "line", { x1: this.x(mark.at[0]), x2: end, y1: y, y2: y, class: "level" });
-    if (!Number.isFinite(last) || Math.abs(last - y) < 8) return;
+    if (!Number.isFinite(last) || Math.abs(last - y) < 8 || mark.span[1] > this.view[1]) return;
     const tip = last < y ? 5 : -5;
     make(parent, "path", { d: `M${end} ${y}V${last}m-4 ${tip}l4 ${-tip}l4 ${tip}`, class: "rise" });
   }
@@ -407,5 +407,13 @@ function enliven(root) {
     for (const figure of run.querySelectorAll("figure.chart")) new Chart(figure, series);
   }
 }
+
+// Paper shows what is folded away.
+let folded = [];
+window.addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const fold of folded) fold.open = true;
+});
+window.addEventListener("afterprint", () => { for (const fold of folded) fold.open = false; });
 
 enliven(document);
