@@ -84,7 +84,9 @@ def _table(compared: Comparison, page: Page) -> list[str]:
 def _grid(head: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int], page: Page) -> list[str]:
     """The grid with the headings of its sections in bold."""
     titles = {row[0] for row in cells if not row[0].startswith(" ")}
-    return [page.paint(line, "strong") if line in titles else line for line in grid(head, cells, widths, page)]
+    return [
+        page.paint(line, "strong") if line in titles else line for line in grid(head, cells, widths, page, right=False)
+    ]
 
 
 def _cell(row: Row, index: int) -> str:

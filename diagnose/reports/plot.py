@@ -68,6 +68,9 @@ COLORS: Mapping[str, tuple[str, ...]] = {
 """The palette of Okabe and Ito, its light colours darkened on white, its dark ones lightened on black, so that each
 stands out by 3 to 1 or more."""
 
+WHOLE_STEPS = 4.0
+"""Steps on an axis from which on its numbers are whole."""
+
 _INK = {"light": ("white", "#1a1a1a", "#8a8a8a"), "dark": ("#14181d", "#f0f0f0", "#7d858e")}
 _HEIGHTS = {"loss": 3.0, "learning rate": 1.1, "gradient norm": 1.1}
 _HEIGHT = 1.8
@@ -99,7 +102,9 @@ def draw(diagnoses: Sequence[Diagnosis], path: Path, *, style: str = "light") ->
     def figures() -> list[Any]:
         if path.suffix.lower() != ".pdf" and len(worst) > 1:
             return [lambda: _grid(worst, style)]
-        return [lambda d=d, name=name: run_figure(d, name, style) for d, name in worst[:MOST_PAGES]]
+        pages = [lambda d=d, name=name: run_figure(d, name, style) for d, name in worst[:MOST_PAGES]]
+        left = len(worst) - MOST_PAGES
+        return [*pages, lambda: _words(f"{count(left, 'run')} more not drawn")] if left > 0 else pages
 
     save(figures(), path, style)
 
@@ -124,6 +129,7 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
         "axes.labelcolor": ink,
         "xtick.color": ink,
         "ytick.color": ink,
+        "axes.formatter.limits": (-3, 5),  # powers of ten from which on a scale is told beside the axis
         "font.size": 9.0,
         "text.parse_math": False,  # a name with dollars in it is a name
         "svg.fonttype": "none",  # text that can be searched and read aloud
@@ -154,7 +160,7 @@ def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:
     found = [f for f in diagnosis.findings if any(f.rule == mark.rule for panel in shown for mark in panel.marks)]
     title = _wrapped(f"{label}: {verdict(diagnosis)}", 88)
     if not shown:
-        return _empty(title)
+        return _words(f"{title}\nno curve to draw")
     heights = [_HEIGHTS.get(panel.title, _HEIGHT) for panel in shown]
     strip = [_BAR * len(found)] if found else []
     top = _LINE * (title.count("\n") + 1) + 0.15
@@ -169,6 +175,7 @@ def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:
     low, high = _extent(shown)
     room = 0.012 * (high - low) or 0.5
     axes[-1].set_xlim(low - room, high + room)
+    axes[-1].locator_params(axis="x", nbins=9, integer=high - low >= WHOLE_STEPS)
     axes[-1].set_xlabel(axis)
     return figure
 
@@ -180,7 +187,7 @@ def draw_comparison(compared: Comparison, path: Path, *, style: str = "light") -
         shown = [panel for _, panel in compared.panels]
         title = _wrapped("; ".join(f"{a}: {b}" for a, b in zip(LETTERS, compared.labels, strict=False)), 88)
         if not shown:
-            return _empty(title)
+            return _words(f"{title}\nno curve to draw")
         made, axes = _stack([_HEIGHTS["loss"] * 0.8] * len(shown), _LINE * (title.count("\n") + 1) + 0.15)
         _titled(made, title)
         for ax, panel in zip(axes, shown, strict=True):
@@ -200,7 +207,7 @@ def _stack(heights: Sequence[float], top: float) -> tuple[Figure, Any]:
     """A figure with axes of these heights below each other, on one x axis, and room for a title; all in inches."""
     from matplotlib.figure import Figure as Drawn
 
-    below, left, right, gap = 0.5, 0.85, 0.15, 0.16
+    below, left, right, gap = 0.5, 0.85, 0.15, 0.2
     height = sum(heights) + gap * (len(heights) - 1) + top + below
     figure = Drawn(figsize=(WIDTH, height))
     axes = figure.subplots(
@@ -229,7 +236,7 @@ def _grid(runs: Sequence[tuple[Diagnosis, str]], style: str) -> Figure:
     rows = max(math.ceil(len(drawn) / columns), 1)
     figure = _figure(5.2 * columns if columns <= 2 else 3.7 * columns, 2.9 * rows + 0.5)
     if not drawn:
-        return _empty("no run with a curve")
+        return _words("no run with a curve")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (diagnosis, name, panel) in zip(axes, drawn, strict=False):
         draw_panel(ax, panel, style, diagnosis.run.axis, words=False)
@@ -241,7 +248,7 @@ def _grid(runs: Sequence[tuple[Diagnosis, str]], style: str) -> Figure:
     for ax in axes[len(drawn) :]:
         ax.set_visible(False)
     if left:
-        figure.text(0.99, 0.002, f"{count(left, 'run')} more not drawn", ha="right", fontsize=8)
+        figure.suptitle(f"{count(left, 'run')} more not drawn", x=0.99, ha="right", fontsize=9)
     return figure
 
 
@@ -251,9 +258,10 @@ def _figure(width: float, height: float) -> Figure:
     return Drawn(figsize=(width, height), layout="constrained")
 
 
-def _empty(title: str) -> Figure:
+def _words(text: str) -> Figure:
+    """A figure without a curve."""
     figure = _figure(WIDTH, 1.6)
-    figure.text(0.02, 0.5, f"{title}\nno curve to draw", va="center")
+    figure.text(0.02, 0.5, text, va="center")
     return figure
 
 
@@ -354,6 +362,7 @@ def _marked(ax: Axes, mark: Mark, curve: Curve, ink: str, axis: str) -> None:
         ax.annotate(
             said, (mark.at[0], heights[0]), (-7 if right else 7, 7 if low_down else -13), textcoords="offset points",
             fontsize=8, ha="right" if right else "left",
+            bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "alpha": 0.7, "pad": 0.8},
         )  # fmt: skip
     if not mark.level or not len(finite):
         return

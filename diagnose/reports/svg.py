@@ -203,7 +203,7 @@ def ticks(low: float, high: float, *, log: bool = False, most: int = 6) -> list[
         return [low]
     rough = 2.0 * (span / most)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
+    step = power * next(factor for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)][: 2 * most]
 

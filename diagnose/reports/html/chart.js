@@ -65,7 +65,7 @@ function ticks(low, high, most) {
   const span = high / 2 - low / 2;
   if (!(span > 0) || !Number.isFinite(span)) return [low];
   const rough = 2 * span / most, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * (1 - 1e-9));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * (1 - 1e-9));
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step && found.length < 20; i++) found.push(i * step);
   return found;
