@@ -192,7 +192,7 @@ def _stroke(style: int) -> str:
     return f"curve s{style % STYLES} d{(style + style // STYLES) % STYLES}"
 
 
-def ticks(low: float, high: float, *, log: bool = False, most: int = 6) -> list[float]:
+def ticks(low: float, high: float, *, log: bool = False, most: int = 8) -> list[float]:
     """Round numbers between two ends, at most about `most`; powers of ten on a logarithmic scale."""
     if log:
         first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)

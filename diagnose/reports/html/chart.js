@@ -261,7 +261,7 @@ class Chart {
     panel.y = (v) => panel.top + 5 + (1 - (bend(v) - from) / (to - from)) * (panel.height - 10);
     const group = make(this.svg, "g", {});
     this.clip(group, panel);
-    for (const value of (panel.log ? logTicks : ticks)(low, high, panel.height > 120 ? 6 : 3)) {
+    for (const value of (panel.log ? logTicks : ticks)(low, high, panel.height > 120 ? 8 : 4)) {
       make(group, "line", { x1: LEFT, x2: this.width - RIGHT, y1: panel.y(value), y2: panel.y(value), class: "grid" });
       make(group, "text", { x: LEFT - 6, y: panel.y(value), dy: "0.32em", "text-anchor": "end" }, label(value));
     }
