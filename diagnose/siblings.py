@@ -133,9 +133,18 @@ def settings(run: Run) -> dict[str, float | str | bool]:
 
 def varied(runs: Sequence[Run]) -> Mapping[str, list[float | str | bool]]:
     """The settings that all of the runs know and not all have alike, with one value per run; {} without a config."""
+    return {
+        name: known
+        for name, values in differing(runs).items()
+        if len(known := [value for value in values if value is not None]) == len(values)
+    }
+
+
+def differing(runs: Sequence[Run]) -> Mapping[str, list[float | str | bool | None]]:
+    """The settings that not all of the runs have alike, with one value per run; None where a run does not know it."""
     known = [settings(run) for run in runs]
-    shared = set(known[0]).intersection(*known[1:]) if known else set()
-    columns = {name: [config[name] for config in known] for name in known[0] if name in shared} if known else {}
+    names = dict.fromkeys(name for config in known for name in config)
+    columns = {name: [config.get(name) for config in known] for name in names}
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 

@@ -30,6 +30,7 @@ import cold_start  # noqa: E402
 import detection  # noqa: E402
 import hook  # noqa: E402
 import large_csv  # noqa: E402
+import pages  # noqa: E402
 import reading  # noqa: E402
 import seeded_rates  # noqa: E402
 import throughput  # noqa: E402
@@ -266,7 +267,7 @@ def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "script", [reading, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook]
+    "script", [reading, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook, pages]
 )
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as outcome:
@@ -302,6 +303,13 @@ def test_large_csv_has_twelve_columns_of_seventeen_digits(tmp_path: Path) -> Non
     assert len(head.split(",")) == len(first.split(",")) == 12
     assert len(rest) == 9
     assert float(first.split(",")[1]) == large_csv.curves(10)["train_loss"][0]
+
+
+def test_pages_prints_times_ratios_and_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pages.main(["--points", "300", "--runs", "3", "--times", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "ratio" in said
+    assert said.count("MB; bar 1.5 MB") == 2
 
 
 def test_throughput_judges_every_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ Heavy modules are imported in the commands that need them, so that `--version` a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -15,25 +15,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import diagnose
-from diagnose.cli import completion
+from diagnose.cli import compare, completion, options
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.output import FORMATS, check_places, draw, format_of, render, severities, write_file
 from diagnose.settings import FAIL_ON, unknown
-from diagnose.terminal import MIN_WIDTH, WIDTH, complain, page, progress_bar, write
+from diagnose.terminal import WIDTH, complain, page, progress_bar, write
 
 if TYPE_CHECKING:
     from diagnose.audit import Report
     from diagnose.rule import Rule
 
-COMMANDS = ("rules", "explain", "schema", "init")
+COMMANDS = ("rules", "explain", "schema", "init", "compare")
 ANYWAY = (
     "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
     "[tool.diagnose], which `diagnose init` begins"
 )
 """What a hook says under the findings that block a commit."""
 
-PLOT_STYLES = ("light", "dark")
-COLORS = ("auto", "always", "never")
 
 app = typer.Typer(
     cls=Commands,
@@ -49,54 +47,6 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script `diagnose`; `arguments` instead of those of the process."""
     app(arguments, prog_name="diagnose")
-
-
-def _choice(valid: tuple[str, ...]) -> Callable[[str | None], str | None]:
-    """A callback that refuses other values and names the nearest valid one."""
-
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in valid:
-            raise typer.BadParameter(unknown("value", value, valid))
-        return value
-
-    return check
-
-
-def _columns(value: str | None) -> str | None:
-    """Refuse what is no width of a report."""
-    if value is not None and not (value.isdecimal() and int(value) >= MIN_WIDTH):
-        raise typer.BadParameter(f"{value!r} is no number of columns from {MIN_WIDTH} on")
-    return value
-
-
-def _seconds(value: str | None) -> str | None:
-    """Refuse what is no time to wait."""
-    try:
-        if value is None or 0.0 <= float(value) < float("inf"):
-            return value
-    except ValueError:
-        pass
-    raise typer.BadParameter(f"{value!r} is no number of seconds")
-
-
-def _split(values: list[str] | None) -> list[str] | None:
-    """The items of repeated comma lists; None where the option was not given."""
-    if not values:
-        return None
-    return [item.strip() for value in values for item in value.split(",") if item.strip()]
-
-
-def _pairs(values: list[str] | None) -> dict[str, str]:
-    """ROLE=COLUMN as a mapping."""
-    found = {}
-    for value in values or []:
-        role, equals, column = value.partition("=")
-        if not role.strip() or not equals or not column.strip():
-            raise typer.BadParameter(
-                f"{value!r} is not of the form ROLE=COLUMN, such as train_loss=my_loss", param_hint="--map"
-            )
-        found[role.strip()] = column.strip()
-    return found
 
 
 def _version(wanted: bool) -> None:
@@ -150,7 +100,7 @@ def check(
         str | None,
         typer.Option(
             metavar="|".join(FAIL_ON),
-            callback=_choice(FAIL_ON),
+            callback=options.choice(FAIL_ON),
             help="The severity from which on the exit code is 1.  [default: warning]",
             autocompletion=completion.among(FAIL_ON),
         ),
@@ -160,7 +110,7 @@ def check(
         typer.Option(
             "--format",
             metavar="|".join(FORMATS),
-            callback=_choice(FORMATS),
+            callback=options.choice(FORMATS),
             help="For a person, or for a program (`diagnose schema` describes json and jsonl).  [default: text, or as "
             "the file's name ends]",
             autocompletion=completion.among(FORMATS),
@@ -182,7 +132,9 @@ def check(
     ] = False,
     idle_timeout: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", callback=_seconds, help="End --watch when nothing has changed for so long."),
+        typer.Option(
+            metavar="SECONDS", callback=options.seconds, help="End --watch when nothing has changed for so long."
+        ),
     ] = None,
     plot: Annotated[
         str | None,
@@ -195,19 +147,19 @@ def check(
     plot_style: Annotated[
         str,
         typer.Option(
-            metavar="|".join(PLOT_STYLES),
-            callback=_choice(PLOT_STYLES),
+            metavar="|".join(options.PLOT_STYLES),
+            callback=options.choice(options.PLOT_STYLES),
             help="Colours of --plot.",
-            autocompletion=completion.among(PLOT_STYLES),
+            autocompletion=completion.among(options.PLOT_STYLES),
         ),
     ] = "light",
     color: Annotated[
         str,
         typer.Option(
-            metavar="|".join(COLORS),
-            callback=_choice(COLORS),
+            metavar="|".join(options.COLORS),
+            callback=options.choice(options.COLORS),
             help="Colours; auto: on a terminal, unless NO_COLOR is set.",
-            autocompletion=completion.among(COLORS),
+            autocompletion=completion.among(options.COLORS),
         ),
     ] = "auto",
     plain: Annotated[
@@ -215,7 +167,9 @@ def check(
     ] = False,
     width: Annotated[
         str | None,
-        typer.Option(metavar="COLUMNS", callback=_columns, help="Width of the report.  [default: the terminal's]"),
+        typer.Option(
+            metavar="COLUMNS", callback=options.columns, help="Width of the report.  [default: the terminal's]"
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
@@ -233,9 +187,9 @@ def check(
     level = fail_on or settings.fail_on or "warning"
     judge = partial(
         audit.diagnose,
-        map=_pairs(column),
-        select=_split(select),
-        ignore=_split(ignore),
+        map=options.pairs(column),
+        select=options.split(select),
+        ignore=options.split(ignore),
         config=config,
         baseline=baseline or None,
         jobs=jobs,
@@ -277,6 +231,9 @@ def _refuse_beside_watch(watch: bool, paths: Sequence[str], form: str, out: str 
         raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--watch")
     if idle is not None and not watch:
         raise typer.BadParameter("there is nothing to wait for without --watch", param_hint="--idle-timeout")
+
+
+app.command()(compare.compare)
 
 
 @app.command()

@@ -19,6 +19,9 @@ from diagnose.curves import Array, Series
 from diagnose.reports.panels import LOG_DECADES
 from diagnose.reports.words import number
 
+LEAST_PLOT = 16
+"""Columns of a plot below which it shows nothing."""
+
 Grid = npt.NDArray[np.bool_]
 """Dots of a picture, shape (rows, columns), row 0 at the top."""
 
@@ -123,7 +126,7 @@ def draw(
     right = _labels(scales[1], height) if scales[-1] is not scales[0] else [""] * height
     margin = max(map(len, left))
     plot = width - margin - 2 - max(map(len, right)) - 1
-    if plot < 16:
+    if plot < LEAST_PLOT:
         return None
 
     drawn = _columns(main, first, last, plot * (2 if glyphs.fine else 1))
@@ -139,6 +142,40 @@ def draw(
         rows.append(f"{'':{margin}}  {pointers}".rstrip())
     rows.append(f"{'':{margin}}  {_ticks(plot, first, last, marks, axis)}".rstrip())
     return Picture(_legend(labels[: len(curves)], scales, pointers, glyphs), tuple(rows))
+
+
+def overlay(
+    curves: Sequence[Series],
+    signs: Sequence[str],
+    *,
+    axis: str,
+    width: int = 76,
+    height: int = 11,
+    glyphs: Glyphs = BRAILLE,
+) -> Picture | None:
+    """Draw several curves over each other on one scale, each by its sign at the medians; the first lies on top.
+
+    width, height: characters, all of the picture and of the plot.
+    Returns None where no curve has a finite point, or the width is too small for a picture.
+    """
+    finite = [curve for curve in curves if np.isfinite(curve.values).any()]
+    if not finite:
+        return None
+    scale = _scale(finite)
+    left = _labels(scale, height)
+    margin = max(map(len, left))
+    plot = width - margin - 3
+    if plot < LEAST_PLOT:
+        return None
+    first = min(float(c.steps[0]) for c in finite)
+    last = max(float(c.steps[-1]) for c in finite)
+    canvas = [[" "] * plot for _ in range(height)]
+    for series, sign in zip(curves, signs, strict=True):
+        _dots(canvas, _columns(series, first, last, plot), scale, sign)
+    rows = [f"{left[row]:>{margin}} {glyphs.axis}{''.join(canvas[row])}".rstrip() for row in range(height)]
+    rows.append(f"{'':{margin}} {glyphs.corner}{glyphs.line * plot}")
+    rows.append(f"{'':{margin}}  {_ticks(plot, first, last, (), axis)}".rstrip())
+    return Picture("log scale" if scale.log else "", tuple(rows))
 
 
 def describe(series: Series, axis: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnose.reports.words import visible
 
-VOID = frozenset({"br", "circle", "col", "hr", "input", "line", "link", "meta", "path", "polyline", "rect"})
+VOID = frozenset({"br", "circle", "col", "hr", "input", "line", "link", "meta", "path", "polyline", "rect", "wbr"})
 """Elements without content."""
 
 
@@ -26,6 +26,11 @@ def escaped(text: str) -> Markup:
 def join(*parts: str, between: str = "") -> Markup:
     """The parts, escaped where they are no markup, one after the other."""
     return Markup(escaped(between).join(escaped(part) for part in parts))
+
+
+def path(text: str) -> Markup:
+    """A path that may be broken behind its slashes."""
+    return join(*text.split("/"), between=Markup("/<wbr/>"))
 
 
 def tag(element: str, /, *content: str, **attributes: str | float | bool | None) -> Markup:

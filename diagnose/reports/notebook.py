@@ -31,7 +31,7 @@ SCOPE .error { border-color: #d5400b; } SCOPE .warning { border-color: #c98500; 
 SCOPE small { opacity: .8; } SCOPE svg.curves { width: 100%; max-width: 40rem; display: block; }
 SCOPE svg.spark { width: 6rem; height: 1.4rem; } SCOPE .spark path { fill: none; stroke: var(--c0); stroke-width: 1.5; }
 SCOPE svg text { fill: currentColor; font-size: 12px; } SCOPE svg .curve { fill: none; stroke-width: 1.8; stroke-linecap: round; }
-SCOPE .key svg { width: 1.75rem; height: .5rem; margin-right: .35rem; } SCOPE td:nth-child(2) { white-space: nowrap; } SCOPE .key { margin-right: 1rem; }
+SCOPE .sign { width: 1.75rem; height: .5rem; margin-right: .35rem; } SCOPE td:nth-child(2) { white-space: nowrap; } SCOPE .key { margin-right: 1rem; }
 SCOPE .grid { stroke: currentColor; opacity: .2; } SCOPE .frame { stroke: currentColor; } SCOPE .band { fill: currentColor; opacity: .08; }
 SCOPE .lost { fill: #d5400b; opacity: .2; } SCOPE .mark { stroke: currentColor; stroke-dasharray: 2 3; }
 SCOPE .ring { fill: none; stroke: currentColor; stroke-width: 1.5; } SCOPE .level { stroke: currentColor; stroke-dasharray: 4 3; }

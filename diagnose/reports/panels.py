@@ -47,7 +47,8 @@ class Mark:
 
     rule, severity: of the finding.
     on: index of the curve in its panel that the marks lie on; -1 where it is in another panel.
-    first, last: the stretch that it is about; `partial` where that is not the whole axis.
+    first, last: the stretch that it is about.
+    partial: whether that is a part of the axis as a whole, and neither all of it nor what lies between single steps.
     at: the single steps.
     level: whether the stretch begins at the one mark, so that what follows is measured from its value.
     """
@@ -158,7 +159,7 @@ def _marks(findings: Iterable[Finding], panel: Panel, run: Run) -> tuple[Mark, .
         on = names.index(finding.series[0]) if finding.series[0] in names else -1
         at = tuple(mark for mark in finding.marks if begin <= mark <= end)
         level = len(at) == 1 and on >= 0 and at[0] == first < last
-        partial = last - first < 0.95 * (end - begin)
+        partial = len(at) <= 1 and last - first < 0.95 * (end - begin)
         found.append(Mark(finding.rule, finding.severity, on, first, last, partial, at, level))
     return tuple(found)
 

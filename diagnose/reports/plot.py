@@ -12,6 +12,7 @@ import os
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diagnose.reports import panels
+from diagnose.reports.comparison import LETTERS, Comparison
 from diagnose.reports.panels import Curve, Mark, Panel
 from diagnose.reports.text import RANK, labels_of, verdict
 from diagnose.reports.words import count, one_line, span, verdict_word
@@ -66,6 +68,9 @@ COLORS: Mapping[str, tuple[str, ...]] = {
 """The palette of Okabe and Ito, its light colours darkened on white, its dark ones lightened on black, so that each
 stands out by 3 to 1 or more."""
 
+WHOLE_STEPS = 4.0
+"""Steps on an axis from which on its numbers are whole."""
+
 _INK = {"light": ("white", "#1a1a1a", "#8a8a8a"), "dark": ("#14181d", "#f0f0f0", "#7d858e")}
 _HEIGHTS = {"loss": 3.0, "learning rate": 1.1, "gradient norm": 1.1}
 _HEIGHT = 1.8
@@ -97,7 +102,9 @@ def draw(diagnoses: Sequence[Diagnosis], path: Path, *, style: str = "light") ->
     def figures() -> list[Any]:
         if path.suffix.lower() != ".pdf" and len(worst) > 1:
             return [lambda: _grid(worst, style)]
-        return [lambda d=d, name=name: run_figure(d, name, style) for d, name in worst[:MOST_PAGES]]
+        pages = [lambda d=d, name=name: run_figure(d, name, style) for d, name in worst[:MOST_PAGES]]
+        left = len(worst) - MOST_PAGES
+        return [*pages, lambda: _words(f"{count(left, 'run')} more not drawn")] if left > 0 else pages
 
     save(figures(), path, style)
 
@@ -122,6 +129,7 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
         "axes.labelcolor": ink,
         "xtick.color": ink,
         "ytick.color": ink,
+        "axes.formatter.limits": (-3, 5),  # powers of ten from which on a scale is told beside the axis
         "font.size": 9.0,
         "text.parse_math": False,  # a name with dollars in it is a name
         "svg.fonttype": "none",  # text that can be searched and read aloud
@@ -132,6 +140,8 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
         with mpl.rc_context(look), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # glyphs that the font lacks, ranges near the end of the floats
             suffix = path.suffix.lower()
+            # The first levels of compression save most of the room, the others cost a tenth of a second.
+            quick: Any = {"pil_kwargs": {"compress_level": 2}} if suffix == ".png" else {}
             if suffix == ".pdf":
                 from matplotlib.backends.backend_pdf import PdfPages
 
@@ -139,7 +149,7 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
                     for make in figures:
                         pages.savefig(make())
             else:
-                figures[0]().savefig(path, dpi=DPI, format=suffix[1:], metadata=still.get(suffix))
+                figures[0]().savefig(path, dpi=DPI, format=suffix[1:], metadata=still.get(suffix), **quick)
     except OSError as error:
         raise SettingsError(f"{one_line(str(path))}: cannot be written ({error.strerror or error})") from error
 
@@ -150,12 +160,12 @@ def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:
     found = [f for f in diagnosis.findings if any(f.rule == mark.rule for panel in shown for mark in panel.marks)]
     title = _wrapped(f"{label}: {verdict(diagnosis)}", 88)
     if not shown:
-        return _empty(title)
+        return _words(f"{title}\nno curve to draw")
     heights = [_HEIGHTS.get(panel.title, _HEIGHT) for panel in shown]
     strip = [_BAR * len(found)] if found else []
     top = _LINE * (title.count("\n") + 1) + 0.15
     figure, axes = _stack([*strip, *heights], top)
-    figure.text(0.15 / WIDTH, 1.0 - 0.1 / figure.get_figheight(), title, va="top", fontsize=10.5, fontweight="bold")
+    _titled(figure, title)
     axis = diagnosis.run.axis
     if found:
         marks = {mark.rule: mark for panel in reversed(shown) for mark in panel.marks}
@@ -165,15 +175,39 @@ def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:
     low, high = _extent(shown)
     room = 0.012 * (high - low) or 0.5
     axes[-1].set_xlim(low - room, high + room)
+    axes[-1].locator_params(axis="x", nbins=9, integer=high - low >= WHOLE_STEPS)
     axes[-1].set_xlabel(axis)
     return figure
+
+
+def draw_comparison(compared: Comparison, path: Path, *, style: str = "light") -> None:
+    """Draw the curves of several runs over each other. Raises SettingsError where the file cannot be written."""
+
+    def figure() -> Figure:
+        shown = [panel for _, panel in compared.panels]
+        title = _wrapped("; ".join(f"{a}: {b}" for a, b in zip(LETTERS, compared.labels, strict=False)), 88)
+        if not shown:
+            return _words(f"{title}\nno curve to draw")
+        made, axes = _stack([_HEIGHTS["loss"] * 0.8] * len(shown), _LINE * (title.count("\n") + 1) + 0.15)
+        _titled(made, title)
+        for ax, panel in zip(axes, shown, strict=True):
+            letters = tuple(replace(curve, name=curve.name[0]) for curve in panel.curves)
+            draw_panel(ax, replace(panel, curves=letters), style, compared.axis)
+        axes[-1].set_xlabel(compared.axis)
+        return made
+
+    save([figure], path, style)
+
+
+def _titled(figure: Figure, title: str) -> None:
+    figure.text(0.15 / WIDTH, 1.0 - 0.1 / figure.get_figheight(), title, va="top", fontsize=10.5, fontweight="bold")
 
 
 def _stack(heights: Sequence[float], top: float) -> tuple[Figure, Any]:
     """A figure with axes of these heights below each other, on one x axis, and room for a title; all in inches."""
     from matplotlib.figure import Figure as Drawn
 
-    below, left, right, gap = 0.5, 0.85, 0.15, 0.16
+    below, left, right, gap = 0.5, 0.85, 0.15, 0.2
     height = sum(heights) + gap * (len(heights) - 1) + top + below
     figure = Drawn(figsize=(WIDTH, height))
     axes = figure.subplots(
@@ -202,7 +236,7 @@ def _grid(runs: Sequence[tuple[Diagnosis, str]], style: str) -> Figure:
     rows = max(math.ceil(len(drawn) / columns), 1)
     figure = _figure(5.2 * columns if columns <= 2 else 3.7 * columns, 2.9 * rows + 0.5)
     if not drawn:
-        return _empty("no run with a curve")
+        return _words("no run with a curve")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (diagnosis, name, panel) in zip(axes, drawn, strict=False):
         draw_panel(ax, panel, style, diagnosis.run.axis, words=False)
@@ -214,7 +248,7 @@ def _grid(runs: Sequence[tuple[Diagnosis, str]], style: str) -> Figure:
     for ax in axes[len(drawn) :]:
         ax.set_visible(False)
     if left:
-        figure.text(0.99, 0.002, f"{count(left, 'run')} more not drawn", ha="right", fontsize=8)
+        figure.suptitle(f"{count(left, 'run')} more not drawn", x=0.99, ha="right", fontsize=9)
     return figure
 
 
@@ -224,9 +258,10 @@ def _figure(width: float, height: float) -> Figure:
     return Drawn(figsize=(width, height), layout="constrained")
 
 
-def _empty(title: str) -> Figure:
+def _words(text: str) -> Figure:
+    """A figure without a curve."""
     figure = _figure(WIDTH, 1.6)
-    figure.text(0.02, 0.5, f"{title}\nno curve to draw", va="center")
+    figure.text(0.02, 0.5, text, va="center")
     return figure
 
 
@@ -327,6 +362,7 @@ def _marked(ax: Axes, mark: Mark, curve: Curve, ink: str, axis: str) -> None:
         ax.annotate(
             said, (mark.at[0], heights[0]), (-7 if right else 7, 7 if low_down else -13), textcoords="offset points",
             fontsize=8, ha="right" if right else "left",
+            bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "alpha": 0.7, "pad": 0.8},
         )  # fmt: skip
     if not mark.level or not len(finite):
         return

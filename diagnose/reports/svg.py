@@ -102,9 +102,8 @@ def _panel(panel: Panel, frame: _Frame) -> Markup:
         parts.append(tag("text", tick(value), x=LEFT - 6, y=y, dy="0.32em", text_anchor="end"))
     for curve in panel.curves:
         parts += [_band(frame, *gone, "lost") for gone in panels.lost(curve.series)]
-        index = curve.style % STYLES
         path = _path(extremes(curve.series, DRAWN_POINTS), frame)
-        parts.append(tag("path", d=path, class_=f"curve s{index} d{index}"))
+        parts.append(tag("path", d=path, class_=_stroke(curve.style)))
     parts += [_marked(mark, panel, frame) for mark in panel.marks if mark.on >= 0]
     parts.append(tag("text", panel.title, x=LEFT, y=frame.top - 5, class_="name"))
     return tag("g", *parts)
@@ -177,17 +176,23 @@ def sparkline(series: Series, width: int = 96, height: int = 22) -> Markup:
 
 def legend(shown: Sequence[Panel]) -> Markup:
     """Which line is which curve."""
-    keys = []
-    for panel in shown:
-        for curve in panel.curves:
-            index = curve.style % STYLES
-            line = tag("path", d="M0 4h28", class_=f"curve s{index} d{index}")
-            sign = tag("svg", line, viewBox="0 0 28 8", aria_hidden="true")
-            keys.append(tag("span", sign, one_line(curve.name), class_="key"))
+    named = {curve.name: curve.style for panel in shown for curve in panel.curves}
+    keys = (tag("span", sign(style), one_line(name), class_="key") for name, style in named.items())
     return tag("p", *keys, class_="legend")
 
 
-def ticks(low: float, high: float, *, log: bool = False, most: int = 6) -> list[float]:
+def sign(style: int) -> Markup:
+    """The line of a curve as it stands in a legend."""
+    line = tag("path", d="M0 4h28", class_=_stroke(style))
+    return tag("svg", line, class_="sign", viewBox="0 0 28 8", aria_hidden="true")
+
+
+def _stroke(style: int) -> str:
+    """The classes of a curve; from the ninth style on, colours come back with other dashes."""
+    return f"curve s{style % STYLES} d{(style + style // STYLES) % STYLES}"
+
+
+def ticks(low: float, high: float, *, log: bool = False, most: int = 8) -> list[float]:
     """Round numbers between two ends, at most about `most`; powers of ten on a logarithmic scale."""
     if log:
         first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
@@ -198,7 +203,7 @@ def ticks(low: float, high: float, *, log: bool = False, most: int = 6) -> list[
         return [low]
     rough = 2.0 * (span / most)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
+    step = power * next(factor for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)][: 2 * most]
 

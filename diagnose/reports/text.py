@@ -407,27 +407,30 @@ def grid(
     widths: Sequence[int],
     page: Page,
     colors: Sequence[str] = (),
+    *,
+    right: bool = True,
 ) -> list[str]:
-    """A table of texts, each cell wrapped to the width of its column, numbers to the right.
+    """A table of texts, each cell wrapped to the width of its column.
 
-    colors: one per row, for its second cell.
+    colors: one per row, for its second cell. right: whole numbers to the right.
     """
-    lines = [page.paint(_cells(head, widths), "strong")]
+    lines = [page.paint(_cells(head, widths, right), "strong")]
     for index, row in enumerate(rows):
         wrapped = [
             textwrap.wrap(cell, max(width, 12), break_on_hyphens=False) or [""]
             for cell, width in zip(row, widths, strict=True)
         ]
         for cells in zip_longest(*wrapped, fillvalue=""):
-            start, rest = _cells(cells[:1], widths), _cells(cells[1:], widths[1:])
+            start, rest = _cells(cells[:1], widths, right), _cells(cells[1:], widths[1:], right)
             if colors and cells[1]:
                 rest = page.paint(cells[1], colors[index]) + rest[len(cells[1]) :]
             lines.append(f"{start:{widths[0]}}  {rest}".rstrip())
     return lines
 
 
-def _cells(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _cells(cells: Sequence[str], widths: Sequence[int], right: bool) -> str:
     padded = (
-        f"{cell:>{width}}" if cell.isdigit() else f"{cell:{width}}" for cell, width in zip(cells, widths, strict=False)
+        f"{cell:>{width}}" if right and cell.isdigit() else f"{cell:{width}}"
+        for cell, width in zip(cells, widths, strict=False)
     )
     return "  ".join(padded).rstrip()

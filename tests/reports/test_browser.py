@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from diagnose.audit import diagnose
-from diagnose.reports import html
+from diagnose.reports import comparison, html
 from diagnose.rule import Diagnosis
 from tests.conftest import ROOT
 
@@ -289,6 +289,31 @@ def test_nothing_in_a_log_is_executed(see: Any, tmp_path: Path, ill: Diagnosis) 
         assert EVIL in one(page, "main").text
         assert page.execute_script("return window.evil") is None
         assert all_of(page, "main img") == []
+
+
+@pytest.fixture
+def comparison_page(tmp_path: Path) -> Path:
+    logs = [str(ROOT / "samples" / name) for name in ("overfitting.csv", "healthy.csv", "console.log")]
+    path = tmp_path / "comparison.html"
+    path.write_text(html.render_comparison(comparison.compare(diagnose(logs).diagnoses), version="1"))
+    return path
+
+
+def test_a_run_of_a_comparison_is_switched_off_in_every_panel(see: Any, comparison_page: Path) -> None:
+    page = see(comparison_page)
+    keys = all_of(page, "button.key")
+    assert [key.text[0] for key in keys] == ["A", "B", "C"]
+    assert len(all_of(page, ".screen path.curve")) == 12
+    keys[1].click()
+    assert len(all_of(page, ".screen path.curve")) == 8
+    ActionChains(page).move_to_element(one(page, ".screen")).perform()
+    assert len(one(page, ".tip").text.splitlines()) == 9
+
+
+def test_a_comparison_fits_a_phone(see: Any, comparison_page: Path) -> None:
+    page = see(comparison_page, width=390, dark=True)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert page.execute_script(CONTRAST) == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -27,7 +30,7 @@ from tests.test_cli import run as call
 
 EVIL = "<script>alert(1)</script>"
 INLINE = {"a", "b", "cite", "small", "span", "strong"}
-VOID = {"meta", "link", "input", "br", "line", "path", "rect", "circle"}
+VOID = {"meta", "link", "input", "br", "line", "path", "rect", "circle", "wbr"}
 
 
 def render(*arguments: Any) -> str:
@@ -213,6 +216,14 @@ def test_an_audit_of_500_runs_keeps_a_size() -> None:
     assert len(unpacked(page)) == 500
 
 
+def test_runs_of_which_only_the_ends_are_kept_are_told_in_words(ill: Diagnosis, healthy: Diagnosis) -> None:
+    page = render([thinning.judged(ill, drawn=False), thinning.judged(healthy, drawn=False)])
+    full = unpacked(page)[0]
+    assert "<figure" not in full
+    assert "40 points" in full
+    assert 'class="spark"' not in page
+
+
 def test_an_audit_lists_runs_worst_first_with_totals(
     ill: Diagnosis, healthy: Diagnosis, noted: Diagnosis, unjudged: Diagnosis
 ) -> None:
@@ -310,3 +321,14 @@ def test_a_file_that_cannot_be_written_is_one_line(samples: Path, tmp_path: Path
         assert (result.exit_code, result.stdout) == (2, "")
         assert why in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_a_page_is_not_poured_into_a_terminal(samples: Path) -> None:
+    pty = pytest.importorskip("pty", reason="terminals of POSIX")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "diagnose", str(samples / "healthy.csv"), "--format", "html"]
+    done = subprocess.run(command, stdout=slave, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 2
+    assert done.stderr == "diagnose: a page is for a browser: --format html --out report.html\n"

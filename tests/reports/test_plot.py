@@ -87,10 +87,15 @@ def test_several_runs_share_a_grid_and_have_a_page_each_in_a_pdf(
     assert len(re.findall(rb"/Type /Page\b", (tmp_path / "runs.pdf").read_bytes())) == 3
 
 
-def test_of_many_runs_the_picture_says_how_many_it_leaves_out(tmp_path: Path, healthy: Diagnosis) -> None:
+def test_of_many_runs_the_picture_says_how_many_it_leaves_out(
+    tmp_path: Path, healthy: Diagnosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     many = [replace(healthy, run=replace(healthy.run, source=f"{i}.csv")) for i in range(plot.MOST_CELLS + 2)]
     plot.draw(many, path := tmp_path / "runs.svg")
     assert "2 runs more not drawn" in words(path)
+    monkeypatch.setattr(plot, "MOST_PAGES", 2)
+    plot.draw(many[:4], tmp_path / "runs.pdf")
+    assert len(re.findall(rb"/Type /Page\b", (tmp_path / "runs.pdf").read_bytes())) == 3  # the last one says it
 
 
 def test_a_name_from_a_log_is_text(tmp_path: Path, ill: Diagnosis) -> None:

@@ -12,7 +12,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from diagnose.reports.html import audit, run
+from diagnose.reports.comparison import Comparison
+from diagnose.reports.html import audit, compare, run
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.svg import STYLE
 from diagnose.reports.text import labels_of
@@ -45,6 +46,12 @@ def render(
         "main", audit.content(diagnoses, labels, errors, across, across_not_judged, links, preface), id="content"
     )
     return page(audit.title(diagnoses), body, ("chart.js", "table.js"), version)
+
+
+def render_comparison(compared: Comparison, *, version: str) -> str:
+    """The page of a comparison."""
+    body = tag("main", compare.content(compared), id="content")
+    return page(compare.title(compared), body, ("chart.js",), version)
 
 
 def page(title: str, body: Markup, scripts: Sequence[str], version: str) -> str:

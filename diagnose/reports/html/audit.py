@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from diagnose.milestone import TITLES
 from diagnose.reports.html import run
 from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, table
-from diagnose.reports.markup import Markup, data, join, tag
+from diagnose.reports.markup import Markup, data, join, path, tag
 from diagnose.reports.svg import sparkline
 from diagnose.reports.text import RANK, shared_folder
 from diagnose.reports.words import count, one_line, place, verdict_word
@@ -176,7 +176,7 @@ def _row(index: int, diagnosis: Diagnosis, label: str) -> Markup:
     curve = sparkline(diagnosis.run.series[column]) if column else ""
     return tag(
         "tr",
-        tag("th", tag("button", label, type="button", class_="open", aria_expanded="false"), scope="row"),
+        tag("th", tag("button", path(label), type="button", class_="open", aria_expanded="false"), scope="row"),
         tag("td", chip(word), data_sort=RANK[word]),
         tag("td", join(*found, between="; ")),
         tag("td", curve),

@@ -26,10 +26,15 @@ function say(value, digits = 4) {
   return String(Number(value.toPrecision(digits))).replace("e+", "e");
 }
 
+// The classes of a curve; from the ninth style on, colours come back with other dashes.
+function stroke(style) {
+  return `curve s${style % STYLES} d${(style + Math.floor(style / STYLES)) % STYLES}`;
+}
+
 // A number beside an axis, short enough for its margin.
 function label(value) {
   const size = Math.abs(value);
-  return size >= 1e6 || (size > 0 && size < 1e-3) ? value.toExponential().replace(/(\.\d{2})\d*/, "$1").replace("e+", "e") : say(value, 6);
+  return size >= 1e6 || (size > 0 && size < 1e-3) ? Number(value.toPrecision(4)).toExponential().replace("e+", "e") : say(value, 6);
 }
 
 // The curves of one run: steps ascending, values with NaN and infinities as they were logged.
@@ -60,7 +65,7 @@ function ticks(low, high, most) {
   const span = high / 2 - low / 2;
   if (!(span > 0) || !Number.isFinite(span)) return [low];
   const rough = 2 * span / most, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * (1 - 1e-9));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * (1 - 1e-9));
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step && found.length < 20; i++) found.push(i * step);
   return found;
@@ -98,12 +103,15 @@ class Chart {
     const legend = element("div", "legend");
     legend.setAttribute("role", "group");
     legend.setAttribute("aria-label", "Curves shown");
-    for (const panel of this.panels) for (const curve of panel.curves) {
-      const button = element("button", "key");
-      const line = make(button, "svg", { viewBox: "0 0 28 8", "aria-hidden": "true" });
-      make(line, "path", { d: "M0 4h28", class: `curve s${curve.style % STYLES} d${curve.style % STYLES}` });
-      button.append(curve.name);
-      this.press(button, () => curve.shown, () => { curve.shown = !curve.shown; });
+    const named = new Map(); // in a comparison a name is that of a run, with a curve in each panel
+    for (const panel of this.panels) for (const curve of panel.curves) named.set(curve.name, [...(named.get(curve.name) ?? []), curve]);
+    this.repeated = [...named.values()].some((curves) => curves.length > 1);
+    for (const [name, curves] of named) {
+      const button = element("button", "key"), curve = curves[0];
+      const line = make(button, "svg", { class: "sign", viewBox: "0 0 28 8", "aria-hidden": "true" });
+      make(line, "path", { d: "M0 4h28", class: stroke(curve.style) });
+      button.append(name);
+      this.press(button, () => curve.shown, (on) => { for (const each of curves) each.shown = on; });
       legend.append(button);
     }
     const tools = element("div", "tools");
@@ -253,7 +261,7 @@ class Chart {
     panel.y = (v) => panel.top + 5 + (1 - (bend(v) - from) / (to - from)) * (panel.height - 10);
     const group = make(this.svg, "g", {});
     this.clip(group, panel);
-    for (const value of (panel.log ? logTicks : ticks)(low, high, panel.height > 120 ? 6 : 3)) {
+    for (const value of (panel.log ? logTicks : ticks)(low, high, panel.height > 120 ? 8 : 4)) {
       make(group, "line", { x1: LEFT, x2: this.width - RIGHT, y1: panel.y(value), y2: panel.y(value), class: "grid" });
       make(group, "text", { x: LEFT - 6, y: panel.y(value), dy: "0.32em", "text-anchor": "end" }, label(value));
     }
@@ -327,8 +335,7 @@ class Chart {
         make(parent, "path", { d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`, class: "cross" });
       }
     }
-    const style = curve.style % STYLES;
-    make(parent, "path", { d: path, class: `curve s${style} d${style}` });
+    make(parent, "path", { d: path, class: stroke(curve.style) });
     if (few) for (const [step, value] of points) if (Number.isFinite(value)) this.dot(parent, panel, curve, step, value, 2.5);
   }
 
@@ -350,7 +357,7 @@ class Chart {
     if (!mark.level || !Number.isFinite(value(mark.at[0]))) return;
     const y = panel.y(value(mark.at[0])), end = Math.min(this.x(mark.span[1]), this.width - RIGHT) - 6, last = panel.y(value(mark.span[1]));
     make(parent, "line", { x1: this.x(mark.at[0]), x2: end, y1: y, y2: y, class: "level" });
-    if (!Number.isFinite(last) || Math.abs(last - y) < 8) return;
+    if (!Number.isFinite(last) || Math.abs(last - y) < 8 || mark.span[1] > this.view[1]) return;
     const tip = last < y ? 5 : -5;
     make(parent, "path", { d: `M${end} ${y}V${last}m-4 ${tip}l4 ${-tip}l4 ${tip}`, class: "rise" });
   }
@@ -371,7 +378,8 @@ class Chart {
       if (!curve.shown) continue;
       const i = nearest(curve.steps, at), value = curve.values[i];
       const off = curve.steps[i] === at ? "" : ` (at ${say(curve.steps[i], 6)})`;
-      lines.push(`${curve.name} ${say(value, 5)}${off}`);
+      const name = this.repeated ? `${panel.title} ${curve.name}` : curve.name;
+      lines.push(`${name} ${say(value, 5)}${off}`);
       if (Number.isFinite(value) && curve.steps[i] >= this.view[0] && curve.steps[i] <= this.view[1]) this.dot(this.over, panel, curve, curve.steps[i], value, 4);
     }
     this.tip.replaceChildren(element("b", "", `${this.axis} ${say(at, 9)}`), ...lines.map((line) => element("div", "", line)));
@@ -399,5 +407,13 @@ function enliven(root) {
     for (const figure of run.querySelectorAll("figure.chart")) new Chart(figure, series);
   }
 }
+
+// Paper shows what is folded away.
+let folded = [];
+window.addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const fold of folded) fold.open = true;
+});
+window.addEventListener("afterprint", () => { for (const fold of folded) fold.open = false; });
 
 enliven(document);

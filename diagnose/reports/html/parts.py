@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diagnose.curves import Run, Series
+from diagnose.curves import Series
 from diagnose.reports import panels, svg
 from diagnose.reports.markup import Markup, data, embedded, join, tag
 from diagnose.reports.panels import Panel
@@ -178,7 +178,7 @@ def _values(series: Series, digits: int) -> str:
     return ",".join(f"{v:.{digits}g}" if math.isfinite(v) else f'"{v}"' for v in series.values.tolist())
 
 
-def figure(shown: Sequence[Panel], run: Run, curves: Curves, title: str, *, still: bool = True) -> Markup:
+def figure(shown: Sequence[Panel], axis: str, curves: Curves, title: str, *, still: bool = True) -> Markup:
     """The panels as a picture that a script makes move, with its caption and its numbers.
 
     still: with the picture as it is seen where no script runs.
@@ -187,7 +187,7 @@ def figure(shown: Sequence[Panel], run: Run, curves: Curves, title: str, *, stil
         return Markup("")
     chart = {
         "title": title,
-        "axis": run.axis,
+        "axis": axis,
         "panels": [
             {
                 "title": panel.title,
@@ -197,7 +197,7 @@ def figure(shown: Sequence[Panel], run: Run, curves: Curves, title: str, *, stil
                 ],
                 "marks": [
                     {
-                        "label": panels.caption(mark, run.axis),
+                        "label": panels.caption(mark, axis),
                         "severity": mark.severity.value,
                         "on": mark.on,
                         "span": [mark.first, mark.last],
@@ -211,14 +211,14 @@ def figure(shown: Sequence[Panel], run: Run, curves: Curves, title: str, *, stil
             for panel in shown
         ],
     }  # fmt: skip
-    said = "; ".join(dict.fromkeys(panels.caption(mark, run.axis) for panel in shown for mark in panel.marks))
-    picture = svg.picture(shown, run.axis, f"{title}{': ' if said else ''}{said}") if still else Markup("")
+    said = "; ".join(dict.fromkeys(panels.caption(mark, axis) for panel in shown for mark in panel.marks))
+    picture = svg.picture(shown, axis, f"{title}{': ' if said else ''}{said}") if still else Markup("")
     return tag(
         "figure",
         tag("figcaption", title),
         tag("div", join(svg.legend(shown) if still else "", picture), class_="plot"),
         data(chart, "chart-data"),
-        fold("The same in numbers", numbers(shown, run.axis)),
+        fold("The same in numbers", numbers(shown, axis)),
         class_="chart",
     )
 

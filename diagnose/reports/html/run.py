@@ -70,7 +70,7 @@ def article(
             *(_finding(f, run, curves, level + 2, still=still) for f in diagnosis.findings),
             name="findings",
         ),
-        section("Curves", figure(shown, run, curves, "All curves of the run", still=still)),
+        section("Curves", figure(shown, run.axis, curves, "All curves of the run", still=still)),
         section("What was read", _columns(run), *(_notes(run))),
         section("Configuration", config(run.config) if run.config else ""),
         section("Checked and found in order", _checked(diagnosis)),
@@ -134,7 +134,7 @@ def _finding(finding: Finding, run: Run, curves: Curves, level: int, *, still: b
         heading = tag(f"h{level + 1}", "What to try")
         advice = fold("What to try", advice) if brief else join(heading, advice)
     title = ", ".join(one_line(name) for name in finding.series)
-    picture = figure(panels.of_finding(finding, run), run, curves, f"{finding.rule} in {title}", still=still)
+    picture = figure(panels.of_finding(finding, run), run.axis, curves, f"{finding.rule} in {title}", still=still)
     return tag(
         "section",
         tag(f"h{level}", chip(finding.severity.value), " ", finding.rule, " ", tag("small", where)),

@@ -1,0 +1,61 @@
+"""Options that several commands share: what they accept, and what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from diagnose.settings import unknown
+from diagnose.terminal import MIN_WIDTH
+
+COLORS = ("auto", "always", "never")
+PLOT_STYLES = ("light", "dark")
+
+
+def choice(valid: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """A callback that refuses other values and names the nearest valid one."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in valid:
+            raise typer.BadParameter(unknown("value", value, valid))
+        return value
+
+    return check
+
+
+def columns(value: str | None) -> str | None:
+    """Refuse what is no width of a report."""
+    if value is not None and not (value.isdecimal() and int(value) >= MIN_WIDTH):
+        raise typer.BadParameter(f"{value!r} is no number of columns from {MIN_WIDTH} on")
+    return value
+
+
+def seconds(value: str | None) -> str | None:
+    """Refuse what is no time to wait."""
+    try:
+        if value is None or 0.0 <= float(value) < float("inf"):
+            return value
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{value!r} is no number of seconds")
+
+
+def split(values: list[str] | None) -> list[str] | None:
+    """The items of repeated comma lists; None where the option was not given."""
+    if not values:
+        return None
+    return [item.strip() for value in values for item in value.split(",") if item.strip()]
+
+
+def pairs(values: list[str] | None) -> dict[str, str]:
+    """ROLE=COLUMN as a mapping."""
+    found = {}
+    for value in values or []:
+        role, equals, column = value.partition("=")
+        if not role.strip() or not equals or not column.strip():
+            raise typer.BadParameter(
+                f"{value!r} is not of the form ROLE=COLUMN, such as train_loss=my_loss", param_hint="--map"
+            )
+        found[role.strip()] = column.strip()
+    return found

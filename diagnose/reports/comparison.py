@@ -1,0 +1,205 @@
+"""Runs held beside each other: their curves on one axis, and what differs in findings, values and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diagnose import siblings
+from diagnose.curves import Array, Run, Series
+from diagnose.milestone import TITLES
+from diagnose.reports import panels
+from diagnose.reports.panels import Panel
+from diagnose.reports.text import labels_of
+from diagnose.reports.words import count, number, one_line, span, verdict_word
+from diagnose.roles import MAIN_ROLES
+from diagnose.rule import Diagnosis
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What the runs are called in tables and pictures; there is no more room for more runs."""
+
+BY = ("epoch", "percent")
+"""Axes to compare over, beside the one that the runs have in common."""
+
+PERCENT = "percent of the run"
+
+NOTHING = "-"
+"""In the place of a value that a run does not have."""
+
+DRAWN = (*MAIN_ROLES, "learning_rate", "grad_norm")
+"""Roles whose curves are drawn over each other, in this order."""
+
+LONGEST = 40
+"""Characters shown of a value of a config."""
+
+
+class CannotAlignError(ValueError):
+    """The runs cannot be drawn over the wanted axis; the message says which lacks what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: what it is about, a cell for each run, and the runs that are best in it."""
+
+    title: str
+    cells: tuple[str, ...]
+    best: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the reports show.
+
+    labels: what each run is called, by its letter's place.
+    axis: what the curves are drawn over. note: why it is another than that of the logs; "" where it is not.
+    panels: (role, curves by letter), in the order to draw.
+    sections: (title, rows) of the table; a section without rows is left out.
+    """
+
+    diagnoses: tuple[Diagnosis, ...]
+    labels: tuple[str, ...]
+    axis: str
+    note: str
+    panels: tuple[tuple[str, Panel], ...]
+    sections: tuple[tuple[str, tuple[Row, ...]], ...]
+
+
+def compare(diagnoses: Sequence[Diagnosis], by: str = "") -> Comparison:
+    """Hold runs beside each other.
+
+    by: an axis of `BY`; "" for the one that they have in common, else the epochs, else the share of each run.
+    Raises CannotAlignError.
+    """
+    runs, axis, note = align([d.run for d in diagnoses], by)
+    drawn = []
+    for role in DRAWN:
+        curves = [
+            (f"{LETTERS[i]} {one_line(label)}", curve)
+            for i, (run, label) in enumerate(zip(runs, labels_of(runs), strict=True))
+            if (curve := run.curve(role)) is not None and np.isfinite(curve.values).any()
+        ]
+        if len(curves) > 1:
+            panel = panels.over_each_other(curves, role)
+            letters = [LETTERS.index(name[0]) for name, _ in curves]
+            styled = tuple(replace(c, style=i) for c, i in zip(panel.curves, letters, strict=True))
+            drawn.append((role, replace(panel, curves=styled)))
+    sections = (
+        ("run", _facts(diagnoses)),
+        ("findings", _findings(diagnoses)),
+        ("values", _values(diagnoses)),
+        ("config", _config(diagnoses)),
+    )
+    kept = tuple((title, tuple(rows)) for title, rows in sections if rows)
+    return Comparison(tuple(diagnoses), tuple(labels_of([d.run for d in diagnoses])), axis, note, tuple(drawn), kept)
+
+
+def align(runs: Sequence[Run], by: str = "") -> tuple[list[Run], str, str]:
+    """The runs with their curves on one axis, what it counts, and why it is not that of the logs."""
+    axes = {run.axis for run in runs}
+    if len(axes) == 1 and by in ("", *axes):
+        return list(runs), runs[0].axis, ""
+    without = [run.name for run in runs if run.axis != "epoch" and _epochs(run) is None]
+    why = "" if len(axes) == 1 else f"the runs count differently ({', '.join(sorted(axes))})"
+    if by == "epoch" and without:
+        raise CannotAlignError(f"{one_line(without[0])}: its log holds no epochs; compare by percent")
+    if by == "epoch" or (not by and not without):
+        return [_moved(run, _epochs(run), "epoch") for run in runs], "epoch", why
+    if not by:
+        why += f", and {one_line(without[0])} holds no epochs"
+    return [_moved(run, _share(run), PERCENT) for run in runs], PERCENT, why
+
+
+def _epochs(run: Run) -> Callable[[Array], Array] | None:
+    """Steps to epochs; None where the log holds none."""
+    counted = run.curve("epoch") or run.series.get("epoch")
+    finite = None if counted is None else counted.finite()
+    if run.axis == "epoch":
+        return lambda steps: steps
+    if finite is None or len(finite) < 2:
+        return None
+    return lambda steps: np.interp(steps, finite.steps, finite.values)
+
+
+def _share(run: Run) -> Callable[[Array], Array]:
+    """Steps to percent of the run."""
+    first = min((float(s.steps[0]) for s in run.series.values() if len(s)), default=0.0)
+    length = run.last_step - first
+    return lambda steps: 100.0 * (steps - first) / (length or 1.0)
+
+
+def _moved(run: Run, moves: Callable[[Array], Array] | None, axis: str) -> Run:
+    """The run with the steps of its curves on another axis."""
+    assert moves is not None
+    moved = {
+        name: Series(s.name, np.maximum.accumulate(moves(s.steps)), s.values)
+        for name, s in run.series.items()
+        if len(s)
+    }
+    return replace(run, series=moved, axis=axis)
+
+
+def _facts(diagnoses: Sequence[Diagnosis]) -> list[Row]:
+    def length(run: Run) -> str:
+        steps = [s.steps for s in run.series.values() if len(s)]
+        return span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else NOTHING
+
+    return [
+        Row("verdict", tuple(verdict_word(d).replace("-", " ") for d in diagnoses)),
+        Row("milestone", tuple(TITLES.get(d.milestone, "unknown") for d in diagnoses)),
+        Row("length", tuple(length(d.run) for d in diagnoses)),
+        Row("points", tuple(count(d.run.points, "point") for d in diagnoses)),
+    ]
+
+
+def _findings(diagnoses: Sequence[Diagnosis]) -> list[Row]:
+    """The severity of each finding of any run, the worst first."""
+    severities = [{f.rule: f.severity for f in d.findings} for d in diagnoses]
+    named = {rule for found in severities for rule in found}
+    worst = {rule: max(found[rule].rank for found in severities if rule in found) for rule in named}
+    ranked = sorted(named, key=lambda rule: (-worst[rule], rule))
+    return [Row(rule, tuple(f[rule].value if rule in f else NOTHING for f in severities)) for rule in ranked]
+
+
+def _values(diagnoses: Sequence[Diagnosis]) -> list[Row]:
+    """The best value of each main curve, with its step, and the last one."""
+    rows = []
+    for role in MAIN_ROLES:
+        curves = [d.run.curve(role) for d in diagnoses]
+        finite = [None if c is None or not np.isfinite(c.values).any() else c.finite() for c in curves]
+        if not any(finite):
+            continue
+        sign = siblings.worse_by(role)
+        at = [None if c is None else int(np.argmin(sign * c.values)) for c in finite]
+        best = [None if c is None or i is None else float(c.values[i]) for c, i in zip(finite, at, strict=True)]
+        last = [None if c is None else float(c.values[-1]) for c in finite]
+        places = [
+            "" if c is None or i is None else f" at {number(float(c.steps[i]), 6)}"
+            for c, i in zip(finite, at, strict=True)
+        ]
+        rows.append(_row(f"{role}, best", best, places, sign))
+        lost = ["" if c is None or np.isfinite(c.values[-1]) else ", then not finite" for c in curves]
+        rows.append(_row(f"{role}, last", last, lost, sign))
+    return rows
+
+
+def _row(title: str, values: Sequence[float | None], behind: Sequence[str], sign: float) -> Row:
+    """A row of numbers, the best of them marked where they differ."""
+    known = [sign * value for value in values if value is not None]
+    best = frozenset(i for i, v in enumerate(values) if v is not None and sign * v == min(known))
+    cells = tuple(NOTHING if v is None else number(v) + after for v, after in zip(values, behind, strict=True))
+    return Row(title, cells, best if len(set(known)) > 1 else frozenset())
+
+
+def _config(diagnoses: Sequence[Diagnosis]) -> list[Row]:
+    """The settings that not all runs have alike."""
+    differing = siblings.differing([d.run for d in diagnoses])
+    return [Row(one_line(name), tuple(map(_setting, values))) for name, values in differing.items()]
+
+
+def _setting(value: float | str | bool | None) -> str:
+    if value is None:
+        return NOTHING
+    text = f"{value:g}" if isinstance(value, float) else one_line(str(value))
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
