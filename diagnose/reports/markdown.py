@@ -14,8 +14,8 @@ from diagnose.reports.text import RANK, advice, first_label, labels_of, reasons,
 from diagnose.reports.words import count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
 
-_MARKS = re.compile(r"[\\`*{}\[\]<>#|~$]|(?<!\w)_|_(?!\w)")
-"""What begins something in a sentence; an underscore within a word begins nothing."""
+_MARKS = re.compile(r"[\\`*{}\[\]<>#|~$]|(?<![^\W_])_|_(?![^\W_])")
+"""What begins something in a sentence; an underscore between letters or digits begins nothing."""
 
 _LINKS = re.compile(r"@|#|:(?=//)|(?<=\bwww)(?=\.)")
 """Where GitHub makes a mention, an issue or an address of plain text: a character of no width goes behind it."""
