@@ -84,6 +84,13 @@ class Cache:
         if self._base is not None:
             self._base.close()
 
+    def has(self, place: str, asked: str) -> bool:
+        """Whether any run of the project is remembered."""
+        if self._base is None:
+            return False
+        query = "SELECT 1 FROM runs WHERE place=? AND question=? LIMIT 1"
+        return self._base.execute(query, (place, asked)).fetchone() is not None
+
     def runs(self, place: str, asked: str, known: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         """(id, outcome) of the runs in `known`, id -> fingerprint, that are unchanged."""
         if self._base is None:

@@ -106,9 +106,7 @@ def audited(
     server = server or Server()
     wanted = (wanted or Wanted.of()).without_baseline()
     across = [name for name in wanted.rules if compares_runs(judging.known_rules()[name])]
-    listed = list(server.runs(address, filters))
     place = f"{server.url}|{server.entity_of(address)}/{address.project}"
-    keep: Keep = "drawn" if len(listed) <= DRAWN else "extent"
     asked = question(
         replace(wanted, settings=replace(wanted.settings, root=None)), samples, sorted(wanted.config.items())
     )
@@ -117,6 +115,8 @@ def audited(
     interrupted = False
     with Cache(cache) as known:
         before = known.last_audit(place)
+        listed = list(server.runs(address, filters, whole=not known.has(place, asked)))
+        keep: Keep = "drawn" if len(listed) <= DRAWN else "extent"
         unchanged = {run.id: run.fingerprint for run in listed if run.ended}
         for name, outcome in known.runs(place, asked, unchanged):
             found[name] = _thinned(outcome, keep)

@@ -33,6 +33,9 @@ ENDED = frozenset(["finished", "crashed", "failed", "killed"])
 PAGE_RUNS = 500
 """Runs listed with one request; without their configuration they are small."""
 
+PAGE_WHOLE = 100
+"""Runs listed with one request, with their configuration."""
+
 PAGE_ROWS = 1000
 """Rows of a history asked for at a time, the client's own number."""
 
@@ -161,10 +164,13 @@ class Server:
         except Exception as error:
             raise ServerError(self.said(error)) from error
 
-    def runs(self, address: Address, filters: Mapping[str, Any] | None = None) -> Iterator[Listed]:
+    def runs(
+        self, address: Address, filters: Mapping[str, Any] | None = None, *, whole: bool = False
+    ) -> Iterator[Listed]:
         """The runs of a project, oldest first; those of the sweep, or the one run, where the address names one.
 
-        filters: in the query language of W&B. Raises ReadError where there is no such project.
+        filters: in the query language of W&B. whole: with their configuration, which saves a request for each run that
+        is then read. Raises ReadError where there is no such project.
         """
         entity = self.entity_of(address)
         place = f"{entity}/{address.project}"
@@ -174,7 +180,8 @@ class Server:
             if address.run:
                 yield _listed(self.api.run(f"{place}/{address.run}"))
                 return
-            for run in self.api.runs(place, filters=dict(filters or {}), per_page=PAGE_RUNS):
+            size = PAGE_WHOLE if whole else PAGE_RUNS
+            for run in self.api.runs(place, filters=dict(filters or {}), per_page=size, lazy=not whole):
                 yield _listed(run)
         except GeneratorExit:
             raise
