@@ -76,6 +76,8 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "weight_average": (0.9,),
     "schedule_epochs": (4,),
     "seed": (3,),
+    "artefact_class": (0, 9),
+    "artefact_share": (0.5,),
 }
 """Field without names -> values beside its default."""
 
