@@ -176,7 +176,7 @@ def test_a_background_that_other_classes_share_is_found_by_plain_focus(tmp_path:
     scores.write(tmp_path / "focus.csv")
     [finding] = diagnose.diagnose(tmp_path / "focus.csv").findings
     assert finding.summary.startswith("Class blue: Focus is 0.")
-    assert "most relevance goes to green" in finding.summary
+    assert "images of green (4" in finding.summary
 
 
 def test_only_images_that_are_classified_correctly_are_drawn_by_default() -> None:

@@ -37,7 +37,7 @@ def test_the_classes_that_take_the_relevance_are_named() -> None:
     for other, share in (("7", 0.4), ("2", 0.3)):
         run.series[f"stolen/3/{other}"].values[:] = share
     [finding] = found(run)
-    assert "most relevance goes to 7 (40 %) and 2 (30 %)" in finding.summary
+    assert "images of 7 (40 %) and 2 (30 %) take most relevance" in finding.summary
     assert finding.cause == "shared"
 
 
