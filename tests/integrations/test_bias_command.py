@@ -97,7 +97,7 @@ def test_images_are_brought_to_one_size_and_normalized() -> None:
     write(Path("images"))
     loaded = disk.load(Path("images"), channels=3, size=(8, 12), classes=CLASSES)
     assert loaded.pixels.shape == (42, 3, 8, 12)
-    assert loaded.note == "42 of 42 images were resized to 12 x 8"
+    assert loaded.notes == ("42 of 42 images were resized to 12 x 8",)
     assert loaded.labels.tolist() == sorted(loaded.labels.tolist()) or set(loaded.labels.tolist()) == {0, 1, 2}
     same = disk.load(Path("images"), channels=3, classes=CLASSES)
     pixels, _ = images()
@@ -105,6 +105,17 @@ def test_images_are_brought_to_one_size_and_normalized() -> None:
     assert disk.normalized(same.pixels, "images").std().item() == pytest.approx(1.0)
     shifted = disk.normalized(torch.ones(1, 3, 1, 1), "0.5,0.5,0/1,2,0.5").flatten()
     assert shifted.tolist() == [0.5, 0.25, 2.0]
+
+
+def test_of_very_many_images_some_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diagnose.integrations.captum import images as disk
+
+    monkeypatch.setattr(disk, "MOST_PER_CLASS", 5)
+    loaded = disk.load(write(Path("images")), channels=3, classes=CLASSES)
+    assert loaded.notes == ("15 of 42 images are used, at most 5 of each class",)
+    assert [path.name for path in loaded.paths if path.parent.name == "red"] == [
+        f"{number:03d}.png" for number in (0, 3, 6, 9, 13)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +140,7 @@ def test_images_are_brought_to_one_size_and_normalized() -> None:
         (("--layer", "1.relu"), "no layer '1.relu'"),
         (("--layer", "4"), "gradcam needs a layer with maps, and 4 has none"),
         (("--normalize", "0.5"), "--normalize 0.5: give none, imagenet, images"),
+        (("--device", "abacus"), "no device 'abacus' here"),
         (("--size", "big"), "--size big: give one number of pixels"),
         (("--plot", "focus.doc"), "focus.doc: a picture ends in .png"),
         (("--mosaics", "5"), "5 mosaics are fewer than 10 for each of 3 classes"),

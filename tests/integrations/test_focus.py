@@ -137,6 +137,17 @@ def test_the_last_convolution_is_found_and_another_can_be_named() -> None:
         find_layer(nn.Linear(2, 2))
 
 
+def test_a_path_of_a_residual_block_gives_way_to_the_block() -> None:
+    from reference_trainer.models import build
+    from reference_trainer.recipe import Recipe
+
+    image = torch.randn(1, 3, 16, 16)
+    for model, layer in (("resnet", "stages.1"), ("inception", "stages.1"), ("cnn", "stages.1.convolution")):
+        made = build(Recipe(model=model, task="digits-colour"), (3, 16, 16), 3).eval()
+        assert find_layer(made, None, image)[0] == layer
+        assert METHODS["gradcam"](made, layer)(image, torch.tensor([1])).shape == (1, 16, 16)
+
+
 def test_a_model_that_lrp_cannot_take_is_told_in_one_line() -> None:
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(
@@ -176,7 +187,7 @@ def test_a_background_that_other_classes_share_is_found_by_plain_focus(tmp_path:
     scores.write(tmp_path / "focus.csv")
     [finding] = diagnose.diagnose(tmp_path / "focus.csv").findings
     assert finding.summary.startswith("Class blue: Focus is 0.")
-    assert "images of green (4" in finding.summary
+    assert "images of green (8" in finding.summary
 
 
 def test_only_images_that_are_classified_correctly_are_drawn_by_default() -> None:

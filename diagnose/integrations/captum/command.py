@@ -122,9 +122,8 @@ def bias(
     )
     diagnoses = page.judged(scores)
     groups = _groups(scores, built) if clusters else None
-    notes = [loaded.note] if loaded.note else []
     sheet = terminal.page(plain, None, "auto")
-    terminal.write(page.render(scores, diagnoses, sheet, groups=groups, paths=loaded.paths, notes=notes))
+    terminal.write(page.render(scores, diagnoses, sheet, groups=groups, paths=loaded.paths, notes=loaded.notes))
     if out is not None:
         scores.write(out)
         terminal.write(f"\nwrote {out}; next: diagnose {out}\n")

@@ -23,6 +23,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation that models trained on ImageNet expect, for pixels from 0 to 1."""
 
+MOST_PER_CLASS = 100
+"""Images of a class that are read, evenly spaced in the order of their names: all are held in memory."""
+
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Channels of a model's input -> the colours that PIL makes of an image."""
 
@@ -38,14 +41,14 @@ class Images:
     """Images on disk as tensors.
 
     pixels: shape (n, channels, height, width). labels: shape (n,), by `classes`. paths: one per image.
-    note: what had to be decided, in a sentence for the user, or "".
+    notes: what had to be decided, in sentences for the user.
     """
 
     pixels: Tensor
     labels: Tensor
     classes: tuple[str, ...]
     paths: tuple[Path, ...]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def build(spec: str) -> nn.Module:
@@ -161,8 +164,9 @@ def load(
     for name in found:
         if name not in names:
             raise SettingsError(f"--data {folder}: {unknown('class', name, names)}; --classes must name every folder")
-    pixels, labels, paths, resized = [], [], [], 0
-    for name, files in found.items():
+    pixels, labels, paths, resized, total = [], [], [], 0, sum(map(len, found.values()))
+    for name, every in found.items():
+        files = [every[place] for place in np.linspace(0, len(every) - 1, min(len(every), MOST_PER_CLASS)).astype(int)]
         for path in files:
             try:
                 with Image.open(path) as opened:
@@ -179,8 +183,12 @@ def load(
             labels.append(names.index(name))
             paths.append(path)
     assert size is not None
-    note = f"{resized} of {len(paths)} images were resized to {size[1]} x {size[0]}" if resized else ""
-    return Images(torch.stack(pixels), torch.tensor(labels), names, tuple(paths), note)
+    notes = []
+    if len(paths) < total:
+        notes.append(f"{len(paths)} of {total} images are used, at most {MOST_PER_CLASS} of each class")
+    if resized:
+        notes.append(f"{resized} of {len(paths)} images were resized to {size[1]} x {size[0]}")
+    return Images(torch.stack(pixels), torch.tensor(labels), names, tuple(paths), tuple(notes))
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:

@@ -166,19 +166,48 @@ METHODS: dict[str, Method] = {
 }
 
 
-def find_layer(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module]:
-    """The layer of that name, else the last convolution that the model defines; its name, too. Raises MethodError."""
+def find_layer(model: nn.Module, name: str | None = None, image: Tensor | None = None) -> tuple[str, nn.Module]:
+    """The layer of that name, else the last convolution of the model; its name, too. Raises MethodError.
+
+    image: shape (1, channels, height, width). With it, a convolution that is one path of several within a block, such
+    as the skip of a residual block, gives way to the block, whose maps hold all paths.
+    """
     layers = dict(model.named_modules())
     if name is not None:
         if name not in layers or not name:
             raise MethodError(f"{unknown('layer', name, [known for known in layers if known])}")
         return name, layers[name]
-    convolutions = [(known, layer) for known, layer in layers.items() if isinstance(layer, nn.Conv2d)]
+    convolutions = [known for known, layer in layers.items() if isinstance(layer, nn.Conv2d)]
     if not convolutions:
         raise MethodError(
             "the model has no 2-d convolution, and the bias check reads its maps; name a layer with maps with --layer"
         )
-    return convolutions[-1]
+    found = convolutions[-1] if image is None else _block_of(model, convolutions[-1], image)
+    return found, layers[found]
+
+
+@torch.no_grad()
+def _block_of(model: nn.Module, convolution: str, image: Tensor) -> str:
+    """The innermost block around the convolution whose maps have the same size; the convolution where none has."""
+    parts = convolution.split(".")
+    around = [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
+    blocks = [name for name in around if not isinstance(model.get_submodule(name), nn.Sequential | nn.ModuleList)]
+    sizes: dict[str, torch.Size] = {}
+
+    def watch(name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.dim() == 4:
+                sizes[name] = output.shape[-2:]
+
+        return keep
+
+    hooks = [model.get_submodule(name).register_forward_hook(watch(name)) for name in (convolution, *blocks)]
+    try:
+        model(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return next((name for name in blocks if sizes.get(name, ()) == sizes.get(convolution)), convolution)
 
 
 def relevance(explain: Explain, images: Tensor, targets: Tensor, *, batch: int = 32) -> Iterator[Tensor]:

@@ -179,14 +179,15 @@ def focus(
     for name in methods:
         if name not in attribution.METHODS:
             raise SettingsError(unknown("method", name, attribution.METHODS))
-    place = torch.device(device) if device is not None else best_device()
+    place = _device(device)
     training, home = model.training, next((p.device for p in model.parameters()), torch.device("cpu"))
     images, labels = _tensors(dataset)
     try:
         model.eval().to(place)
-        found, _ = attribution.find_layer(model, layer)
+        attribution.find_layer(model, layer)
         images = images.to(place)
         answers = _answers(model, images, batch)
+        found, _ = attribution.find_layer(model, layer, images[:1])
         names = _names(classes, answers.shape[1], labels)
         right = answers.argmax(axis=1) == labels
         usable = np.flatnonzero(right | all_images)
@@ -217,9 +218,19 @@ def work(mosaics: int, methods: int, *, exchange: bool = True, sanity: bool = Tr
     return methods * (mosaics * (1 + exchange) + min(mosaics, SANITY_MOSAICS) * sanity)
 
 
-def best_device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _device(name: str | torch.device | None) -> torch.device:
+    """The device of that name, else the GPU where there is one. Raises SettingsError."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(name)
+        torch.zeros(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0][:120]
+        raise SettingsError(
+            f"no device {str(name)!r} here ({reason}); leave --device out for the best there is"
+        ) from error
+    return place
 
 
 def of_maps(maps: Tensor, mosaics: Sequence[Mosaic]) -> tuple[Array, Array]:
