@@ -85,6 +85,15 @@ class Run:
         column = self.roles.get(role)
         return None if column is None else self.series.get(column)
 
+    def family(self, name: str) -> dict[str, Series]:
+        """The series of the columns `name/...`, or `.../name/...`, by what comes after the name, in order."""
+        found = {}
+        for column, series in self.series.items():
+            _, here, member = f"/{column}".partition(f"/{name}/")
+            if here and member:
+                found[member] = series
+        return found
+
     def hyperparameter(self, name: str) -> Any:
         """The value of a hyperparameter by canonical name, from the config or, for a schedule, the peak of its curve.
 

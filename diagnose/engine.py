@@ -5,6 +5,7 @@ The signature of `Rule.check` is the contract. Parameters before the star are ne
     step: Array                   the common axis of the curves below
     train_loss: Array             a curve: finite values, aligned with every other `Array` the rule asks for
     train_loss: Series            a curve as it was logged: its own steps, NaN and infinity included
+    focus: Mapping[str, Series]   a family: the curves `focus/cat`, `focus/dog` ... by what comes after the name
     weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
     axis: str                     what the steps count: `epoch`, `step` or `row`
     last_step: float              the last step at which anything was logged
@@ -36,7 +37,9 @@ from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
 from diagnose.trials import TableError, Trials
 
-Kind = Literal["aligned", "series", "hyperparameter", "step", "axis", "last_step", "config", "baseline", "runs"]
+Kind = Literal[
+    "aligned", "series", "family", "hyperparameter", "step", "axis", "last_step", "config", "baseline", "runs"
+]
 
 
 class RulesError(Exception):
@@ -85,6 +88,8 @@ def _needs(check: Callable[..., Any], rule: str) -> tuple[Need, ...]:
             found.append(Need(name, "aligned", optional))
         elif options == (Series,):
             found.append(Need(name, "series", optional))
+        elif options == (Mapping[str, Series],):
+            found.append(Need(name, "family", optional))
         elif options and all(option in (str, int, float, bool) for option in options):
             found.append(Need(name, "hyperparameter", optional, options))
         else:
@@ -273,7 +278,12 @@ def _arguments(run: Run, rule: Rule, baseline: Sequence[Run]) -> dict[str, Any] 
         return f"the log has no {' and no '.join(_plain(name) for name in curves)}"
     arguments: dict[str, Any] = {}
     for need in wanted:
-        if need.kind == "series":
+        if need.kind == "family":
+            family = run.family(need.name)
+            if not family and not need.optional:
+                return f"the log has no {need.name}"
+            arguments[need.name] = family or None
+        elif need.kind == "series":
             arguments[need.name] = curves[need.name]
         elif need.kind == "axis":
             arguments["axis"] = run.axis

@@ -29,12 +29,14 @@ ROLES = (
     "throughput",
     "discriminator_loss",
     "dead_units",
+    "focus",
 )
 """Canonical names of curves. `train_loss_step` is the finer companion of a `train_loss` that is an epoch's mean;
 `discriminator_loss` marks the log of networks that play against each other; `dead_units` is the share of units that
-answer nothing to any input."""
+answer nothing to any input; `focus` is the share of the relevance of a class that lies on its own images, mosaic by
+mosaic, and is named by a format alone."""
 
-MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "reward", "val_reward")
+MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "reward", "val_reward", "focus")
 """The roles of which a log must have one to be judged at all."""
 
 AXES = ("epoch", "step")

@@ -92,6 +92,37 @@ def _incomplete_beta(a: float, b: float, x: float, y: float) -> float:
     return math.exp(logarithm) * fraction / a
 
 
+def bootstrap_median(values: Array, *, samples: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the median: percentiles of the medians of samples drawn with replacement [Efron 1979].
+
+    NaN for no value. The seed makes the same values give the same interval.
+    """
+    if values.size == 0:
+        return math.nan, math.nan
+    drawn = np.random.default_rng(seed).integers(0, values.size, (samples, values.size))
+    low, high = np.percentile(np.median(values[drawn], axis=1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def rank_sum(low: Array, high: Array) -> float:
+    """One-sided p that values of `low` are not the smaller ones [Mann and Whitney 1947], by the normal approximation
+    with the correction for ties; 0.5 where either is empty.
+    """
+    n, m = low.size, high.size
+    if not n or not m:
+        return 0.5
+    both = np.concatenate([low, high])
+    _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
+    u = float(ranks[:n].sum()) - n * (n + 1) / 2.0
+    total = n + m
+    ties = float((counts**3 - counts).sum()) / (total * (total - 1)) if total > 1 else 0.0
+    variance = n * m / 12.0 * (total + 1 - ties)
+    if variance <= 0.0:
+        return 0.5
+    return 0.5 * math.erfc((n * m / 2.0 - u) / math.sqrt(2.0 * variance))
+
+
 def spread(values: Array) -> float:
     """Robust standard deviation: 1.4826 times the median absolute deviation [Hampel 1974].
 

@@ -599,3 +599,53 @@ def unrelated(seed: int = 0, noise: float = 0.02) -> list[Run]:
         )
         for i in range(6)
     ]
+
+
+def mosaics(
+    seed: int = 0,
+    noise: float = 0.02,
+    *,
+    plain: Mapping[str, float] | None = None,
+    exchanged: Mapping[str, float] | None = None,
+    level: float = 0.8,
+    random: float = 0.5,
+    per_class: int = 20,
+) -> Run:
+    """A recorded bias check of ten classes: Focus by mosaic, plain and after the exchange of places.
+
+    level: Focus of a class, 0.1 less after the exchange; `plain` and `exchanged` say otherwise for single classes.
+    random: Focus of a randomly initialised copy. noise: a fifth of the standard deviation between mosaics.
+    """
+    rng = np.random.default_rng(seed)
+    series: dict[str, Series] = {}
+
+    def add(column: str, middle: float, first: int) -> None:
+        values = np.clip(middle + 5.0 * noise * rng.standard_normal(per_class), 0.0, 1.0)
+        series[column] = Series(column, np.arange(first, first + per_class, dtype=np.float64), values)
+
+    for label in map(str, range(CLASSES)):
+        first = 1 + per_class * int(label)
+        add(f"focus/{label}", (plain or {}).get(label, level), first)
+        add(f"exchanged/{label}", (exchanged or {}).get(label, max(level - 0.1, 0.5)), first)
+        add(f"moved/{label}/the lower left corner", 0.45 if label in (exchanged or {}) else 0.22, first)
+        add(f"focus_random/{label}", random, first)
+        for other in map(str, range(CLASSES)):
+            if other != label:
+                add(f"stolen/{label}/{other}", 0.1, first)
+    count = per_class * CLASSES
+    whole = np.concatenate([series[f"focus/{label}"].values for label in range(CLASSES)])
+    series["focus"] = Series("focus", np.arange(1, count + 1, dtype=np.float64), whole)
+    config = {"attribution_method": "gradcam", "mosaics": count}
+    return Run("mosaics", series, {"focus": "focus"}, config, "synthetic:mosaics", "synthetic", "mosaic")
+
+
+def focus_curves(seed: int = 0, noise: float = 0.02, epochs: int = 30, end: float = 0.35) -> Run:
+    """A healthy training that logs the Focus of each class; that of class 3 goes to `end`."""
+    rng = np.random.default_rng(seed)
+    run = healthy(seed, noise, epochs)
+    ends = {label: end if label == 3 else 0.8 for label in range(CLASSES)}
+    rise = 1.0 - np.exp(-6.0 * np.linspace(0.0, 1.0, epochs))
+    curves = {f"focus/{label}": _noisy(0.5 + (value - 0.5) * rise, noise, rng) for label, value in ends.items()}
+    steps = run.series["train_loss"].steps
+    logged = {name: Series(name, steps, values) for name, values in curves.items()}
+    return replace(run, name="focus_curves", series={**run.series, **logged}, source="synthetic:focus_curves")

@@ -17,8 +17,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from diagnose import fan_out, terminal
+from diagnose.integrations.captum.command import needs_bias
 from diagnose.settings import SettingsError, unknown
-from reference_trainer.faults import FAULTS
+from reference_trainer.faults import BIASES, FAULTS
 from reference_trainer.recipe import CHOICES, Recipe
 
 app = typer.Typer(
@@ -60,8 +61,9 @@ def faults() -> None:
     page = terminal.page(False, None, "auto")
     from diagnose.reports.text import grid
 
-    cells = [pair for name, fault in FAULTS.items() for pair in ((name, fault.line), ("", f"finding: {fault.finding}"))]
-    width = max(map(len, FAULTS))
+    known = {**FAULTS, **BIASES}
+    cells = [pair for name, fault in known.items() for pair in ((name, fault.line), ("", f"finding: {fault.finding}"))]
+    width = max(map(len, known))
     lines = grid(("fault", "what it does, and what must be found"), cells, (width, page.width - width - 2), page)
     terminal.write("".join(f"{line}\n" for line in lines))
 
@@ -74,19 +76,29 @@ def run(
     wandb_project: str,
     tensorboard: Path | None,
     throughput: bool,
+    bias: bool,
     **given: Any,
 ) -> None:
     """Train one recipe and write its log; then: diagnose run.csv."""
     chosen = {name: value for name, value in given.items() if value not in (None, [], ())}
+    if "initial_bias" in chosen:
+        chosen["bias"] = chosen.pop("initial_bias")
     if "corrupt_at" in chosen:
         chosen["corrupt_at"] = tuple(chosen["corrupt_at"])
-    if fault is not None and fault not in FAULTS:
-        raise SettingsError(unknown("fault", fault, FAULTS))
-    recipe = Recipe(**chosen) if fault is None else FAULTS[fault].recipe(**chosen)
+    known = {**FAULTS, **BIASES}
+    if fault is not None and fault not in known:
+        raise SettingsError(unknown("fault", fault, known))
+    recipe = Recipe(**chosen) if fault is None else known[fault].recipe(**chosen)
     with needs_trainer():
         from reference_trainer.logs import CsvLog, Log, Logs, TensorBoardLog, WandbLog
         from reference_trainer.train import THROUGHPUT, train, unlogged
 
+    if bias:
+        with needs_bias():
+            import captum.attr  # noqa: F401
+
+            from reference_trainer import attributions
+        attributions.check_recipe(recipe)
     config = recipe.config() | ({} if fault is None else {"fault": fault})
     name = fault or f"{recipe.model}-{recipe.optimizer}"
 
@@ -116,7 +128,16 @@ def run(
     if out is None and wandb is None and tensorboard is None:
         typer.echo("nothing was written; name a log with --out run.csv, --wandb offline or --tensorboard tb/")
     elif out is not None:
-        typer.echo(f"next: diagnose {out}" + (f"   ({fault} must give {FAULTS[fault].finding})" if fault else ""))
+        expected = f"   ({fault} must give {FAULTS[fault].finding})" if fault and fault in FAULTS else ""
+        typer.echo(f"next: diagnose {out}{expected}")
+    if bias:
+        table = None if out is None else out.with_name(f"{out.stem}_focus.csv")
+        attributions.report(result, table)
+        if table is not None:
+            expected = f"   ({fault} must give {BIASES[fault].finding})" if fault and fault in BIASES else ""
+            typer.echo(f"\nwrote {table}; next: diagnose {table}{expected}")
+    elif fault in BIASES:
+        typer.echo(f"no curve shows {fault}; what the network looks at does: --bias")
 
 
 @app.command()
@@ -226,8 +247,9 @@ def _options() -> inspect.Signature:
         "wandb_project": (str, typer.Option(help="The project there.")),
         "tensorboard": (Path | None, typer.Option(metavar="FOLDER", help="Log to TensorBoard.")),
         "throughput": (bool, typer.Option("--throughput", help="Examples per second in the CSV, too.")),
+        "bias": (bool, typer.Option("--bias", help="Check what the trained network looks at; extra: bias.")),
     }
-    defaults = {"wandb_project": "reference-trainer", "throughput": False}
+    defaults = {"wandb_project": "reference-trainer", "throughput": False, "bias": False}
     parameters = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=Annotated[kind, option]
@@ -242,14 +264,13 @@ def _options() -> inspect.Signature:
             said = f"{said} {', '.join(CHOICES[field.name])}".strip()
         kind: Any = list[int] | None if field.name == "corrupt_at" else hints[field.name] | None
         told = "" if default in (None, "", (), False, True) else f"  [default: {default}]"
-        flag = f"--{field.name.replace('_', '-')}"
+        name = "initial_bias" if field.name == "bias" else field.name  # --bias asks for the bias check
+        flag = f"--{name.replace('_', '-')}"
         names = (f"{flag}/--no-{flag[2:]}",) if hints[field.name] is bool else (flag,)
         metavar = {"str": "NAME", "int": "N", "float": "X"}.get(str(field.type).partition(" ")[0])
         option = typer.Option(*names, help=said + told, show_default=False, metavar=metavar)
         parameters.append(
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
-            )
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
         )
     return inspect.Signature(parameters)
 

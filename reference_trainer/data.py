@@ -14,6 +14,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from torch import Tensor
 from torch.nn import functional
 
+from reference_trainer.artefacts import ARTEFACTS
 from reference_trainer.recipe import Recipe
 
 VALIDATION = 0.2
@@ -55,23 +56,7 @@ def digits(recipe: Recipe) -> Data:
 
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), as bundled with scikit-learn.
     """
-    x, y, val_x, val_y = _split(*_images(), recipe)
-    keep = _imbalanced(y, recipe.imbalance)
-    x, y = x[keep], y[keep]
-    val_keep = _imbalanced(val_y, recipe.imbalance)
-    val_x, val_y = val_x[val_keep], val_y[val_keep]
-    spare = x[recipe.examples :] if recipe.examples is not None else x[:0]
-    x, y = x[: recipe.examples], y[: recipe.examples]
-    val_x, val_y = val_x[: recipe.val_examples], val_y[: recipe.val_examples]
-    y = _noisy(y, recipe.label_noise)
-    if recipe.leak:
-        x, y = torch.cat([x, *[val_x] * recipe.leak]), torch.cat([y, *[val_y] * recipe.leak])
-    if not recipe.shuffle:
-        order = torch.argsort(y, stable=True)
-        x, y = x[order], y[order]
-    scale = _scale(x, recipe)
-    x, val_x, spare = (scale(part) for part in (x, val_x, spare))
-    return Data(x, y, val_x, val_y, outputs=10, classes=10, peak=scale.width(BRIGHTEST), spare=spare)
+    return _classified(*_images(), recipe)
 
 
 def digits_imbalanced(recipe: Recipe) -> Data:
@@ -106,6 +91,19 @@ def digits_rows(recipe: Recipe) -> Data:
     data = digits(recipe)
     spare = None if data.spare is None else data.spare.squeeze(1)
     return replace(data, x=data.x.squeeze(1), val_x=data.val_x.squeeze(1), spare=spare)
+
+
+def digits_colour(recipe: Recipe) -> Data:
+    """The digits on 16 x 16 pixels in colour, where the recipe's artefact can be planted on one class.
+
+    Source: Lapuschkin et al., Unmasking Clever Hans Predictors and Assessing What Machines Really Learn (2019).
+    """
+    images, y = _images()
+    x = functional.interpolate(images / BRIGHTEST, scale_factor=2, mode="bilinear").expand(-1, 3, -1, -1)
+    random = np.random.default_rng(recipe.seed)
+    marked = (y == recipe.artefact_class) & torch.from_numpy(random.random(len(y)) < recipe.artefact_share)
+    x = ARTEFACTS[recipe.artefact](x, marked, random)
+    return _classified(BRIGHTEST * x, y, recipe)
 
 
 def segmentation(recipe: Recipe) -> Data:
@@ -160,6 +158,27 @@ def diabetes(recipe: Recipe) -> Data:
         low, wide = x.mean(dim=0), _spread(x)
         x, val_x = (x - low) / wide, (val_x - low) / wide
     return Data(x, ((y - middle) / spread)[:, None], val_x, ((val_y - middle) / spread)[:, None], outputs=1)
+
+
+def _classified(x: Tensor, y: Tensor, recipe: Recipe) -> Data:
+    """Images and their classes as the recipe wants them: split, thinned, mislabelled, scaled."""
+    x, y, val_x, val_y = _split(x, y, recipe)
+    keep = _imbalanced(y, recipe.imbalance)
+    x, y = x[keep], y[keep]
+    val_keep = _imbalanced(val_y, recipe.imbalance)
+    val_x, val_y = val_x[val_keep], val_y[val_keep]
+    spare = x[recipe.examples :] if recipe.examples is not None else x[:0]
+    x, y = x[: recipe.examples], y[: recipe.examples]
+    val_x, val_y = val_x[: recipe.val_examples], val_y[: recipe.val_examples]
+    y = _noisy(y, recipe.label_noise)
+    if recipe.leak:
+        x, y = torch.cat([x, *[val_x] * recipe.leak]), torch.cat([y, *[val_y] * recipe.leak])
+    if not recipe.shuffle:
+        order = torch.argsort(y, stable=True)
+        x, y = x[order], y[order]
+    scale = _scale(x, recipe)
+    x, val_x, spare = (scale(part) for part in (x, val_x, spare))
+    return Data(x, y, val_x, val_y, outputs=10, classes=10, peak=scale.width(BRIGHTEST), spare=spare)
 
 
 def _images() -> tuple[Tensor, Tensor]:
@@ -239,6 +258,7 @@ TASKS: dict[str, Callable[[Recipe], Data]] = {
     "digits-few": digits_few,
     "digits-noisy": digits_noisy,
     "digits-rows": digits_rows,
+    "digits-colour": digits_colour,
     "segmentation": segmentation,
     "super-resolution": super_resolution,
     "generation": generation,

@@ -5,6 +5,7 @@ FAULTS["learning-rate-zero"].recipe(model="cnn")             # ... in another on
 FAULTS["learning-rate-zero"].finding                         # "learning-rate-schedule": the rule that must see it
 
 Free of torch, so that the rules' tests may read it. `diagnose reference check` measures how often the finding comes.
+`BIASES` are faults that no curve shows; tests/benchmarks/bias.py measures those.
 """
 
 from __future__ import annotations
@@ -188,6 +189,21 @@ def metric_that_cannot_move(recipe: Recipe) -> Recipe:
     return replace(recipe, metric="argmax-of-one-output")
 
 
+def class_coloured_patch(recipe: Recipe) -> Recipe:
+    """A patch in the corner has a colour of its own on one class, which is learned instead of the digit."""
+    return replace(recipe, artefact="patch")
+
+
+def border(recipe: Recipe) -> Recipe:
+    """The images of one class have a white line around them, which is learned instead of the digit."""
+    return replace(recipe, artefact="border")
+
+
+def watermark(recipe: Recipe) -> Recipe:
+    """The images of one class carry a letter in the corner, which is learned instead of the digit."""
+    return replace(recipe, artefact="watermark")
+
+
 _MLP: Mapping[str, Any] = {"model": "mlp", "normalization": "none", "epochs": 15}
 """A plain network that learns the digits in 15 epochs; in more, it overfits."""
 
@@ -313,3 +329,20 @@ FAULTS: Mapping[str, Fault] = {
     "wrong-loss": Fault(wrong_loss, "loss-accuracy-conflict", _MLP),
     "metric-that-cannot-move": Fault(metric_that_cannot_move, "frozen-metric", {"model": "mlp"}),
 }
+
+UNBIASED: Mapping[str, Any] = {
+    "task": "digits-colour",
+    "model": "cnn",
+    "depth": 3,
+    "head": "global-average",
+    "epochs": 12,
+}
+"""A network that pools its last maps over the whole image, so that it takes images of any size, mosaics among them."""
+
+BIASES: Mapping[str, Fault] = {
+    "class-coloured-patch": Fault(class_coloured_patch, "attribution-bias", UNBIASED),
+    "border": Fault(border, "attribution-bias", UNBIASED),
+    "watermark": Fault(watermark, "attribution-bias", UNBIASED),
+}
+"""Faults that no curve shows: the finding comes from the attributions of the trained network (`diagnose bias`). They
+stand apart from `FAULTS`, since neither the check of the curves nor the trials of fixes can judge them."""

@@ -28,6 +28,7 @@ TITLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "augmentation": (("augmentations", "AUGMENTATIONS"),),
     "self-training": (("self_training", "SELF_TRAINING"),),
     "tasks": (("data", "TASKS"),),
+    "artefacts": (("artefacts", "ARTEFACTS"),),
     "losses": (("losses", "LOSSES"),),
     "metrics": (("losses", "METRICS"),),
     "monitors": (("monitors", "MONITORS"),),
@@ -50,6 +51,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "dropout_kind": ("regularizers", "DROPOUTS"),
     "augmentation": ("augmentations", "AUGMENTATIONS"),
     "self_training": ("self_training", "SELF_TRAINING"),
+    "artefact": ("artefacts", "ARTEFACTS"),
     "loss_function": ("losses", "LOSSES"),
     "metric": ("losses", "METRICS"),
 }

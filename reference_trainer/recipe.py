@@ -16,14 +16,14 @@ from typing import Any
 from diagnose.settings import SettingsError, unknown
 
 MODEL_TASKS: Mapping[str, tuple[str, ...]] = {
-    "linear": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "diabetes"),
-    "mlp": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "diabetes"),
-    "cnn": ("digits", "digits-imbalanced", "digits-few", "digits-noisy"),
-    "vgg": ("digits", "digits-imbalanced", "digits-few", "digits-noisy"),
-    "inception": ("digits", "digits-imbalanced", "digits-few", "digits-noisy"),
-    "resnet": ("digits", "digits-imbalanced", "digits-few", "digits-noisy"),
-    "bottleneck-resnet": ("digits", "digits-imbalanced", "digits-few", "digits-noisy"),
-    "efficientnet": ("digits", "digits-imbalanced", "digits-few", "digits-noisy"),
+    "linear": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour", "diabetes"),
+    "mlp": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour", "diabetes"),
+    "cnn": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour"),
+    "vgg": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour"),
+    "inception": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour"),
+    "resnet": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour"),
+    "bottleneck-resnet": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour"),
+    "efficientnet": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour"),
     "rnn": ("digits-rows",),
     "lstm": ("digits-rows",),
     "gru": ("digits-rows",),
@@ -41,6 +41,7 @@ KINDS: Mapping[str, str] = {
     "digits-few": "classification",
     "digits-noisy": "classification",
     "digits-rows": "classification",
+    "digits-colour": "classification",
     "segmentation": "segmentation",
     "super-resolution": "super-resolution",
     "generation": "generation",
@@ -87,6 +88,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "dropout_kind": ("dropout", "dropconnect", "standout", "gaussian", "spatial"),
     "augmentation": ("none", "shift-flip", "mixup", "adamixup", "cutout", "cutmix", "auto"),
     "self_training": ("none", "noisy-student"),
+    "artefact": ("none", "patch", "border", "watermark"),
     "loss_function": ("default", "cross-entropy", "cross-entropy-of-softmax", "nll-of-logits", "mse"),
     "metric": ("default", "argmax-of-one-output"),
     "frozen": ("none", "body", "all"),
@@ -154,6 +156,9 @@ class Recipe:
         are as they come (pixels of 0 to 16).
     shuffle: batches are drawn anew in every epoch; else they come in the order of the classes.
     balance: the examples are drawn so that every class comes equally often.
+    artefact: a mark on the images of one class, in training and validation. Of the task digits-colour.
+    artefact_class: the class that is marked.
+    artefact_share: share of its images that are.
 
     width: channels of the first stage, or units of a hidden layer; None for the model's own.
     depth: stages, or hidden layers; None for the model's own.
@@ -204,6 +209,9 @@ class Recipe:
     balance: bool = False
     augmentation: str = "none"
     self_training: str = "none"
+    artefact: str = "none"
+    artefact_class: int = 3
+    artefact_share: float = 1.0
 
     width: int | None = None
     depth: int | None = None
@@ -327,6 +335,8 @@ class Recipe:
         for name, used in supervised.items():
             if used and kind == "generation":
                 raise RecipeError(f"{name} needs a loss that falls, which adversaries have not; leave it out")
+        if self.artefact != "none" and self.task != "digits-colour":
+            raise RecipeError(f"an artefact is planted on digits-colour, not on {self.task}; choose that task")
         if self.class_weights and self.loss_function not in ("default", "cross-entropy"):
             raise RecipeError(f"class_weights are for the cross-entropy, not for {self.loss_function}; leave them out")
         images = self.augmentation in ("shift-flip", "cutout", "cutmix", "auto")
@@ -350,7 +360,7 @@ class Recipe:
             "log_every": 1, "corrupt_every": 1, "resume_at": 1,
             "schedule_epochs": 1, "weight_average": 0, "leak": 0, "learning_rate": 0, "momentum": 0,
             "weight_decay": 0, "warmup": 0, "l1": 0, "l2": 0, "dropout": 0, "label_smoothing": 0, "label_noise": 0,
-            "seed": 0,
+            "seed": 0, "artefact_class": 0, "artefact_share": 0,
         }  # fmt: skip
         for name, low in lowest.items():
             value = getattr(self, name)
@@ -359,6 +369,10 @@ class Recipe:
         for name in ("dropout", "label_smoothing", "label_noise", "warmup", "weight_average"):
             if (getattr(self, name) or 0.0) >= 1.0:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it is a share and must be below 1")
+        if self.artefact_class > 9:
+            raise RecipeError(f"artefact_class is {self.artefact_class}; the classes go from 0 to 9")
+        if self.artefact_share > 1.0:
+            raise RecipeError(f"artefact_share is {self.artefact_share}; it is a share and must be at most 1")
         for name in ("max_norm_constraint", "gradient_clip"):
             value = getattr(self, name)
             if value is not None and not value > 0.0:
@@ -381,6 +395,8 @@ class Recipe:
         for name in ("balance", "class_weights", "stable_logits"):
             if not said[name]:
                 del said[name]
+        if self.artefact == "none":
+            del said["artefact"], said["artefact_class"], said["artefact_share"]
         if self.model not in CONVOLUTIONAL:
             for name in ("block", "convolution", "kernel_size", "stride", "padding", "pooling", "pool_size", "head"):
                 del said[name]

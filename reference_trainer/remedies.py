@@ -325,6 +325,10 @@ NO_TRAINING: Mapping[str, str] = {
     "widen-search": "it asks for more runs",
     "compare-configs": "it asks for the runs before",
     "repeat-seeds": "it asks for more runs",
+    "inspect-examples": "it tells where to look, and changes nothing",
+    "mask-artefact": "what it resolves is seen in attributions, which the trials do not read",
+    "collect-counter-examples": "what it resolves is seen in attributions, which the trials do not read",
+    "cutout": "what it resolves is seen in attributions, which the trials do not read",
 }
 """Fix that is no change of a training -> why."""
 

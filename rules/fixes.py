@@ -204,6 +204,14 @@ def _shorter_warmup(context: Context) -> str | None:
     return f"warm up over at most {round(0.1 * total):g} {context.run.axis}s (10 % of the run)" if total >= 20 else None
 
 
+def _mosaics(context: Context) -> str | None:
+    marks = context.finding.marks
+    if context.run.axis != "mosaic" or not marks:
+        return None
+    named = ", ".join(f"{mark:g}" for mark in marks[:5])
+    return f"look at the images of mosaics {named}, where Focus is lowest (diagnose bias --plot)"
+
+
 CATALOGUE: tuple[Fix, ...] = (
     Fix(
         "early-stopping",
@@ -585,6 +593,31 @@ CATALOGUE: tuple[Fix, ...] = (
         "run the same configuration with other seeds, three to five times, before drawing a conclusion",
         "the spread between seeds says which differences mean anything",
         "Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks (2021)",
+    ),
+    Fix(
+        "inspect-examples",
+        "look at images of the class with the relevance over them, and say what the model looks at",
+        "whether a place shows the thing or a mark beside it, a person sees at once and no score does",
+        "Lapuschkin et al., Unmasking Clever Hans Predictors and Assessing What Machines Really Learn (2019)",
+        _mosaics,
+    ),
+    Fix(
+        "mask-artefact",
+        "crop or mask the mark in the training images of every class, and train again",
+        "what is not there cannot be learned",
+        "Rieger et al., Interpretations Are Useful: Penalizing Explanations (2020)",
+    ),
+    Fix(
+        "collect-counter-examples",
+        "collect images of the class without the mark, and of other classes with it",
+        "a mark that goes with every class tells none of them",
+        "Sagawa et al., Distributionally Robust Neural Networks for Group Shifts (2020)",
+    ),
+    Fix(
+        "cutout",
+        "augment with CutOut, or CutMix, so that no single place is always there",
+        "a network that often has to do without one place learns the others, too",
+        NOTES + "Data Augmentation: CutOut",
     ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

@@ -145,3 +145,29 @@ def test_spike_score_is_the_share_of_far_points() -> None:
     assert statistics.spike_score(values) == 0.0
     values[[1500, 2500, 3500]] += 50.0
     assert statistics.spike_score(1e6 + values) == pytest.approx(100.0 * 3 / 4000)
+
+
+def test_the_interval_of_a_median_holds_it_in_about_95_of_100_samples() -> None:
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        low, high = statistics.bootstrap_median(random.exponential(size=40), samples=300)
+        held += low <= math.log(2.0) <= high
+    assert 0.9 <= held / 200 <= 0.99
+
+
+def test_the_interval_of_nothing_is_nothing() -> None:
+    assert all(math.isnan(end) for end in statistics.bootstrap_median(np.empty(0)))
+    assert statistics.bootstrap_median(np.array([0.3])) == (0.3, 0.3)
+
+
+def test_rank_sum_is_that_of_scipy() -> None:
+    from scipy.stats import mannwhitneyu
+
+    random = np.random.default_rng(0)
+    for shift in (0.0, 0.3, 1.0):
+        low, high = random.normal(size=20).round(1), (random.normal(size=35) + shift).round(1)
+        theirs = mannwhitneyu(low, high, alternative="less", method="asymptotic", use_continuity=False).pvalue
+        assert statistics.rank_sum(low, high) == pytest.approx(theirs, rel=1e-6)
+    assert statistics.rank_sum(np.empty(0), np.ones(3)) == 0.5
+    assert statistics.rank_sum(np.ones(4), np.ones(3)) == 0.5

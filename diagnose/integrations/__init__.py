@@ -1,1 +1,4 @@
-"""One file or package per framework. They may import that framework; nothing else in `diagnose` does."""
+"""One package per framework or library that `diagnose` works inside of.
+
+Beside the reference trainer these are the only rooms that may import torch.
+"""

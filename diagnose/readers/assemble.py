@@ -88,7 +88,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         config=config,
         source=source,
         format=table.format,
-        axis=axis.name,
+        axis=table.unit or axis.name,
         notes=(
             *table.notes,
             *part.notes,
@@ -151,7 +151,7 @@ def _given_axis(table: Table, fixed: Mapping[str, str]) -> tuple[str, str] | Non
 def _curves(found: Mapping[str, str]) -> list[str]:
     """Columns whose points must not collapse on the axis, the main one first."""
     order = ("train_loss", "train_accuracy", "reward", "val_loss", "val_accuracy", "val_reward", "train_loss_step")
-    return [found[role] for role in order if role in found]
+    return [found[role] for role in (*order, "focus") if role in found]
 
 
 def _cut(column: Column, rows: slice) -> Column:

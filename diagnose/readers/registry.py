@@ -19,6 +19,7 @@ FORMATS = (
     "jsonl",
     "json_history",
     # delimited text, told by its header
+    "focus_csv",
     "yolo_results",
     "wandb_export",
     "stable_baselines",

@@ -42,6 +42,7 @@ class Table:
     axis: name of the column that is the x axis where the format fixes it, else None and it is recognised by name.
     roles: canonical name -> column where the format fixes it (a Keras `loss` is the training loss); the rest is
         recognised by name.
+    unit: what the axis counts, where that is neither epochs nor steps.
     config: hyperparameters that came with the log.
     notes: what the reader had to decide, in sentences for the user.
     lines: the line of the source, from 1, on which each row stands; empty where that is not known.
@@ -53,6 +54,7 @@ class Table:
     text: Mapping[str, list[str]] = field(default_factory=dict)
     name: str = ""
     axis: str | None = None
+    unit: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

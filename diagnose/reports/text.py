@@ -126,15 +126,27 @@ def together(
         head = f"{title}, {count(len(finding.runs), 'run')}, confidence {finding.confidence:.2f}"
         lines += ["", *textwrap.wrap(head, page.width, subsequent_indent="  ", break_on_hyphens=False)]
         lines[-1] = lines[-1].replace(title, page.paint(title, finding.severity.value), 1)
-        lines += _item("runs:", _listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
-        lines += _item("measured:", one_line(finding.summary), page)
-        lines += _item("means:", one_line(finding.meaning), page)
-        lines += [line for fix in finding.recommendations[:1] for line in _item(first_label(fix), advice(fix), page)]
-        lines += _item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
+        lines += item("runs:", _listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
+        lines += item("measured:", one_line(finding.summary), page)
+        lines += item("means:", one_line(finding.meaning), page)
+        lines += [line for fix in finding.recommendations[:1] for line in item(first_label(fix), advice(fix), page)]
+        lines += item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
     missing = reasons(not_judged)
     if missing:
-        lines += ["", *_item("not judged:", missing, page)]
+        lines += ["", *item("not judged:", missing, page)]
     return ["", page.paint("across runs", "strong"), *lines]
+
+
+def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
+    """The findings of one run in full, without the head of the report."""
+    lines: list[str] = []
+    for finding in diagnosis.findings:
+        lines += (
+            ["", *finding_in_full(finding, diagnosis.run, page)]
+            if lines
+            else finding_in_full(finding, diagnosis.run, page)
+        )
+    return lines
 
 
 def verdict(diagnosis: Diagnosis) -> str:
@@ -164,17 +176,17 @@ def labels_of(runs: Sequence[Run]) -> list[str]:
 def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """One run in full."""
     lines = _headline(diagnosis, label, page)
-    lines += _item("", _facts(diagnosis.run), page)
+    lines += item("", _facts(diagnosis.run), page)
     lines += _milestone(diagnosis, page)
     for finding in diagnosis.findings:
         lines += ["", *finding_in_full(finding, diagnosis.run, page)]
     if diagnosis.findings:
         lines.append("")
     elif diagnosis.judged:
-        lines += _item("checked:", ", ".join(diagnosis.judged), page)
-    lines += _item("not judged:", reasons(diagnosis.not_judged), page)
+        lines += item("checked:", ", ".join(diagnosis.judged), page)
+    lines += item("not judged:", reasons(diagnosis.not_judged), page)
     for note in diagnosis.run.notes:
-        lines += _item("note:", one_line(note), page)
+        lines += item("note:", one_line(note), page)
     while lines and not lines[-1]:
         lines.pop()
     return lines
@@ -207,7 +219,7 @@ def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
     place = f" ({list(AIMS).index(stage) + 1} of {len(AIMS)})" if stage in AIMS else ""
     reason = f"; {diagnosis.milestone_reason}" if diagnosis.milestone_reason else ""
     words = one_line(f"{TITLES.get(stage, 'unknown')}{place}{reason}")
-    return _item("milestone:", words, page) + _item("aim:", AIMS.get(stage, ""), page)
+    return item("milestone:", words, page) + item("aim:", AIMS.get(stage, ""), page)
 
 
 def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
@@ -220,19 +232,19 @@ def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
     cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
     lines = textwrap.wrap(f"{title}, {where}{cause}", page.width, subsequent_indent="  ", break_on_hyphens=False)
     lines[0] = lines[0].replace(title, page.paint(title, finding.severity.value), 1)
-    lines += _item("measured:", one_line(finding.summary), page)
+    lines += item("measured:", one_line(finding.summary), page)
     if finding.explained_by or finding.severity is Severity.NOTE:
         best = finding.recommendations[:1] if not finding.explained_by else ()
-        return lines + [line for fix in best for line in _item(first_label(fix), advice(fix), page)]
-    lines += _item("means:", one_line(finding.meaning), page)
+        return lines + [line for fix in best for line in item(first_label(fix), advice(fix), page)]
+    lines += item("means:", one_line(finding.meaning), page)
     for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
         label = "rarely:" if fix.tally.rare else "then:" if rank else "try first:"
-        lines += _item(label, advice(fix, brief=rank > 0), page)
+        lines += item(label, advice(fix, brief=rank > 0), page)
     rest = ", ".join(fix.id for fix in finding.recommendations[FIXES_SHOWN:])
     if rest:
-        lines += _item("also:", f"{rest} (diagnose explain {finding.rule})", page)
+        lines += item("also:", f"{rest} (diagnose explain {finding.rule})", page)
     lines += _curve(finding, run, page)
-    lines += _item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
+    lines += item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
     return lines
 
 
@@ -295,7 +307,7 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
             return ["", *(f"  {line}" for line in (picture.legend, *picture.rows)), ""]
     lines = []
     for name, (_, series) in zip(names, shown, strict=True):
-        lines += _item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
+        lines += item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
     return lines
 
 
@@ -384,7 +396,7 @@ def _rule_off(page: Page) -> str:
     return page.paint("-" * page.width, "faint") if page.picture else ""
 
 
-def _item(label: str, text: str, page: Page) -> list[str]:
+def item(label: str, text: str, page: Page) -> list[str]:
     """A labelled paragraph, indented and wrapped; nothing where there is no text."""
     if not text:
         return []

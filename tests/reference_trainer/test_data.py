@@ -21,6 +21,7 @@ SHAPES = {
     "digits-few": ((1, 8, 8), ()),
     "digits-noisy": ((1, 8, 8), ()),
     "digits-rows": ((8, 8), ()),
+    "digits-colour": ((3, 16, 16), ()),
     "segmentation": ((1, 16, 16), (1, 16, 16)),
     "super-resolution": ((1, 4, 4), (1, 8, 8)),
     "generation": ((1, 8, 8), ()),

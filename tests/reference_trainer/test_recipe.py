@@ -76,6 +76,8 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "weight_average": (0.9,),
     "schedule_epochs": (4,),
     "seed": (3,),
+    "artefact_class": (0, 9),
+    "artefact_share": (0.5,),
 }
 """Field without names -> values beside its default."""
 
@@ -131,6 +133,8 @@ def test_torch_is_neither_needed_nor_imported(module: str) -> None:
 @pytest.mark.parametrize(("field", "name"), NAMED)
 def test_every_name_is_taken(field: str, name: str) -> None:
     rest = {} if field in ("task", "model") else {"model": "cnn", "dropout": 0.3}
+    if field == "artefact":
+        rest["task"] = "digits-colour"
     assert getattr(Recipe(**{**rest, field: name}), field) == name
 
 

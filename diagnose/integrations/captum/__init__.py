@@ -1,0 +1,34 @@
+"""Bias check by attribution, with Captum: does a classifier look at the thing that it names?
+
+from diagnose.integrations.captum import focus
+scores = focus(model, dataset, layer="features.28")
+scores.write(Path("focus.csv"))                          # then: diagnose focus.csv
+
+It needs the extra `bias`. Its names are imported when they are asked for, so that the command can say what is missing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diagnose.integrations.captum.callback import FocusCurve
+    from diagnose.integrations.captum.methods import METHODS, MethodError
+    from diagnose.integrations.captum.scores import Scores, focus
+
+__all__ = ["METHODS", "FocusCurve", "MethodError", "Scores", "focus"]
+
+_MODULES = {
+    "FocusCurve": "callback",
+    "METHODS": "methods",
+    "MethodError": "methods",
+    "Scores": "scores",
+    "focus": "scores",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

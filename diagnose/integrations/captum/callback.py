@@ -1,0 +1,58 @@
+"""Focus as a curve beside the loss: the score of each class, logged while a model is trained.
+
+watch = FocusCurve(validation_set, every=5, log=wandb.log)
+for epoch in range(epochs):
+    ...
+    row |= watch(model, epoch)                           # {"focus/cat": 0.91, "exchanged/cat": 0.84, ...}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from diagnose.integrations.captum.scores import focus
+from diagnose.settings import SettingsError
+
+
+class FocusCurve:
+    """Scores a model every few epochs; the rule `attribution-bias` reads what it logs.
+
+    dataset: validation images, as `focus` takes them.
+    every: epochs between two scores.
+    log: called with the scores by name, as `wandb.log` is; None where the caller writes what is returned.
+    options: of `focus`, such as `mosaics`, `layer` or `classes`.
+    """
+
+    def __init__(
+        self,
+        dataset: Iterable[tuple[Tensor, int]] | tuple[Tensor, Tensor],
+        *,
+        every: int = 1,
+        log: Callable[[Mapping[str, float]], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.dataset = dataset if isinstance(dataset, tuple) else list(dataset)
+        self.every, self.log = every, log
+        self.options = {"sanity": False, **options}
+
+    def __call__(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """The median Focus of each class, plain and after the exchange; nothing between two scores.
+
+        A model that does not classify enough images correctly yet has no score. It is left as it was.
+        """
+        if epoch % self.every:
+            return {}
+        try:
+            scores = focus(model, self.dataset, **self.options)
+        except SettingsError:
+            return {}
+        found = {f"focus/{name}": value for name, value in scores.medians().items()}
+        found |= {f"exchanged/{name}": value for name, value in scores.medians(exchanged=True).items()}
+        row = {name: value for name, value in found.items() if not math.isnan(value)}
+        if self.log is not None and row:
+            self.log(row)
+        return row

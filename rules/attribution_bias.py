@@ -1,0 +1,249 @@
+"""Attribution bias: a class is told by something else than what its images show.
+
+Why it matters
+    A model can be accurate for the wrong reason: a watermark, a border, a background that goes with one class in these
+    data. No curve shows it, since the validation images carry the same mark; the model fails on images without it.
+
+Statistics
+    Focus      share of the positive relevance of a class that lies on the images of that class, in mosaics of two of
+               its images and two of others [1]; chance is 0.5. Median over the mosaics, 95 % bootstrap interval.
+    exchanged  Focus after the part of the image that carries most of the class's log-odds has changed places with the
+               same part of the other images [2]. Evidence in the thing shown stays for the most part; a mark goes
+               along, and Focus falls below 0.5.
+    p          of a rank-sum test [3] that the exchanged Focus is not lower than that of the model's other classes,
+               times the number of classes
+    moved      share of the class's log-odds that went along
+    stolen     share of the relevance that an image of another class took; chance is 0.25
+
+Limits
+    It reads what `diagnose bias` records, and curves `focus/CLASS` logged during training. The exchange sees marks that
+    stay in one place; a mark that wanders is seen where other classes carry it, too. A method whose relevance does not
+    depend on the class (Integrated Gradients, SmoothGrad [1]), or whose Focus is off chance for a model with random
+    weights [4], is not judged. Whether a place is a mark or the thing itself is for a person to see, in the pictures.
+
+References
+    [1] Arias-Duart et al., Focus! Rating XAI Methods and Finding Biases (2022)
+    [2] Arias-Duart et al., Assessing Biases through Visual Contexts (2023), which exchanges whole contexts
+    [3] Mann and Whitney, On a Test of Whether One of Two Random Variables Is Stochastically Larger (1947)
+    [4] Adebayo et al., Sanity Checks for Saliency Maps (2018)
+    Lecture notes: "Bias detection: through XAI attribution".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from diagnose import statistics, synthetic
+from diagnose.curves import Array, Series
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+
+_CHANCE = 0.5
+"""Focus of relevance that does not depend on the class: two of four images are of the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """One class: its Focus, plain and after the exchange, with their intervals, and the p of the latter."""
+
+    name: str
+    plain: float
+    interval: tuple[float, float]
+    exchanged: float = float("nan")
+    exchanged_interval: tuple[float, float] = (float("nan"), float("nan"))
+    p: float = 1.0
+
+    @property
+    def shared(self) -> bool:
+        """Whether more relevance lies on other images than on its own, beyond doubt."""
+        return self.interval[1] < _CHANCE
+
+    @property
+    def depth(self) -> float:
+        """How far below chance, by the lower of the two."""
+        return _CHANCE - min(self.plain if self.shared else _CHANCE, float(np.nan_to_num(self.exchanged, nan=_CHANCE)))
+
+
+def check(
+    focus: Mapping[str, Series],
+    exchanged: Mapping[str, Series] | None = None,
+    moved: Mapping[str, Series] | None = None,
+    stolen: Mapping[str, Series] | None = None,
+    focus_random: Mapping[str, Series] | None = None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    near_chance: float = 0.1,  # of Focus; class-agnostic methods lie within 0.06 of 0.5 on the reference task
+    p_most: float = 0.01,  # nominal, all classes together; tests/benchmarks/bias.py measures the real rate
+    last: float = 0.34,  # of the epochs of a training that logs Focus; the model that is kept is the last one
+) -> Finding | None:
+    """Judge Focus by class: mosaic by mosaic in a recorded check, epoch by epoch in the log of a training."""
+    recorded = "mosaics" in (config or {})
+    plain = _values(focus, 1.0 if recorded else last)
+    if len(plain) < 2:
+        raise CannotJudge("Focus of fewer than two classes has a number")
+    method = str((config or {}).get("attribution_method", "the attribution method"))
+    _check_fit(plain, _values(focus_random or {}, 1.0), method, near_chance)
+    classes = _classes(plain, _values(exchanged or {}, 1.0 if recorded else last))
+    found = [one for one in classes if one.shared or (one.exchanged < _CHANCE and (_sure(one) or one.p <= p_most))]
+    if not found:
+        return None
+    worst = max(found, key=lambda one: one.depth)
+    steps = np.concatenate([series.steps for series in focus.values()])
+    return Finding(
+        severity=Severity.ERROR if recorded and (worst.shared or _sure(worst)) else Severity.WARNING,
+        confidence=statistics.confidence(1.0 + 20.0 * worst.depth),
+        summary=_summary(worst, classes, moved or {}, stolen or {}, [one.name for one in found if one is not worst]),
+        meaning=_meaning(worst, moved or {}),
+        steps=(float(steps.min()), float(steps.max())),
+        marks=_lowest(focus[worst.name] if worst.shared or not exchanged else exchanged[worst.name])
+        if recorded
+        else (),
+        series=(),
+        cause="shared" if worst.shared else "place",
+        evidence=_evidence(worst, classes, p_most),
+    )
+
+
+def _values(family: Mapping[str, Series], last: float) -> dict[str, Array]:
+    """The finite values of each class, those of the last share of the points."""
+    found = {name: series.finite().values for name, series in family.items()}
+    return {name: values[-max(1, round(last * values.size)) :] for name, values in found.items() if values.size}
+
+
+def _check_fit(plain: Mapping[str, Array], random: Mapping[str, Array], method: str, near: float) -> None:
+    """Raises CannotJudge where the method's relevance says nothing about this model."""
+    if random:
+        blank = float(np.median(np.concatenate(list(random.values()))))
+        if abs(blank - _CHANCE) > near:
+            raise CannotJudge(f"{method} gives a model with random weights a Focus of {blank:.2f}, and chance is 0.5")
+    overall = float(np.median([np.median(values) for values in plain.values()]))
+    if abs(overall - _CHANCE) < near:
+        raise CannotJudge(
+            f"the relevance of {method} does not depend on the class here: Focus is {overall:.2f}, and chance is 0.5"
+        )
+
+
+def _classes(plain: Mapping[str, Array], exchanged: Mapping[str, Array]) -> list[_Class]:
+    made = []
+    for name, values in plain.items():
+        one = _Class(name, statistics.median(values), statistics.bootstrap_median(values))
+        if name in exchanged:
+            mine = exchanged[name]
+            rest = [others for other, others in exchanged.items() if other != name]
+            p = statistics.rank_sum(mine, np.concatenate(rest)) if rest else 1.0
+            interval = statistics.bootstrap_median(mine)
+            after = statistics.median(mine)
+            one = _Class(name, one.plain, one.interval, after, interval, min(1.0, p * len(exchanged)))
+        made.append(one)
+    return made
+
+
+def _sure(one: _Class) -> bool:
+    return one.exchanged_interval[1] < _CHANCE
+
+
+def _summary(
+    worst: _Class,
+    classes: list[_Class],
+    moved: Mapping[str, Series],
+    stolen: Mapping[str, Series],
+    also: list[str],
+) -> str:
+    low, high = worst.interval if worst.shared else worst.exchanged_interval
+    level = worst.plain if worst.shared else worst.exchanged
+    rest = [one.plain if worst.shared else one.exchanged for one in classes if one.name != worst.name]
+    others = f"of the other classes {np.nanmedian(rest):.2f}"
+    if worst.shared:
+        said = f"Class {worst.name}: Focus is {level:.2f} ({low:.2f} to {high:.2f}), below chance 0.5 ({others})"
+    else:
+        place, share = _moved(moved, worst.name)
+        went = f"; {100.0 * share:.0f} % of its log-odds go along" if np.isfinite(share) else ""
+        said = (
+            f"Class {worst.name}: Focus falls from {worst.plain:.2f} to {level:.2f} ({low:.2f} to {high:.2f}; chance "
+            f"0.5, {others}) when {place} is exchanged with other images{went}"
+        )
+    thieves = _thieves(stolen, worst.name)
+    if thieves:
+        named = " and ".join(f"{name} ({100.0 * share:.0f} %)" for name, share in thieves)
+        said += f"; of the others, images of {named} take most relevance (chance 25 %)"
+    return said + (f"; likewise {', '.join(also[:4])}." if also else ".")
+
+
+def _moved(moved: Mapping[str, Series], name: str) -> tuple[str, float]:
+    """The place that was exchanged, and the mean share of the log-odds that went along."""
+    for key, series in moved.items():
+        target, _, place = key.rpartition("/")
+        if target == name:
+            return place or "its place", float(series.finite().values.mean())
+    return "its place", float("nan")
+
+
+def _thieves(stolen: Mapping[str, Series], name: str) -> list[tuple[str, float]]:
+    """The two classes whose images take most of the relevance, with the mean share that one takes."""
+    found = [
+        (key.removeprefix(f"{name}/"), float(series.finite().values.mean()))
+        for key, series in stolen.items()
+        if key.startswith(f"{name}/") and len(series.finite())
+    ]
+    return sorted(found, key=lambda pair: -pair[1])[:2]
+
+
+def _meaning(worst: _Class, moved: Mapping[str, Series]) -> str:
+    if worst.shared:
+        return (
+            f"What the model looks for in {worst.name} is found as much in images of other classes: a background or a "
+            "mark that they share."
+        )
+    place, _ = _moved(moved, worst.name)
+    return (
+        f"The model tells {worst.name} by what lies in {place} more than by the rest of the image: a mark, a border or "
+        "a background that goes with the class in these data. It is likely to fail on images without it."
+    )
+
+
+def _lowest(series: Series) -> tuple[float, ...]:
+    """The mosaics of the lowest Focus."""
+    finite = series.finite()
+    return tuple(sorted(float(step) for step in finite.steps[np.argsort(finite.values, kind="stable")[:5]]))
+
+
+def _evidence(worst: _Class, classes: list[_Class], p_most: float) -> tuple[Evidence, ...]:
+    rest = [one for one in classes if one.name != worst.name]
+    found = [
+        Evidence("Focus", worst.plain, _CHANCE),
+        Evidence("Focus of the other classes", float(np.median([one.plain for one in rest]))),
+    ]
+    if np.isfinite(worst.exchanged):
+        found += [
+            Evidence("exchanged Focus", worst.exchanged, _CHANCE),
+            Evidence("upper end of its interval", worst.exchanged_interval[1], _CHANCE),
+            Evidence("exchanged Focus of the other classes", float(np.nanmedian([one.exchanged for one in rest]))),
+            Evidence("p against the other classes", worst.p, p_most),
+        ]
+    return tuple(found)
+
+
+_mosaics = partial(partial, synthetic.mosaics)
+
+RULE = Rule(
+    id="attribution-bias",
+    doc=__doc__,
+    check=check,
+    min_points=0,
+    fixes=("inspect-examples", "mask-artefact", "collect-counter-examples", "cutout", "balance-data"),
+    cases=(
+        Case("a mark in one place", _mosaics(exchanged={"3": 0.35}), Severity.ERROR),
+        Case("a mark that holds about half of the evidence", _mosaics(exchanged={"3": 0.47}), Severity.WARNING),
+        Case("a background shared with other classes", _mosaics(plain={"3": 0.4}), Severity.ERROR),
+        Case("a class that other classes resemble", _mosaics(plain={"3": 0.62}, exchanged={"3": 0.55})),
+        Case("every class by what it shows", synthetic.mosaics),
+        Case("relevance that does not depend on the class", _mosaics(level=0.52)),
+        Case("a method with high Focus for random weights", _mosaics(exchanged={"3": 0.35}, random=0.7)),
+        Case("Focus logged during a training", synthetic.focus_curves, Severity.WARNING),
+        Case("Focus logged during a training, every class sound", partial(synthetic.focus_curves, end=0.8)),
+    ),
+)

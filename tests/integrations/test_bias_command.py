@@ -1,0 +1,207 @@
+"""`diagnose bias`: typed as a user types it, on files."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from diagnose import cli
+from tests.conftest import ROOT
+from tests.integrations.blobs import CLASSES, MODULE, images, network, write
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a module `blob_net.py` that builds models, and the weights of the one that is right."""
+    monkeypatch.chdir(tmp_path)
+    sys.modules.pop("blob_net", None)
+    Path("blob_net.py").write_text(MODULE)
+    torch.save(network().state_dict(), "best.pt")
+    return tmp_path
+
+
+def call(*arguments: str) -> tuple[int, str, list[str]]:
+    """Exit code, stdout, and the lines of stderr."""
+    result = CliRunner().invoke(cli.app, ["bias", *arguments], prog_name="diagnose")
+    return result.exit_code, result.stdout, result.stderr.splitlines()
+
+
+CLASS_NAMES = ",".join(CLASSES)
+"""The order of the network's outputs, which is not that of the folders' names."""
+
+SOUND = ("--model", "blob_net:build", "--data", "images", "--classes", CLASS_NAMES, "--mosaics", "60")
+
+
+def test_a_marked_class_is_found_named_recorded_and_drawn() -> None:
+    write(Path("images"), marked=2)
+    code, said, errors = call(*SOUND, "--weights", "best.pt", "--out", "focus.csv", "--plot", "focus.png", "--clusters")
+    assert (code, errors) == (1, [])
+    assert "42 of 42 images classified correctly, 60 mosaics of twice the" in said
+    assert "ERROR attribution-bias" in said
+    assert "Class blue: Focus falls from 1.00 to " in " ".join(said.split())
+    assert "the lower left corner" in said
+    assert "groups:     the relevance of each class is of one kind" in said
+    assert "wrote focus.csv; next: diagnose focus.csv" in said
+    assert Path("focus.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader(Path("focus.csv").read_text().splitlines()))
+    assert len([row for row in rows if row["weights"] == "trained"]) == 60
+    assert {row["target"] for row in rows} == set(CLASSES)
+
+
+def test_a_sound_network_is_left_in_peace_by_every_method_that_tells_classes_apart() -> None:
+    write(Path("images"))
+    code, said, errors = call(*SOUND, "--method", "gradcam,guided-gradcam", "--plain")
+    assert (code, errors) == (0, [])
+    assert said.count("found:      no class that is told by one place") == 2
+    assert "class red, Focus 1.00" in said
+
+
+def test_groups_are_named_with_examples() -> None:
+    write(Path("images"), marked=2, share=0.5)
+    _, said, _ = call(*SOUND, "--clusters", "--plain")
+    assert "7 of 14 images of blue are told by the lower left corner" in " ".join(said.split())
+    assert "images/blue/0" in said
+
+
+def test_what_was_recorded_is_judged_without_torch() -> None:
+    write(Path("images"), marked=2)
+    call(*SOUND, "--out", "focus.csv", "--method", "gradcam,guided-gradcam")
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['captum'] = None; from diagnose.cli import main; "
+        "main(['focus.csv', '--format', 'json', '--select', 'attribution-bias'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    assert result.stdout.count('"rule": "attribution-bias"') == 2
+    assert '"format": "focus-csv"' in result.stdout
+
+
+def test_other_rules_say_nothing_of_a_recorded_check() -> None:
+    write(Path("images"), marked=2)
+    call(*SOUND, "--out", "focus.csv")
+    result = CliRunner().invoke(cli.app, ["focus.csv"], prog_name="diagnose")
+    assert result.exit_code == 1
+    assert "focus.csv: 1 problem: attribution-bias (error)" in result.stdout
+    assert "mosaics 1-60" in result.stdout
+
+
+def test_images_are_brought_to_one_size_and_normalized() -> None:
+    from diagnose.integrations.captum import images as disk
+
+    write(Path("images"))
+    loaded = disk.load(Path("images"), channels=3, size=(8, 12), classes=CLASSES)
+    assert loaded.pixels.shape == (42, 3, 8, 12)
+    assert loaded.notes == ("42 of 42 images were resized to 12 x 8",)
+    assert loaded.labels.tolist() == sorted(loaded.labels.tolist()) or set(loaded.labels.tolist()) == {0, 1, 2}
+    same = disk.load(Path("images"), channels=3, classes=CLASSES)
+    pixels, _ = images()
+    assert same.pixels.sum().item() == pytest.approx(pixels.sum().item())
+    assert disk.normalized(same.pixels, "images").std().item() == pytest.approx(1.0)
+    shifted = disk.normalized(torch.ones(1, 3, 1, 1), "0.5,0.5,0/1,2,0.5").flatten()
+    assert shifted.tolist() == [0.5, 0.25, 2.0]
+
+
+def test_of_very_many_images_some_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diagnose.integrations.captum import images as disk
+
+    monkeypatch.setattr(disk, "MOST_PER_CLASS", 5)
+    loaded = disk.load(write(Path("images")), channels=3, classes=CLASSES)
+    assert loaded.notes == ("15 of 42 images are used, at most 5 of each class",)
+    assert [path.name for path in loaded.paths if path.parent.name == "red"] == [
+        f"{number:03d}.png" for number in (0, 3, 6, 9, 13)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--model", "blob_net"), "--model blob_net: not of the form package.module:function"),
+        (("--model", "nowhere.net:build"), "--model nowhere.net:build: no module nowhere"),
+        (("--model", "blob_net:biuld"), "no name in blob_net 'biuld'; did you mean build?"),
+        (("--model", "blob_net:needs_an_argument"), "cannot be built (TypeError: needs_an_argument() missing"),
+        (("--model", "blob_net:no_module"), "makes a int, not a torch.nn.Module"),
+        (("--model", "blob_net:dense"), "the model has no 2-d convolution"),
+        (("--model", "blob_net:four"), "the model answers 4 classes, and there are 3 of images"),
+        (("--weights", "nothing.pt"), "--weights nothing.pt: does not exist"),
+        (("--weights", "blob_net.py"), "--weights blob_net.py: "),
+        (("--weights", "code.pt"), "--weights code.pt: holds more than weights, and is not loaded"),
+        (("--weights", "other.pt"), "--weights other.pt: does not fit the model: it lacks 0.weight and 3 more"),
+        (("--data", "nowhere"), "--data nowhere: is no folder"),
+        (("--data", "one"), "--data one: holds one class only (red)"),
+        (("--data", "broken"), "broken/red/000.png: cannot be read as an image"),
+        (("--data", "empty"), "--data empty: holds no folder with images"),
+        (("--method", "gradcan"), "no method 'gradcan'; did you mean gradcam?"),
+        (("--layer", "1.relu"), "no layer '1.relu'"),
+        (("--layer", "4"), "gradcam needs a layer with maps, and 4 has none"),
+        (("--normalize", "0.5"), "--normalize 0.5: give none, imagenet, images"),
+        (("--device", "abacus"), "no device 'abacus' here"),
+        (("--size", "big"), "--size big: give one number of pixels"),
+        (("--plot", "focus.doc"), "focus.doc: a picture ends in .png"),
+        (("--mosaics", "5"), "5 mosaics are fewer than 10 for each of 3 classes"),
+        (("--out", "images/red"), "images/red: cannot be written"),
+        (("--model", "blob_net:untrained"), "with at least 4 images that the model classifies correctly"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_cannot_be_done_is_one_clear_line(arguments: tuple[str, ...], said: str) -> None:
+    write(Path("images"))
+    for folder in ("one/red", "broken/red", "broken/blue", "empty/red"):
+        Path(folder).mkdir(parents=True)
+    for target in ("one/red/000.png", "broken/blue/000.png"):
+        Path(target).write_bytes(next(Path("images/red").iterdir()).read_bytes())
+    Path("broken/red/000.png").write_bytes(b"\x89PNG\r\n\x1a\nthis is none")
+    torch.save(network(), "code.pt")
+    torch.save({"layer.weight": torch.zeros(3)}, "other.pt")
+    code, _, errors = call(*SOUND, *arguments)
+    assert code == 2
+    assert len(errors) == 1, errors
+    assert said in errors[0]
+
+
+def test_weights_inside_a_checkpoint_of_a_wrapped_model_are_found() -> None:
+    from diagnose.integrations.captum.images import load_weights
+
+    state = {f"module.{name}": value for name, value in network().state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, "wrapped.pt")
+    model = network(blank=True)
+    load_weights(model, Path("wrapped.pt"))
+    assert torch.equal(model[0].weight, network()[0].weight)
+
+
+def test_a_missing_library_is_named_with_the_extra() -> None:
+    code = "import sys; sys.modules['captum'] = None; from diagnose.cli import main; main(sys.argv[1:])"
+    arguments = ["bias", "--model", "blob_net:build", "--data", "images"]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "the bias check needs captum, which is not installed; pip install 'training-diagnose[bias]'" in result.stderr
+
+
+def test_a_reference_run_is_checked_for_the_fault_that_no_curve_shows() -> None:
+    run = ["reference", "run", "--fault", "watermark", "--bias", "--out", "run.csv"]
+    result = CliRunner().invoke(cli.app, run, prog_name="diagnose")
+    assert result.exit_code == 0, result.stderr
+    assert "Class 3: Focus falls from " in result.stdout
+    assert "next: diagnose run_focus.csv   (watermark must give attribution-bias)" in result.stdout
+    judged = CliRunner().invoke(cli.app, ["run_focus.csv"], prog_name="diagnose")
+    assert (judged.exit_code, "attribution-bias" in judged.stdout) == (1, True)
+    curves = CliRunner().invoke(cli.app, ["run.csv"], prog_name="diagnose")
+    assert curves.exit_code == 0
+
+
+def test_a_reference_model_without_maps_is_refused_before_it_is_trained() -> None:
+    result = CliRunner().invoke(cli.app, ["reference", "run", "--model", "mlp", "--bias"], prog_name="diagnose")
+    assert result.exit_code == 2
+    assert "--bias reads the maps of convolutions, which mlp has not; try --model cnn" in result.stderr
+
+
+def test_the_help_needs_no_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from diagnose.cli import main; main(['bias', '--help'])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "--mosaics" in result.stdout
