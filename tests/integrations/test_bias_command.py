@@ -205,3 +205,16 @@ def test_the_help_needs_no_torch() -> None:
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "--mosaics" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [None, "class-coloured-patch", "border"])
+def test_planted_marks_are_found_and_clean_digits_left_in_peace(fault: str | None) -> None:
+    from reference_trainer.faults import UNBIASED
+
+    sound = [f"--{name.replace('_', '-')}={value}" for name, value in UNBIASED.items()]
+    run = ["reference", "run", *(["--fault", fault] if fault else sound), "--bias", "--out", "run.csv"]
+    result = CliRunner().invoke(cli.app, run, prog_name="diagnose")
+    assert result.exit_code == 0, result.stderr
+    assert ("Class 3: Focus falls from " in result.stdout) == (fault is not None)
+    assert CliRunner().invoke(cli.app, ["run_focus.csv"], prog_name="diagnose").exit_code == (1 if fault else 0)
