@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from diagnose.integrations.captum import methods as attribution
 from diagnose.integrations.captum import places as where
-from diagnose.integrations.captum.mosaics import Mosaic, draw, quarters, takes_double_size, tiled
+from diagnose.integrations.captum.mosaics import Mosaic, NothingToScoreError, draw, quarters, takes_double_size, tiled
 from diagnose.settings import SettingsError, unknown
 
 Array = npt.NDArray[np.float64]
@@ -383,7 +383,7 @@ def _answers(model: nn.Module, images: Tensor, batch: int) -> Array:
         )
     answers = np.asarray(torch.cat(found).float().cpu(), dtype=np.float64)
     if not np.isfinite(answers).all():
-        raise SettingsError(
+        raise NothingToScoreError(
             "the model answers with NaN or infinity; check its weights and the normalization of the images"
         )
     return answers
