@@ -296,4 +296,8 @@ def test_focus_is_logged_beside_the_loss_and_judged(tmp_path: Path) -> None:
 
 
 def test_a_model_that_has_not_learned_yet_has_no_score() -> None:
-    assert FocusCurve(images(), mosaics=30)(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Flatten()), 0) == {}
+    blank = network(blank=True)
+    nn.init.zeros_(blank[4].weight)
+    assert FocusCurve(images(), mosaics=30)(blank, 0) == {}
+    with pytest.raises(SettingsError, match="no method 'gradcan'"):
+        FocusCurve(images(), mosaics=30, methods=("gradcan",))(blank, 0)

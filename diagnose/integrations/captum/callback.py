@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from diagnose.integrations.captum.mosaics import NothingToScoreError
 from diagnose.integrations.captum.scores import focus
-from diagnose.settings import SettingsError
 
 
 class FocusCurve:
@@ -43,12 +43,13 @@ class FocusCurve:
         """The median Focus of each class, plain and after the exchange; nothing between two scores.
 
         A model that does not classify enough images correctly yet has no score. It is left as it was.
+        Raises SettingsError for options or images that cannot be used.
         """
         if epoch % self.every:
             return {}
         try:
             scores = focus(model, self.dataset, **self.options)
-        except SettingsError:
+        except NothingToScoreError:
             return {}
         found = {f"focus/{name}": value for name, value in scores.medians().items()}
         found |= {f"exchanged/{name}": value for name, value in scores.medians(exchanged=True).items()}

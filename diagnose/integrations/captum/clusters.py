@@ -7,6 +7,7 @@ the eigenvalues of the Laplacian tells how many groups there are.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -83,9 +84,10 @@ def of_maps(maps: Tensor, target: str, images: Sequence[int]) -> list[Group]:
     count = _eigengap(links)
     if count < 2:
         return []
-    labels = SpectralClustering(count, affinity="precomputed", random_state=0, assign_labels="cluster_qr").fit_predict(
-        links
-    )
+    method = SpectralClustering(count, affinity="precomputed", random_state=0, assign_labels="cluster_qr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # groups without a link between them are what is looked for
+        labels = method.fit_predict(links)
     sizes = np.bincount(labels, minlength=count)
     if sizes.min() < SMALLEST:
         return []

@@ -25,7 +25,7 @@ Explain = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[nn.Module, str], Explain]
 
 STEPS = 16
-"""Points of the path that Integrated Gradients takes its mean over; twice as many change no Focus by more than 0.01."""
+"""Points of the path that Integrated Gradients takes its mean over."""
 
 SAMPLES = 8
 """Noisy copies of an image that SmoothGrad takes its mean over."""

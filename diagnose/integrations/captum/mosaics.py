@@ -23,6 +23,10 @@ FEWEST = 4
 """Images of a class below which it is left out: two to be seen and two to be exchanged."""
 
 
+class NothingToScoreError(SettingsError):
+    """A model whose answers leave nothing to score, as early in a training; `str()` is one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mosaic:
     """One mosaic.
@@ -51,13 +55,13 @@ def draw(labels: npt.NDArray[np.int64], *, per_class: int, seed: int = 0) -> lis
     """Mosaics for every class with images enough; the other classes take turns, so that every pair of classes is seen.
 
     labels: shape (images,), the class of each image that may be used.
-    Raises SettingsError where fewer than two classes have images enough.
+    Raises NothingToScoreError where fewer than two classes have images enough.
     """
     random = np.random.default_rng(seed)
     of_class = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
     usable = [label for label, places in of_class.items() if len(places) >= FEWEST]
     if len(usable) < 2:
-        raise SettingsError(
+        raise NothingToScoreError(
             f"{len(usable)} class{'' if len(usable) == 1 else 'es'} with at least {FEWEST} images that the model "
             "classifies correctly; a mosaic needs two: give more images per class, or --all-images"
         )

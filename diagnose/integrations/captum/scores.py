@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from diagnose.integrations.captum import inputs
 from diagnose.integrations.captum import methods as attribution
 from diagnose.integrations.captum import places as where
 from diagnose.integrations.captum.mosaics import Mosaic, draw, quarters, takes_double_size, tiled
@@ -35,9 +36,6 @@ COLUMNS = (
     *("exchanged", "moved", "place"),
 )
 """The columns of a recorded table; `diagnose.readers.focus_csv` reads them."""
-
-LEAST_MOSAICS = 10
-"""Mosaics of a class below which its median says little."""
 
 SANITY_MOSAICS = 100
 """Mosaics, evenly over the classes, on which randomly initialised copies are tried."""
@@ -167,7 +165,7 @@ def focus(
     model: images of shape (n, channels, height, width) to logits of shape (n, classes). It is left as it was.
     dataset: pairs of image and class number, or all images and all labels as two tensors.
     layer: name of the layer for GradCAM; None for the last convolution.
-    mosaics: in all, shared evenly among the classes, at least `LEAST_MOSAICS` for each.
+    mosaics: in all, shared evenly among the classes, at least `inputs.LEAST_MOSAICS` for each.
     classes: names of the model's outputs; None for their numbers.
     all_images: draw from all images, and not from those alone that the model classifies correctly.
     exchange, sanity: whether to exchange places, and to try randomly initialised copies.
@@ -179,19 +177,19 @@ def focus(
     for name in methods:
         if name not in attribution.METHODS:
             raise SettingsError(unknown("method", name, attribution.METHODS))
-    place = _device(device)
+    place = inputs.device(device)
     training, home = model.training, next((p.device for p in model.parameters()), torch.device("cpu"))
-    images, labels = _tensors(dataset)
+    images, labels = inputs.tensors(dataset)
     try:
         model.eval().to(place)
         attribution.find_layer(model, layer)
         images = images.to(place)
-        answers = _answers(model, images, batch)
+        answers = inputs.answers(model, images, batch)
         found, _ = attribution.find_layer(model, layer, images[:1])
-        names = _names(classes, answers.shape[1], labels)
+        names = inputs.names(classes, answers.shape[1], labels)
         right = answers.argmax(axis=1) == labels
         usable = np.flatnonzero(right | all_images)
-        per_class = _per_class(mosaics, labels[usable])
+        per_class = inputs.per_class(mosaics, labels[usable])
         drawn = [_renumbered(mosaic, usable) for mosaic in draw(labels[usable], per_class=per_class, seed=seed)]
         small = not takes_double_size(model, images[0]) if own_size is None else own_size
         check = _Check(model, images, labels, drawn, names, small, batch, progress)
@@ -216,21 +214,6 @@ def focus(
 def work(mosaics: int, methods: int, *, exchange: bool = True, sanity: bool = True) -> int:
     """How many mosaics `focus` will attribute, at most, for a progress bar."""
     return methods * (mosaics * (1 + exchange) + min(mosaics, SANITY_MOSAICS) * sanity)
-
-
-def _device(name: str | torch.device | None) -> torch.device:
-    """The device of that name, else the GPU where there is one. Raises SettingsError."""
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(name)
-        torch.zeros(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0][:120]
-        raise SettingsError(
-            f"no device {str(name)!r} here ({reason}); leave --device out for the best there is"
-        ) from error
-    return place
 
 
 def of_maps(maps: Tensor, mosaics: Sequence[Mosaic]) -> tuple[Array, Array]:
@@ -366,65 +349,6 @@ class _Check:
     def _quarters(self, mosaics: Sequence[Mosaic]) -> Tensor:
         """The four images of each mosaic, shape (n, 4, channels, height, width)."""
         return self.images[torch.tensor([mosaic.images for mosaic in mosaics], device=self.images.device)]
-
-
-@torch.no_grad()
-def _answers(model: nn.Module, images: Tensor, batch: int) -> Array:
-    """The model's logits, shape (n, classes). Raises SettingsError where it cannot take the images."""
-    try:
-        found = [model(some) for some in images.split(batch)]
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
-        shape = " x ".join(map(str, images.shape[1:]))
-        reason = str(error).partition("\n")[0][:160]
-        raise SettingsError(f"the model cannot take images of {shape} ({reason}); choose another --size") from error
-    if not all(isinstance(answer, Tensor) and answer.dim() == 2 for answer in found):
-        raise SettingsError(
-            "the model does not answer with one row of class scores per image; wrap it in one that does"
-        )
-    answers = np.asarray(torch.cat(found).float().cpu(), dtype=np.float64)
-    if not np.isfinite(answers).all():
-        raise SettingsError(
-            "the model answers with NaN or infinity; check its weights and the normalization of the images"
-        )
-    return answers
-
-
-def _tensors(dataset: Any) -> tuple[Tensor, npt.NDArray[np.int64]]:
-    """All images, shape (n, channels, height, width), and their labels."""
-    if isinstance(dataset, tuple) and len(dataset) == 2 and isinstance(dataset[0], Tensor) and dataset[0].dim() == 4:
-        images, labels = dataset
-    else:
-        pairs = [(image, int(label)) for image, label in dataset]
-        if not pairs:
-            raise SettingsError("the dataset is empty; give images of at least two classes")
-        if len({image.shape for image, _ in pairs}) > 1:
-            raise SettingsError("the images differ in size; resize them to one size first")
-        images, labels = torch.stack([image for image, _ in pairs]), torch.tensor([label for _, label in pairs])
-    return images, np.asarray(labels.cpu(), dtype=np.int64)
-
-
-def _names(classes: Sequence[str] | None, outputs: int, labels: npt.NDArray[np.int64]) -> tuple[str, ...]:
-    """The names of the outputs. Raises SettingsError where their number does not fit."""
-    names = tuple(map(str, range(outputs) if classes is None else classes))
-    if len(names) != outputs or int(labels.max(initial=0)) >= outputs:
-        raise SettingsError(
-            f"the model answers {outputs} classes, and there are {max(len(names), int(labels.max(initial=0)) + 1)} of "
-            "images; name the model's classes in its own order with --classes"
-        )
-    if len(np.unique(labels)) < 2:
-        raise SettingsError("there is one class only, and a mosaic needs two; give images of at least two classes")
-    return names
-
-
-def _per_class(mosaics: int, labels: npt.NDArray[np.int64]) -> int:
-    """Mosaics of each class. Raises SettingsError where they are too few for a median."""
-    count = max(len(np.unique(labels)), 1)
-    if mosaics < LEAST_MOSAICS * count:
-        raise SettingsError(
-            f"{mosaics} mosaics are fewer than {LEAST_MOSAICS} for each of {count} classes; ask for "
-            f"--mosaics {LEAST_MOSAICS * count}"
-        )
-    return mosaics // count
 
 
 def _renumbered(mosaic: Mosaic, usable: npt.NDArray[np.int64]) -> Mosaic:
