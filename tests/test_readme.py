@@ -58,7 +58,7 @@ def sample_project() -> list[StubRun]:
             name=path.stem,
             state="crashed" if path.stem == "stuck" else "finished",
         )
-        for path in (*sorted((ROOT / "samples").glob("*.csv")), ROOT / "samples/spike_history.json")
+        for path in (*sorted((ROOT / "samples").glob("[!f]*.csv")), ROOT / "samples/spike_history.json")
         for table in tables(path)
     ]
 
