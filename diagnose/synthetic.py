@@ -603,8 +603,8 @@ def unrelated(seed: int = 0, noise: float = 0.02) -> list[Run]:
 
 def mosaics(
     seed: int = 0,
-    noise: float = 0.02,
     *,
+    spread: float = 0.1,
     plain: Mapping[str, float] | None = None,
     exchanged: Mapping[str, float] | None = None,
     level: float = 0.8,
@@ -614,13 +614,13 @@ def mosaics(
     """A recorded bias check of ten classes: Focus by mosaic, plain and after the exchange of places.
 
     level: Focus of a class, 0.1 less after the exchange; `plain` and `exchanged` say otherwise for single classes.
-    random: Focus of a randomly initialised copy. noise: a fifth of the standard deviation between mosaics.
+    random: Focus of a randomly initialised copy. spread: standard deviation between the mosaics of a class.
     """
     rng = np.random.default_rng(seed)
     series: dict[str, Series] = {}
 
     def add(column: str, middle: float, first: int) -> None:
-        values = np.clip(middle + 5.0 * noise * rng.standard_normal(per_class), 0.0, 1.0)
+        values = np.clip(middle + spread * rng.standard_normal(per_class), 0.0, 1.0)
         series[column] = Series(column, np.arange(first, first + per_class, dtype=np.float64), values)
 
     for label in map(str, range(CLASSES)):

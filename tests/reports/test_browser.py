@@ -69,6 +69,11 @@ return low;
 """
 
 
+CURVES = [path.name for path in sorted((ROOT / "samples").iterdir(), key=lambda path: (path.is_dir(), path.name))]
+CURVES = [name for name in CURVES if name not in ("focus.csv", "README.md")]
+"""The samples that are logs of trainings, in the order of the directory."""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     options = webdriver.ChromeOptions()
@@ -89,7 +94,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def write(*names: str) -> Path:
         path = folder / f"{'-'.join(names).replace('/', '_') or 'audit'}.html"
         if not path.exists():
-            report = diagnose([str(ROOT / "samples" / name) for name in names] or [str(ROOT / "samples")])
+            report = diagnose([str(ROOT / "samples" / name) for name in names or CURVES])
             across = report.across, report.across_not_judged
             path.write_text(html.render(report.diagnoses, report.errors, *across, version="1"))
         return path
