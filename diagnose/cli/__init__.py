@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import diagnose
-from diagnose.cli import compare, completion, options
+from diagnose import options
+from diagnose.cli import compare, completion
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.output import FORMATS, check_places, draw, format_of, render, severities, write_file
 from diagnose.settings import FAIL_ON, unknown

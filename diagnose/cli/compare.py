@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import diagnose
-from diagnose.cli import completion, options
+from diagnose import options
+from diagnose.cli import completion
 from diagnose.cli.group import OK, WRONG
 from diagnose.output import check_places, format_of, write_file
 from diagnose.settings import SettingsError

@@ -294,7 +294,7 @@ def test_the_key_is_found_in_netrc_and_never_shown(serve: Callable[..., WandbSer
         (("--backend", "ray"), "--backend: no value 'ray'"),
         (("--format", "jsn"), "--format: no value 'jsn'; did you mean json?"),
         (("--select", "overfit"), "no rule 'overfit'; did you mean overfitting?"),
-        (("--map", "loss"), "--map: 'loss' is not of the form ROLE=COLUMN"),
+        (("--map", "loss"), "'loss' is not of the form ROLE=COLUMN"),
     ],
 )
 def test_wrong_calls_are_one_line(options: tuple[str, ...], said: str) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from diagnose import audit as files
-from diagnose import cache, judging, projects, terminal
+from diagnose import cache, judging, options, projects, terminal
 from diagnose.integrations.wandb import write_back
 from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.readers import ReadError
@@ -58,8 +58,10 @@ def wandb(
         str | None, typer.Option(metavar="ADDRESS", help="Of a dask scheduler, such as tcp://10.0.0.1:8786.")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every run again, and remember nothing.")] = False,
-    select: Annotated[str | None, typer.Option(metavar="RULES", help="Only these rules, separated by commas.")] = None,
-    ignore: Annotated[str | None, typer.Option(metavar="RULES", help="Not these rules.")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="RULES", help="Only these rules, separated by commas.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Not these rules.")] = None,
     column: Annotated[
         list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Which metric plays a role. Repeatable.")
     ] = None,
@@ -98,7 +100,9 @@ def wandb(
     if dry_run and not places:
         raise SettingsError("--dry-run shows what --write-back would write; name that, too")
     settings = files.load_settings()
-    wanted = judging.Wanted.of(map=pairs(column), select=_split(select), ignore=_split(ignore), settings=settings)
+    wanted = judging.Wanted.of(
+        map=options.pairs(column), select=options.split(select), ignore=options.split(ignore), settings=settings
+    )
     level = fail_on or settings.fail_on or "warning"
     filters = _filters(where, since)
     try:
@@ -120,17 +124,6 @@ def wandb(
     if audit.left:
         raise typer.Exit(130)
     raise typer.Exit(2 if audit.report.errors or failed else _code(audit, level))
-
-
-def pairs(values: Sequence[str] | None) -> dict[str, str]:
-    """ROLE=COLUMN as a mapping. Raises SettingsError."""
-    found = {}
-    for value in values or ():
-        role, equals, column = (part.strip() for part in value.partition("="))
-        if not (role and equals and column):
-            raise SettingsError(f"--map: {value!r} is not of the form ROLE=COLUMN, such as train_loss=my_loss")
-        found[role] = column
-    return found
 
 
 def _audit(
@@ -167,13 +160,9 @@ def _audit(
         )
 
 
-def _split(value: str | None) -> list[str] | None:
-    return None if value is None else [item.strip() for item in value.split(",") if item.strip()]
-
-
 def _places(value: str | None) -> tuple[str, ...]:
     """What is to be written back. Raises SettingsError for a place that there is not."""
-    found = tuple(_split(value) or ())
+    found = tuple(options.split([value] if value else None) or ())
     for name in found:
         if name not in write_back.PLACES:
             raise SettingsError(f"--write-back: {unknown('place', name, write_back.PLACES)}")
