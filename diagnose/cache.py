@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from diagnose._version import __version__
 from diagnose.curves import Series
@@ -44,6 +43,8 @@ CREATE TABLE IF NOT EXISTS audits (place TEXT PRIMARY KEY, at REAL, verdicts TEX
 
 def default_path() -> Path:
     """Where the cache lies: the user's cache directory, as the system says it."""
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("diagnose", appauthor=False)) / "audits.sqlite"
 
 

@@ -241,6 +241,22 @@ def test_a_run_that_cannot_be_had_never_stops_the_rest(
     assert result.stderr.count("\n") == 1
 
 
+def test_an_answer_that_does_not_come_is_asked_for_again(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def fault(operation: str, number: int) -> Fault | None:
+        seen.append(operation)
+        return "slow" if operation == "RunParquetHistory" and seen.count(operation) == 1 else None
+
+    with WandbServer(project(3), fault=fault) as server:
+        bounds = {"WANDB_X_GRAPHQL_TIMEOUT_SECONDS": "1", "WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SECONDS": "1"}
+        command = [sys.executable, "-m", "diagnose", "wandb", "team/project", "--no-cache"]
+        environment = {**os.environ, **server.variables(tmp_path), **bounds}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert result.stdout.startswith("team/project: 3 runs: 1 with errors, 2 healthy\n"), result.stderr
+    assert seen.count("RunParquetHistory") >= 4
+
+
 @pytest.mark.parametrize(
     ("target", "options", "said"),
     [
