@@ -135,7 +135,7 @@ def audited(
                     if len(fresh) >= SAVED_AT_ONCE:
                         known.keep(place, asked, fresh)
                         fresh = []
-                    ill += _is_ill(outcome) and run.id not in found
+                    ill += _is_ill(outcome)
                     found[run.id] = _thinned(outcome, keep)
                     if progress is not None:
                         progress(len(found), len(listed), ill)
@@ -144,7 +144,8 @@ def audited(
                     break
         except KeyboardInterrupt:
             interrupted = True
-        known.keep(place, asked, fresh)
+        finally:
+            known.keep(place, asked, fresh)
         audit = _assembled(server, address, listed, found, remembered, across, wanted)
         if not interrupted and not filters and not address.sweep:
             known.close_audit(place, asked, {entry.listed.id: entry.verdict for entry in audit.entries})

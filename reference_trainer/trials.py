@@ -233,7 +233,8 @@ def measure(
 
     jobs: processes. backend: of joblib: `loky` for processes here, `dask` for the workers of `scheduler` (an address).
     progress: told how many trials are done of how many, and which was done last.
-    Raises LedgerError for a file that is something else; TrialsError where workers end or cannot be reached.
+    Raises LedgerError for a file that is something else; TrialsError where workers end,
+    SettingsError where they cannot be reached.
     """
     known: dict[Trial, list[Training]] = defaultdict(list)
     for training in read(path):

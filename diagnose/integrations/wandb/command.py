@@ -19,7 +19,7 @@ from diagnose import cache, judging, options, projects, terminal
 from diagnose.integrations.wandb import write_back
 from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.readers import ReadError
-from diagnose.readers.wandb_server import Address, Listed, Server, parse
+from diagnose.readers.wandb_server import Address, Server, parse
 from diagnose.reports import project, text
 from diagnose.reports.project import Line, Overview
 from diagnose.settings import FAIL_ON, SettingsError, unknown
@@ -215,7 +215,7 @@ def _overview(audit: projects.Audit) -> Overview:
     return Overview(
         project=audit.project,
         url=audit.url,
-        lines=[_line(entry.listed, entry, audit) for entry in audit.entries],
+        lines=[_line(entry, audit) for entry in audit.entries],
         sweeps=audit.sweeps,
         at=audit.before.at if audit.before else None,
         verdicts=audit.before.verdicts if audit.before else {},
@@ -223,7 +223,8 @@ def _overview(audit: projects.Audit) -> Overview:
     )
 
 
-def _line(run: Listed, entry: projects.Entry, audit: projects.Audit) -> Line:
+def _line(entry: projects.Entry, audit: projects.Audit) -> Line:
+    run = entry.listed
     diagnoses = [audit.report.diagnoses[place] for place in entry.diagnoses]
     worst = max(diagnoses, key=lambda d: -1 if d.worst is None else d.worst.rank, default=None)
     return Line(run.id, run.name, run.state, run.sweep, run.url, entry.verdict, worst, entry.error, entry.remembered)
