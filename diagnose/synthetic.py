@@ -355,6 +355,22 @@ def oscillating(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     return _run("oscillating", {"train_loss": _noisy(level, noise, rng) + swing}, config={"learning_rate": 0.1})
 
 
+def oscillating_with_validation(seed: int = 0, noise: float = 0.02, epochs: int = 60, share: float = 0.9) -> Run:
+    """The same; the validation loss swings by `share` of that."""
+    run = oscillating(seed, noise, epochs)
+    train = run.series["train_loss"].values
+    level = _falling(epochs, 1.55, 1.05, 6.0)
+    val = _noisy(level, 0.3 * noise, np.random.default_rng(seed + 1)) + share * (
+        train - _falling(epochs, 1.5, 1.0, 6.0)
+    )
+    return _run("oscillating", {"train_loss": train, "val_loss": val}, config=run.config)
+
+
+def small_batches(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The training loss is that of single small batches and swings; the validation loss of the same weights is calm."""
+    return replace(oscillating_with_validation(seed, noise, epochs, share=0.2), name="small-batches")
+
+
 def plateaued(seed: int = 0, noise: float = 0.02, epochs: int = 100) -> Run:
     """The training loss falls for a fifth of the run and then stays where it is."""
     rng = np.random.default_rng(seed)

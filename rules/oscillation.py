@@ -10,7 +10,8 @@ Statistics
 Limits
     The loss of single batches is noisy in every healthy run: long logs are judged on means of 50 blocks first, where
     only swings that last longer than a few batches are left, and point by point only where the swings are twice as
-    large as all that was gained. Policies and adversarial networks are not judged.
+    large as all that was gained. Where the validation loss, which is always that of the same examples, swings less than
+    half as far, the weights are calm and the batches are not. Policies and adversarial networks are not judged.
 
 References
     LeCun et al., Efficient BackProp (1998), section 4.7, on learning rates beyond twice the optimum
@@ -25,11 +26,15 @@ from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 50
 
+LEAST_VALIDATIONS = 12
+"""Validations from which on their swings are compared with those of the training loss: six in the second half."""
+
 
 def check(
     step: Array,
     train_loss: Array,
     axis: str,
+    val_loss: Series | None = None,
     reward: Series | None = None,
     discriminator_loss: Series | None = None,
     *,
@@ -37,6 +42,7 @@ def check(
     level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
     batch_warning: float = 2.0,  # of the improvement, for the points of a long log, which are single batches
     batch_level_least: float = 0.3,  # of the level, for the same
+    calm_most: float = 0.5,  # of the swings: a validation loss that swings less follows weights that do not
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     if reward is not None or discriminator_loss is not None:
@@ -48,7 +54,7 @@ def check(
         swings = shapes.late_swings(train_loss)
         found = _swings_too_far(swings, batch_warning, batch_level_least)
         swing_warning, level_least = batch_warning, batch_level_least
-    if not found:
+    if not found or _calm(val_loss, calm_most * swings.size):
         return None
     scale = abs(swings.level) or 1.0
     half = step[step.size // 2 :]
@@ -74,6 +80,12 @@ def _swings_too_far(swings: shapes.Swings, share: float, level: float) -> bool:
     return swings.improvement > 0.0 and swings.share >= share and swings.size >= level * (abs(swings.level) or 1.0)
 
 
+def _calm(val_loss: Series | None, most: float) -> bool:
+    """Whether the validation loss is long enough to be judged and swings by less than `most`."""
+    curve = None if val_loss is None else val_loss.finite().values
+    return curve is not None and curve.size >= LEAST_VALIDATIONS and shapes.late_swings(curve).size < most
+
+
 RULE = Rule(
     id="oscillation",
     doc=__doc__,
@@ -83,7 +95,9 @@ RULE = Rule(
     explained_by=("non-convergence", "divergence", "learning-rate-range"),
     cases=(
         Case("train_loss swings by its whole improvement", synthetic.oscillating, Severity.WARNING),
+        Case("the validation loss swings with it", synthetic.oscillating_with_validation, Severity.WARNING),
         Case("healthy run", synthetic.healthy),
+        Case("small batches swing, the validation loss is calm", synthetic.small_batches),
         Case("warm restarts", synthetic.cyclic),
         Case("spikes that come back", synthetic.spiky),
     ),
