@@ -43,6 +43,12 @@ def _adaptive(context: Context) -> bool:
     return any(part in name for part in ("adam", "adagrad", "adadelta", "rmsprop", "lion", "lamb"))
 
 
+def _optimizer(context: Context) -> str | None:
+    """The optimizer's name as the config has it, without arguments."""
+    name = context.run.hyperparameter("optimizer")
+    return name.partition("(")[0].strip() if isinstance(name, str) else None
+
+
 def _stop(context: Context) -> str | None:
     if not context.finding.marks:
         return None
@@ -50,6 +56,12 @@ def _stop(context: Context) -> str | None:
 
 
 def _lower_rate(context: Context) -> str | None:
+    """A tenth; where that is still above the optimizer's usual rate, a tenth of the usual one."""
+    old, name = _number(context.run.hyperparameter("learning_rate")), _optimizer(context)
+    usual = optimizers.usual_rate(name) if name else None
+    if old is not None and usual is not None and old > 10.0 * usual:
+        new = usual / 10.0
+        return f"lower the learning rate far below the usual {usual:g} of {name}: learning_rate {old:g} -> {new:g}"
     concrete = _scaled("learning_rate", 0.1)(context)
     return f"lower the learning rate by an order of magnitude: {concrete}" if concrete else None
 
@@ -145,12 +157,6 @@ def _shorter(context: Context) -> str | None:
     if not context.finding.marks:
         return None
     return f"stop near {context.run.axis} {1.1 * context.finding.marks[0]:.3g}"
-
-
-def _optimizer(context: Context) -> str | None:
-    """The optimizer's name as the config has it, without arguments."""
-    name = context.run.hyperparameter("optimizer")
-    return name.partition("(")[0].strip() if isinstance(name, str) else None
 
 
 def _typical_rate(context: Context) -> str | None:

@@ -155,6 +155,15 @@ def test_fixes_speak_in_the_runs_own_numbers() -> None:
     assert stop.title.startswith("stop at epoch ")
 
 
+def test_a_rate_that_is_lowered_ends_below_the_usual_one() -> None:
+    """A tenth of twenty times the usual rate is still twice the usual one, and no help."""
+    known = (("sgd", 2.0, 0.01), ("sgd", 0.8, 0.08), ("adam", 0.02, 0.0001), ("adam", 0.01, 0.001), ("none", 2.0, 0.2))
+    for optimizer, old, new in known:
+        run = replace(synthetic.diverging(), config={"optimizer": optimizer, "learning_rate": old})
+        titles = {r.id: r.title for f in judge(run).findings if f.rule == "divergence" for r in f.recommendations}
+        assert titles["lower-learning-rate"].endswith(f"learning_rate {old:g} -> {new:g}")
+
+
 def test_thresholds_are_the_keyword_only_parameters() -> None:
     overfitting = next(r for r in load_rules() if r.id == "overfitting")
     assert thresholds_of(overfitting)["gl_warning"] == 5.0

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from diagnose.engine import load_fixes
+from diagnose.engine import load_fixes, load_rules
 from diagnose.rule import Context, Finding, Severity
 from diagnose.synthetic import overfit
 from reference_trainer import models
 from reference_trainer.faults import FAULTS
 from reference_trainer.recipe import Recipe
-from reference_trainer.remedies import ALL_DIGITS, DEPTHS, NO_TRAINING, REMEDIES, WIDTHS, apply, number
+from reference_trainer.remedies import ALL_DIGITS, DEPTHS, JUDGED_EPOCHS, NO_TRAINING, REMEDIES, WIDTHS, apply, number
 from reference_trainer.train import train
 
 MLP = Recipe(model="mlp")
@@ -58,7 +58,8 @@ def test_numbers_are_read_out_of_an_advice(advice: str, name: str, value: float 
 
 
 SAID: dict[str, tuple[Recipe, dict[str, Any]]] = {
-    "lower-learning-rate": (replace(MLP, learning_rate=0.02), {"learning_rate": 0.002}),
+    "lower-learning-rate": (replace(MLP, learning_rate=0.01), {"learning_rate": 0.001}),
+    "lower-far": (replace(MLP, learning_rate=0.02), {"learning_rate": 0.0001}),
     "raise-learning-rate": (replace(MLP, learning_rate=1e-5), {"learning_rate": 1e-4}),
     "typical-learning-rate": (replace(MLP, learning_rate=1e-5), {"learning_rate": 1e-3}),
     "scale-learning-rate": (replace(MLP, batch_size=256, learning_rate=1e-4), {"learning_rate": 0.1}),
@@ -82,7 +83,7 @@ SAID: dict[str, tuple[Recipe, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", SAID)
 def test_what_is_done_is_what_the_advice_says(name: str) -> None:
     recipe, fields = SAID[name]
-    fix = load_fixes()["raise-learning-rate" if name == "raise-from-zero" else name]
+    fix = load_fixes()[{"raise-from-zero": "raise-learning-rate", "lower-far": "lower-learning-rate"}.get(name, name)]
     run = replace(overfit(), config=recipe.config(), axis="epoch")
     finding = Finding(Severity.ERROR, 0.9, "", "", (1.0, 30.0), ("val_loss",), marks=(12.0,))
     said = (fix.phrase(Context(run, finding)) if fix.phrase else None) or fix.title
@@ -100,6 +101,15 @@ def test_what_is_done_is_what_the_advice_says(name: str) -> None:
     changed = apply(fix.id, recipe, said)
     assert changed is not None
     assert {field: getattr(changed, field) for field in fields} == fields
+
+
+@pytest.mark.parametrize(("epoch", "patience"), [(2, 6), (4, 4), (12, 4), (70, 7)])
+def test_a_training_that_stops_early_leaves_a_log_that_can_be_judged(epoch: int, patience: int) -> None:
+    changed = apply("early-stopping", replace(MLP, epochs=80), f"stop at epoch {epoch} and keep that checkpoint")
+    assert changed is not None
+    assert changed.patience == patience
+    least = next(rule.min_points for rule in load_rules() if rule.id == "overfitting")
+    assert epoch + patience >= least == JUDGED_EPOCHS
 
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
