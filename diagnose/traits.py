@@ -19,6 +19,16 @@ _RESUME = re.compile(r"resume(d|_.*)?|(load|from|init|restore|continue)_?(from_?
 _NOT = ("", "none", "null", "false", "no", "never", "0")
 _RAW_INPUTS = re.compile(r"(normali[sz]e|standardi[sz]e|rescale|scale)(_(inputs?|data|images?|x|features))?")
 
+_EXAMPLES = re.compile(
+    r"(num_|n_|number_of_|max_)?(train|training)_?(set_)?(size|examples|samples)|(num_|n_)?(examples|samples)"
+    r"|(train_)?dataset_size"
+)
+
+FEW_EXAMPLES = 1000
+"""Training examples below which more of them is the first thing to want: a class wants 5,000 to be learned acceptably
+(Goodfellow, Bengio and Courville, Deep Learning, section 1.2.2), and no data set that networks are usually trained on
+from the start has fewer."""
+
 STRONG_PENALTY = 0.01
 """Factor of an L1 or L2 term in the loss, or coupled weight decay, from which on it can outweigh a cross-entropy: the
 usual ones are 1e-5 to 1e-3 (Goodfellow, Bengio and Courville, Deep Learning, section 7.1)."""
@@ -63,6 +73,18 @@ def raw_inputs(config: Mapping[str, Any]) -> bool:
 def odd_initialization(config: Mapping[str, Any]) -> bool:
     """Whether the weights start at zero or at one constant, so that the units of a layer stay alike."""
     return re.search(r"zero|constant|ones", str(config.get("initialization", "")).casefold()) is not None
+
+
+def few_examples(config: Mapping[str, Any]) -> bool:
+    """Whether the configuration names a number of training examples below `FEW_EXAMPLES`."""
+    return any(
+        _EXAMPLES.fullmatch(key.rpartition("/")[2].rpartition(".")[2].casefold())
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 2 <= value < FEW_EXAMPLES
+        and value == int(value)
+        for key, value in config.items()
+    )
 
 
 def held_back(config: Mapping[str, Any]) -> bool:

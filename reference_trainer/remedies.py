@@ -10,6 +10,7 @@ A remedy is given the advice as it was printed: where that names a number, this 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -36,6 +37,9 @@ ALL_DIGITS = 1438
 LEAST_EPOCHS = 15
 """Epochs below which a log says little."""
 
+JUDGED_EPOCHS = 8
+"""Epochs that `overfitting` takes to judge a log at all; a test compares."""
+
 
 def set_to(**fields: Any) -> Remedy:
     """The recipe with these fields."""
@@ -51,11 +55,14 @@ def number(advice: str, name: str) -> float | None:
 def early_stopping(recipe: Recipe, advice: str) -> Recipe | None:
     """Stop when the best validation loss is a tenth of the epochs back (four at least); keep the weights of the best.
 
-    A tenth of those up to the named epoch, where the advice names one.
+    A tenth of those up to the named epoch, where the advice names one; then so many at least that the log has the
+    epochs that its judgement takes.
     """
     found = re.search(r"stop at epoch ([0-9.e+]+)", advice)
-    length = recipe.epochs if found is None else float(found[1])
-    return replace(recipe, patience=recipe.patience or max(4, round(length / 10)))
+    if found is None:
+        return replace(recipe, patience=recipe.patience or max(4, round(recipe.epochs / 10)))
+    best = float(found[1])
+    return replace(recipe, patience=recipe.patience or max(4, round(best / 10), math.ceil(JUDGED_EPOCHS - best)))
 
 
 def data_augmentation(recipe: Recipe, advice: str) -> Recipe | None:

@@ -27,8 +27,10 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from diagnose import shapes, statistics, synthetic
+from diagnose import shapes, statistics, synthetic, traits
 from diagnose.curves import Array
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
@@ -38,6 +40,7 @@ def check(
     train_loss: Array,
     val_loss: Array,
     axis: str,
+    config: Mapping[str, Any] | None = None,
     *,
     gl_warning: float = 5.0,  # percent; the most patient criterion tried in [1]
     lost_warning: float = 0.2,  # of the improvement; a fifth of what was gained is lost, at half of gl_warning or more
@@ -77,6 +80,7 @@ def check(
         ),
         steps=(best, float(step[-1])),
         marks=(best,),
+        cause="few-examples" if traits.few_examples(config or {}) else "",
         series=("val_loss", "train_loss"),
         evidence=(
             Evidence("GL", climb.gl, gl_warning, "percent"),

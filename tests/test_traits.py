@@ -92,6 +92,22 @@ def test_raw_inputs_are_said_by_the_config(config: dict[str, Any], said: bool) -
 @pytest.mark.parametrize(
     ("config", "said"),
     [
+        ({"examples": 24}, True),
+        ({"data/num_training_samples": 999}, True),
+        ({"train_size": 1000}, False),
+        ({"train_size": 0.8}, False),  # a share
+        ({"train_size": 1.0}, False),
+        ({"train_size": True}, False),
+        ({"batch_size": 32, "num_workers": 4}, False),
+    ],
+)
+def test_few_examples_are_said_by_the_config(config: dict[str, Any], said: bool) -> None:
+    assert traits.few_examples(config) is said
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
         ({"l2": 0.13}, True),
         ({"dropout": 0.8}, True),
         ({"dropout": 0.5}, False),
@@ -128,6 +144,8 @@ CAUSES: list[tuple[str, Run, dict[str, Any], str, str]] = [
     ("non-finite", synthetic.non_finite(), {}, "", NO_FIX),
     ("underfitting", synthetic.underfit(), {"l2": 0.5}, "regularization", NO_FIX),
     ("underfitting", synthetic.underfit(), {}, "", NO_FIX),
+    ("overfitting", synthetic.overfit(), {"data.num_train_samples": 240}, "few-examples", NO_FIX),
+    ("overfitting", synthetic.overfit(), {"num_train_samples": 50_000}, "", NO_FIX),
     ("slow-convergence", synthetic.falling(), ADAM, "rate-too-low", "typical-learning-rate"),
     ("slow-convergence", synthetic.falling(), {**ADAM, "model": "bert"}, "", NO_FIX),
     ("slow-convergence", synthetic.falling(), {**ADAM, "learning_rate": 1e-3}, "", NO_FIX),
