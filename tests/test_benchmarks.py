@@ -25,6 +25,7 @@ import _peers  # noqa: E402
 import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
+import benches  # noqa: E402
 import binary_logs  # noqa: E402
 import cold_start  # noqa: E402
 import detection  # noqa: E402
@@ -267,7 +268,7 @@ def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "script", [reading, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook, pages]
+    "script", [reading, benches, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook, pages]
 )
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as outcome:
@@ -320,6 +321,23 @@ def test_throughput_judges_every_run(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_hook_is_timed_with_and_without_pre_commit(capsys: pytest.CaptureFixture[str]) -> None:
     assert hook.main(["--logs", "2", "--times", "1"]) == 0
     assert capsys.readouterr().out.count("with pre-commit and git") == 2
+
+
+def test_benches_are_counted_as_sound_without_their_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert benches.main(["--seeds", "1", "--only", "inputs-not-normalized", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("1 of 1") == 3
+    assert "sound without their fault: 3 of 3 runs; 0 of 3 benches" in out
+
+
+def test_a_bench_that_is_ill_by_itself_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = {"digits, linear": {"task": "digits", "model": "linear", "learning_rate": 0.0}}
+    monkeypatch.setitem(benches.BENCHES, "inputs-not-normalized", stuck)
+    assert benches.main(["--seeds", "1", "--only", "inputs-not-normalized", "--jobs", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 1  learning-rate-schedule 1, non-convergence 1" in out
 
 
 def test_seeded_rates_of_one_rule(capsys: pytest.CaptureFixture[str]) -> None:
