@@ -23,7 +23,7 @@ from diagnose.engine import compares_runs, judge_together
 from diagnose.judging import Keep, Outcome, Wanted
 from diagnose.readers import ReadError, from_tables
 from diagnose.readers.wandb_server import Address, Listed, Server, ServerError
-from diagnose.reports.words import verdict_word
+from diagnose.reports.words import RANK, verdict_word
 from diagnose.rule import Finding, NotJudged
 
 FAILED = "failed"
@@ -177,8 +177,8 @@ def _assembled(
         run = replace(run, handle=None)
         places = tuple(range(at, at + len(outcome.diagnoses)))
         at += len(places)
-        words = [verdict_word(named[i]) for i in places]
-        verdict = FAILED if _failed(outcome) else max(words, key=_RANK.index, default="not-judged")
+        judged = {verdict_word(named[i]) for i in places} - {"not-judged"}
+        verdict = FAILED if _failed(outcome) else min(judged, key=RANK.__getitem__, default="not-judged")
         entries.append(Entry(run, verdict, places, run.id in remembered, outcome.error))
         if _failed(outcome):
             errors.append(SourceError(run.path, outcome.error))
@@ -195,9 +195,6 @@ def _assembled(
     together = tuple(finding for findings in sweeps.values() for finding in findings)
     url = entries[0].listed.url.partition("/runs/")[0] if entries else server.url
     return Audit(project, url, tuple(entries), Report(named, tuple(errors), together, missing), sweeps)
-
-
-_RANK = ("not-judged", "healthy", "note", "warning", "error")
 
 
 def _failed(outcome: Outcome) -> bool:

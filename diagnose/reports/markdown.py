@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from diagnose.milestone import TITLES
-from diagnose.reports.text import RANK, advice, first_label, labels_of, reasons, totals, verdict
-from diagnose.reports.words import count, number, one_line, place, span, verdict_word
+from diagnose.reports.text import advice, first_label, labels_of, reasons, totals, verdict
+from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
 
 _MARKS = re.compile(r"[\\`*{}\[\]<>#|~$]|(?<![^\W_])_|_(?![^\W_])")

@@ -8,8 +8,8 @@ from diagnose.milestone import TITLES
 from diagnose.reports import panels, svg
 from diagnose.reports.html.parts import SIGNS
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.text import FIXES_SHOWN, RANK, labels_of, outcome, verdict
-from diagnose.reports.words import count, number, one_line, place, span, verdict_word
+from diagnose.reports.text import FIXES_SHOWN, labels_of, outcome, verdict
+from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Finding, Severity
 from diagnose.thinning import glance
 

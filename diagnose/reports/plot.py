@@ -22,8 +22,8 @@ import numpy as np
 from diagnose.reports import panels
 from diagnose.reports.comparison import LETTERS, Comparison
 from diagnose.reports.panels import Curve, Mark, Panel
-from diagnose.reports.text import RANK, labels_of, verdict
-from diagnose.reports.words import count, one_line, span, verdict_word
+from diagnose.reports.text import labels_of, verdict
+from diagnose.reports.words import RANK, count, one_line, span, verdict_word
 from diagnose.rule import Diagnosis, Severity
 from diagnose.settings import SettingsError
 from diagnose.thinning import extremes

@@ -13,11 +13,8 @@ from typing import Any
 
 from diagnose.milestone import TITLES
 from diagnose.reports.text import PLAIN_PAGE, TABLE_WIDTH, Page, grid, short_verdict, shorten, together
-from diagnose.reports.words import count, one_line
+from diagnose.reports.words import RANK, count, one_line
 from diagnose.rule import Diagnosis, Finding, Severity
-
-RANK = ("failed", "error", "warning", "note", "not-judged", "healthy")
-"""Verdicts, worst first."""
 
 NAMED = 8
 """Runs named in a sentence; the others are counted."""
@@ -214,7 +211,7 @@ def _together(overview: Overview, page: Page) -> list[str]:
 
 def _runs(overview: Overview, page: Page, most: int | None) -> list[str]:
     """The runs, worst first."""
-    order = sorted(overview.lines, key=lambda line: (RANK.index(line.verdict), -_findings(line)))
+    order = sorted(overview.lines, key=lambda line: (RANK[line.verdict], -_findings(line)))
     shown = order if most is None else order[:most]
     lines = [""]
     if page.picture and page.width >= TABLE_WIDTH:

@@ -26,7 +26,7 @@ from pathlib import PurePath
 
 from diagnose.curves import Run
 from diagnose.milestone import TITLES
-from diagnose.reports.words import count, number, one_line, place, span, verdict_word
+from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
 from diagnose.trials import Tally
 
@@ -47,9 +47,6 @@ AIMS: Mapping[str, str] = {
     "learn-the-right-thing": "keep the training fit and close the gap to the validation: regularization, more data",
 }
 """What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
-
-RANK: Mapping[str, int] = {"error": 0, "warning": 1, "note": 2, "not-judged": 3, "healthy": 4}
-"""Verdicts in the order in which runs are listed, worst first."""
 
 _COLORS = {
     "error": "1;31",

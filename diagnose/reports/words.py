@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
 
 from diagnose.rule import Diagnosis
+
+RANK: Mapping[str, int] = {
+    word: place for place, word in enumerate(("failed", "error", "warning", "note", "not-judged", "healthy"))
+}
+"""Verdicts in the order in which runs are listed, worst first; `failed` where a run could not be read or judged."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that move the cursor, change the reading direction, break the line, or cannot be encoded."""

@@ -16,8 +16,8 @@ from diagnose.reports.html import run
 from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, table
 from diagnose.reports.markup import Markup, data, join, path, tag
 from diagnose.reports.svg import sparkline
-from diagnose.reports.text import RANK, shared_folder
-from diagnose.reports.words import count, one_line, place, verdict_word
+from diagnose.reports.text import shared_folder
+from diagnose.reports.words import RANK, count, one_line, place, verdict_word
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
 from diagnose.thinning import glance
 
