@@ -248,9 +248,11 @@ def _print(
         document = json.loads(render(report, form, page=sheet, fail_on=fail_on))
         said = json.dumps(document | {"audit": project.document(overview)}, indent=2, allow_nan=False) + "\n"
     elif form == "html":
-        links = {f"{audit.project}/{line.id}": line.url for line in overview.lines}
+        sources = {f"{audit.project}/{line.id}": line for line in overview.lines}
+        names = {source: f"{line.name} ({line.id})" for source, line in sources.items() if line.name != line.id}
+        links = {source: line.url for source, line in sources.items()}
         preface = [] if one else project.sentences(overview)
-        said = render(report, form, page=sheet, fail_on=fail_on, links=links, preface=preface)
+        said = render(report, form, page=sheet, fail_on=fail_on, names=names, links=links, preface=preface)
     elif form != "text":
         said = render(report, form, page=sheet, fail_on=fail_on)
     elif one:

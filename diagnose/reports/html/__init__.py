@@ -27,6 +27,7 @@ def render(
     across_not_judged: Sequence[NotJudged] = (),
     *,
     version: str,
+    names: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
     preface: Sequence[str] = (),
 ) -> str:
@@ -35,10 +36,11 @@ def render(
     errors: (source, message) of what could not be read or judged.
     across, across_not_judged: what the runs say together, and what could not be said.
     version: that of the program.
-    links: source of a run -> address of its page elsewhere. preface: sentences about all runs.
+    names, links: source of a run -> what to call it; address of its page elsewhere. preface: sentences about all runs.
     """
     links = links or {}
-    labels = labels_of([d.run for d in diagnoses])
+    known = labels_of([d.run for d in diagnoses])
+    labels = [(names or {}).get(d.run.source, label) for d, label in zip(diagnoses, known, strict=True)]
     if len(diagnoses) == 1 and not errors:
         body = tag("main", run.article(diagnoses[0], labels[0], links=links), id="content")
         return page(labels[0], body, ("chart.js",), version)
