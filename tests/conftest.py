@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
+from typer.testing import CliRunner
 
 # Timing is never asserted: a loaded machine must not fail a property.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Done(NamedTuple):
+    """What a command left, with the names of `subprocess.CompletedProcess`."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def typed(*arguments: str, columns: int = 100) -> Done:
+    """`diagnose ARGUMENTS` in this process, which has loaded PyTorch: seconds less than a process of its own."""
+    from diagnose.cli import app
+
+    done = CliRunner().invoke(app, list(arguments), prog_name="diagnose", env={"COLUMNS": str(columns)})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from pathlib import Path
@@ -361,11 +362,12 @@ def test_the_named_file_is_read_alone(tmp_path: Path) -> None:
 def test_a_cut_file_keeps_what_is_complete(cut: int) -> None:
     import io
 
-    whole = first() + b"".join(curve("loss", 50))
+    parts = [first(), *curve("loss", 50)]
+    whole = b"".join(parts)
     (table,) = tables(io.BytesIO(whole[: max(-cut, 200 - len(whole))]))
     found = table.columns["loss"].values
     assert np.array_equal(found, np.float32(1 / np.arange(1.0, found.size + 1)))
-    sizes = {len(first()) + sum(map(len, curve("loss", 50)[:n])) for n in range(51)}
+    sizes = set(itertools.accumulate(map(len, parts)))
     ends = len(whole[: max(-cut, 200 - len(whole))])
     assert any("breaks off" in note for note in table.notes) == (ends not in sizes)
 

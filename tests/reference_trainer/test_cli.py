@@ -13,6 +13,7 @@ import yaml
 from reference_trainer.faults import FAULTS
 from reference_trainer.parts import FIELDS
 from reference_trainer.recipe import CHOICES, NAMES
+from tests.conftest import Done, typed
 
 DIAGNOSE = Path(sys.executable).with_name("diagnose")
 
@@ -27,6 +28,11 @@ def reference(*arguments: str, env: dict[str, str] | None = None) -> subprocess.
     command = [str(DIAGNOSE), "reference", *arguments]
     environment = {**os.environ, "COLUMNS": "100", "OMP_NUM_THREADS": "1", **(env or {})}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def inside(*arguments: str) -> Done:
+    """The same without a process of its own."""
+    return typed("reference", *arguments)
 
 
 def test_a_run_is_written_and_diagnosed() -> None:
@@ -47,23 +53,23 @@ def test_a_run_is_written_and_diagnosed() -> None:
 
 
 def test_the_same_seed_gives_the_same_log_bit_for_bit() -> None:
-    for name, seed in (("a.csv", "5"), ("b.csv", "5"), ("c.csv", "6")):
-        assert reference("run", "--model", "mlp", "--epochs", "3", "--seed", seed, "--out", name).returncode == 0
+    for name, seed, call in (("a.csv", "5", reference), ("b.csv", "5", reference), ("c.csv", "6", inside)):
+        assert call("run", "--model", "mlp", "--epochs", "3", "--seed", seed, "--out", name).returncode == 0
     first, again, other = (Path(name).read_bytes() for name in ("a.csv", "b.csv", "c.csv"))
     assert first == again
     assert first != other
 
 
 def test_a_fault_says_what_must_be_found() -> None:
-    done = reference("run", "--fault", "learning-rate-far-too-high", "--out", "run.csv")
+    done = inside("run", "--fault", "learning-rate-far-too-high", "--out", "run.csv")
     assert "must give non-convergence" in done.stdout
-    told = subprocess.run([DIAGNOSE, "run.csv"], capture_output=True, text=True, check=False)
+    told = typed("run.csv")
     assert told.returncode == 1
     assert "non-convergence" in told.stdout
 
 
 def test_throughput_is_logged_where_it_is_asked_for() -> None:
-    reference("run", "--model", "linear", "--epochs", "2", "--throughput", "--out", "run.csv")
+    inside("run", "--model", "linear", "--epochs", "2", "--throughput", "--out", "run.csv")
     assert "examples_per_second" in Path("run.csv").read_text().splitlines()[0]
 
 
@@ -79,13 +85,13 @@ def test_tensorboard_and_wandb_beside_the_csv(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert list((tmp_path / "wandb_dir").glob("wandb/offline-run-*/*.wandb"))
     for log in ("run.csv", "tb", str(tmp_path / "wandb_dir")):
-        told = subprocess.run([DIAGNOSE, log], capture_output=True, text=True, check=False)
+        told = typed(log)
         assert told.returncode == 1, told.stderr
         assert "loss-accuracy-conflict" in told.stdout
 
 
 def test_nothing_written_is_said() -> None:
-    assert "name a log with --out run.csv" in reference("run", "--model", "linear", "--epochs", "1").stdout
+    assert "name a log with --out run.csv" in inside("run", "--model", "linear", "--epochs", "1").stdout
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def test_nothing_written_is_said() -> None:
     ],
 )
 def test_refusals_are_one_line_and_exit_2(arguments: tuple[str, ...], said: str) -> None:
-    done = reference(*arguments)
+    done = inside(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
@@ -122,24 +128,24 @@ def test_a_missing_torch_names_the_extra(command: str, tmp_path: Path) -> None:
 
 
 def test_faults_and_parts_are_listed() -> None:
-    faults = reference("faults").stdout
+    faults = inside("faults").stdout
     assert all(name in faults and fault.finding in faults for name, fault in FAULTS.items())
-    parts = reference("parts").stdout
+    parts = inside("parts").stdout
     assert all(name in parts for field in FIELDS for name in CHOICES[field] if name != "default")
     assert max(map(len, parts.splitlines())) <= 100
 
 
 def test_every_field_of_a_recipe_is_an_option_with_its_choices() -> None:
-    text = " ".join(reference("run", "--help").stdout.split())
+    text = " ".join(inside("run", "--help").stdout.split())
     assert [name for name in NAMES if f"--{name.replace('_', '-')}" not in text] == []
     assert "mini-batch, stochastic" in text
 
 
 def test_check_measures_and_prints_the_tables() -> None:
     call = ("check", "--seeds", "2", "--only", "linear regression", "--only", "wrong-loss", "--out", "check.csv")
-    done = reference(*call)
+    done = inside(*call)
     assert done.returncode == 0
     assert "| linear regression | 2 of 2 |" in done.stdout
     assert "below their bar: none" in done.stdout
-    assert reference(*call).stdout == done.stdout
+    assert inside(*call).stdout == done.stdout
     assert len(Path("check.csv").read_text().splitlines()) == 5

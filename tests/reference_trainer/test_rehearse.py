@@ -17,7 +17,7 @@ from diagnose.engine import judge
 from diagnose.settings import SettingsError
 from reference_trainer import rehearsal
 from reference_trainer.faults import FAULTS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, typed
 
 DIAGNOSE = Path(sys.executable).with_name("diagnose")
 SAMPLES = ROOT / "samples"
@@ -59,8 +59,9 @@ def test_a_picture_may_be_a_drawing_and_words_may_do(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "a.svg").read_text()
 
 
-def test_a_healthy_run_needs_no_rehearsal(tmp_path: Path) -> None:
-    done = rehearse(str(SAMPLES / "healthy.csv"), cwd=tmp_path)
+def test_a_healthy_run_needs_no_rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = typed("rehearse", str(SAMPLES / "healthy.csv"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "nothing to rehearse" in done.stdout
     assert not (tmp_path / "rehearsal.png").exists()
@@ -77,8 +78,11 @@ def test_a_healthy_run_needs_no_rehearsal(tmp_path: Path) -> None:
         ([str(SAMPLES / "overfitting.csv"), "--finding", "overconfidence"], "overconfidence cannot be caused"),
     ],
 )
-def test_a_wrong_call_is_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
-    done = rehearse(*arguments, cwd=tmp_path)
+def test_a_wrong_call_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = typed("rehearse", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -115,8 +119,9 @@ def test_the_cause_chooses_the_fault() -> None:
     assert rehearsal.nearest(run, finding).fault == "resume-without-optimizer-state"
 
 
-def test_a_cause_that_no_fault_has_is_said(tmp_path: Path) -> None:
-    done = rehearse(str(SAMPLES / "spike_history.json"), "--plain", cwd=tmp_path)
+def test_a_cause_that_no_fault_has_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = typed("rehearse", str(SAMPLES / "spike_history.json"), "--plain")
     assert done.returncode == 0
     assert "Your log names the cause validation-alone, which no fault here has" in " ".join(done.stdout.split())
     assert "learning_rate 0.002 (yours 0.0001)" in done.stdout
