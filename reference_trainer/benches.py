@@ -16,6 +16,7 @@ from typing import Any
 Bench = Mapping[str, Any]
 
 _CNN: Bench = {"task": "digits", "model": "cnn", "depth": 1, "width": 8, "head": "flatten"}
+_TWO_STAGES: Bench = {"task": "digits", "model": "cnn", "depth": 2, "width": 8}
 _LINEAR: Bench = {"task": "digits", "model": "linear"}
 _MLP: Bench = {"task": "digits", "model": "mlp"}
 _TANH: Bench = {**_MLP, "activation": "tanh"}
@@ -34,7 +35,7 @@ BENCHES: Mapping[str, Mapping[str, Bench]] = {
     "learning-rate-far-too-high": {
         "digits, mlp": _MLP,
         "few digits, mlp": _FEW,
-        "digits, cnn": {"task": "digits", "model": "cnn", "depth": 2, "width": 8},
+        "digits, cnn": _TWO_STAGES,
     },
     "learning-rate-too-low": {"digits, mlp": _MLP, "digits, linear": _LINEAR, "rows of digits, lstm": _LSTM},
     "learning-rate-zero": {"digits, mlp": _MLP, "digits, linear": _LINEAR, "few digits, mlp": _FEW},
@@ -96,7 +97,7 @@ BENCHES: Mapping[str, Mapping[str, Bench]] = {
     "class-imbalance": {
         "digits, linear": {},
         "digits, cnn": _CNN,
-        "digits, cnn of two stages": {**_CNN, "depth": 2, "optimizer": "momentum"},
+        "digits, cnn of two stages": {**_TWO_STAGES, "optimizer": "momentum"},
     },
     "shuffling-off": {"digits, mlp": _MLP, "digits, linear": _LINEAR, "digits, cnn": _CNN},
     "leaking-validation-set": {

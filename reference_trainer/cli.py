@@ -145,7 +145,7 @@ def trials(
     seeds: Annotated[int, typer.Option(min=1, max=999, help="Runs of each fault on each task, to be published.")] = 20,
     ranking_seeds: Annotated[
         int, typer.Option(min=1, max=999, help="Runs with other seeds, by which the fixes are ranked.")
-    ] = 5,
+    ] = 10,
     only: Annotated[list[str] | None, typer.Option(metavar="FAULT", help="Only this fault. Repeatable.")] = None,
     jobs: Annotated[str, typer.Option(metavar="N|auto", help="Processes; auto: one per core.")] = "auto",
     backend: Annotated[

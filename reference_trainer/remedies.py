@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reference_trainer.recipe import CONVOLUTIONAL, LEARNING_RATES, NORMALIZED, Recipe, RecipeError
+from reference_trainer.recipe import CONVOLUTIONAL, FITTING, LEARNING_RATES, NORMALIZED, Recipe, RecipeError
 
 Remedy = Callable[[Recipe, str], Recipe | None]
 """(recipe, advice as printed) -> the recipe with the advice taken; the same recipe where it had been taken before; None
@@ -250,8 +250,12 @@ def usual_pooling(recipe: Recipe, advice: str) -> Recipe | None:
 
 
 def residual_connections(recipe: Recipe, advice: str) -> Recipe | None:
-    """ReLU, batch normalization where the model can have it, residual blocks in a convolutional network."""
-    changed = replace(recipe, activation="relu", initialization="")
+    """ReLU, batch normalization where the model can have it, residual blocks in a convolutional network.
+
+    The initialization changes with the activation that it fitted; one that fitted none is another advice's.
+    """
+    fitted = recipe.initialization == FITTING.get(recipe.activation, "kaiming")
+    changed = replace(recipe, activation="relu", initialization="" if fitted else recipe.initialization)
     if recipe.model in NORMALIZED:
         changed = replace(changed, normalization="batch")
     return replace(changed, block="residual") if recipe.model == "cnn" else changed

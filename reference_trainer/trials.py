@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from reference_trainer.train import Result
 
 FIRST_SEED: Mapping[Purpose, int] = {"ranking": 1000, "published": 5000}
-"""The first seed of each set; a set has fewer than 1,000. The seeds from 2000 on were the published ones of an earlier
-table, were looked at to mend remedies, and are not used again; those from 3000 on are the rehearsals'."""
+"""The first seed of each set; a set has fewer than 1,000. The seeds from 2000 and from 4000 on were the published ones
+of earlier tables, were looked at to mend remedies, and are not used again; those from 3000 on are the rehearsals'."""
 
 MEASURES = ("val_examples", "leak", "metric", "imbalance")
 """Fields that decide what the validation measures: before and after a change of these cannot be compared."""

@@ -208,10 +208,7 @@ def test_every_fault_has_twenty_seeds_on_three_tasks() -> None:
 
 
 def test_the_advice_helps_as_often_as_the_readme_says() -> None:
-    """Of the published runs; one of three helps at least as often as the best of them does.
-
-    The bar for one of the first three is 0.98, which the table misses (0.975, see the README); this holds what it has.
-    """
+    """Of the published runs; one of three helps at least as often as the best of them does."""
     grouped: dict[tuple[str, str, str, str], list[Trials]] = defaultdict(list)
     for r in SHIPPED:
         if r.seeds == "published":
@@ -227,7 +224,7 @@ def test_the_advice_helps_as_often_as_the_readme_says() -> None:
         first += resolved[0]
         three += max(resolved)
     assert first >= 0.90 * runs
-    assert three >= 0.96 * runs
+    assert three >= 0.98 * runs
 
 
 def test_a_broken_table_is_one_line_at_the_command_line(tmp_path: Path) -> None:

@@ -112,6 +112,14 @@ def test_a_training_that_stops_early_leaves_a_log_that_can_be_judged(epoch: int,
     assert epoch + patience >= least == JUDGED_EPOCHS
 
 
+def test_residual_connections_change_no_initialization_but_that_of_the_activation() -> None:
+    zeros = apply("residual-connections", replace(MLP, activation="tanh", initialization="zeros"), "")
+    glorot = apply("residual-connections", replace(MLP, activation="tanh", initialization="glorot"), "")
+    assert zeros is not None
+    assert glorot is not None
+    assert (zeros.initialization, glorot.initialization) == ("zeros", "kaiming")
+
+
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "normalize-inputs": ({"normalize_inputs": False}, {"normalize_inputs": True}),
     "stable-precision": ({"precision": "float16"}, {"precision": "float32"}),
