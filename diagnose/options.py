@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
-from diagnose.settings import unknown
+from diagnose import completion
+from diagnose.settings import FAIL_ON, unknown
 from diagnose.terminal import MIN_WIDTH
 
 COLORS = ("auto", "always", "never")
@@ -59,3 +61,43 @@ def pairs(values: list[str] | None) -> dict[str, str]:
             )
         found[role.strip()] = column.strip()
     return found
+
+
+Column = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role: train_loss=my_loss. Repeatable."),
+]
+"""Parsed by `pairs`."""
+
+Select = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RULES", help="Only these rules, separated by commas.", autocompletion=completion.rule_ids),
+]
+"""Parsed by `split`."""
+
+Ignore = Annotated[
+    list[str] | None, typer.Option(metavar="RULES", help="Not these rules.", autocompletion=completion.rule_ids)
+]
+"""Parsed by `split`."""
+
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(FAIL_ON),
+        callback=choice(FAIL_ON),
+        help="The severity from which on the exit code is 1.  [default: warning]",
+        autocompletion=completion.among(FAIL_ON),
+    ),
+]
+
+PlotStyle = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(PLOT_STYLES),
+        callback=choice(PLOT_STYLES),
+        help="Colours of --plot.",
+        autocompletion=completion.among(PLOT_STYLES),
+    ),
+]
+
+Plain = Annotated[bool, typer.Option("--plain", help="No pictures and no tables: words, for a screen reader.")]

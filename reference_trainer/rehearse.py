@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from diagnose import terminal
+from diagnose import options, terminal
 from diagnose.reports.words import place
 from diagnose.rule import Severity
 from reference_trainer.cli import needs_trainer
@@ -28,7 +28,7 @@ def rehearse(
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="Hyperparameters of the run: a YAML, JSON or TOML file.")
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="No pictures: words, for a screen reader.")] = False,
+    plain: options.Plain = False,
 ) -> None:
     """Cause the finding of a run on the nearest reference task, take the advice there, and show before and after."""
     began = time.perf_counter()

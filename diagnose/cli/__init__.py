@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import diagnose
-from diagnose import options
-from diagnose.cli import compare, completion
+from diagnose import completion, options
+from diagnose.cli import compare
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.output import FORMATS, check_places, draw, format_of, render, severities, write_file
-from diagnose.settings import FAIL_ON, unknown
+from diagnose.settings import unknown
 from diagnose.terminal import WIDTH, complain, page, progress_bar, write
 
 if TYPE_CHECKING:
@@ -67,20 +67,9 @@ def check(
             show_default=False,
         ),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role: train_loss=my_loss. Repeatable."),
-    ] = None,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RULES", help="Only these rules, separated by commas.", autocompletion=completion.rule_ids
-        ),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(metavar="RULES", help="Not these rules.", autocompletion=completion.rule_ids),
-    ] = None,
+    column: options.Column = None,
+    select: options.Select = None,
+    ignore: options.Ignore = None,
     config: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Hyperparameters of the runs: a YAML, JSON or TOML file."),
@@ -97,15 +86,7 @@ def check(
         str,
         typer.Option(metavar="N|auto", help="Processes to read and judge in; auto: one per core."),
     ] = "1",
-    fail_on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(FAIL_ON),
-            callback=options.choice(FAIL_ON),
-            help="The severity from which on the exit code is 1.  [default: warning]",
-            autocompletion=completion.among(FAIL_ON),
-        ),
-    ] = None,
+    fail_on: options.FailOn = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -145,15 +126,7 @@ def check(
             autocompletion=completion.paths,
         ),
     ] = None,
-    plot_style: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(options.PLOT_STYLES),
-            callback=options.choice(options.PLOT_STYLES),
-            help="Colours of --plot.",
-            autocompletion=completion.among(options.PLOT_STYLES),
-        ),
-    ] = "light",
+    plot_style: options.PlotStyle = "light",
     color: Annotated[
         str,
         typer.Option(
@@ -163,9 +136,7 @@ def check(
             autocompletion=completion.among(options.COLORS),
         ),
     ] = "auto",
-    plain: Annotated[
-        bool, typer.Option("--plain", help="No pictures and no tables: words, for a screen reader.")
-    ] = False,
+    plain: options.Plain = False,
     width: Annotated[
         str | None,
         typer.Option(
@@ -252,7 +223,7 @@ def rules(
 @app.command()
 def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Id of a rule.", autocompletion=completion.rule_ids)],
-    plain: Annotated[bool, typer.Option("--plain", help="No tables: words, for a screen reader.")] = False,
+    plain: options.Plain = False,
 ) -> None:
     """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
     from diagnose import trials

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 import diagnose
-from diagnose import options
-from diagnose.cli import completion
+from diagnose import completion, options
 from diagnose.cli.group import OK, WRONG
 from diagnose.output import check_places, format_of, write_file
 from diagnose.settings import SettingsError
@@ -26,10 +25,7 @@ def compare(
             metavar="LOGS...", help="Two logs or more, or a directory of them.", autocompletion=completion.paths
         ),
     ],
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role: train_loss=my_loss. Repeatable."),
-    ] = None,
+    column: options.Column = None,
     by: Annotated[
         str | None,
         typer.Option(
@@ -57,18 +53,8 @@ def compare(
         str | None,
         typer.Option(metavar="PICTURE", help="Also draw the curves over each other: a .png, .svg or .pdf."),
     ] = None,
-    plot_style: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(options.PLOT_STYLES),
-            callback=options.choice(options.PLOT_STYLES),
-            help="Colours of --plot.",
-            autocompletion=completion.among(options.PLOT_STYLES),
-        ),
-    ] = "light",
-    plain: Annotated[
-        bool, typer.Option("--plain", help="No pictures and no tables: words, for a screen reader.")
-    ] = False,
+    plot_style: options.PlotStyle = "light",
+    plain: options.Plain = False,
     width: Annotated[
         str | None,
         typer.Option(metavar="COLUMNS", callback=options.columns, help="Width of the comparison."),

@@ -308,7 +308,7 @@ def test_the_key_is_found_in_netrc_and_never_shown(serve: Callable[..., WandbSer
         (("--write-back", "tag"), "--write-back: no place 'tag'; did you mean tags?"),
         (("--dry-run",), "--dry-run shows what --write-back would write"),
         (("--backend", "ray"), "--backend: no value 'ray'"),
-        (("--format", "jsn"), "--format: no value 'jsn'; did you mean json?"),
+        (("--format", "jsn"), "'--format': no value 'jsn'; did you mean json?"),
         (("--select", "overfit"), "no rule 'overfit'; did you mean overfitting?"),
         (("--map", "loss"), "'loss' is not of the form ROLE=COLUMN"),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diagnose import terminal
+from diagnose import options, terminal
 from diagnose.settings import SettingsError, unknown
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def bias(
         Path | None, typer.Option(metavar="PICTURE", help="The mosaics of the lowest Focus: a .png, .svg or .pdf.")
     ] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda ...  [default: the GPU if any]")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="No tables: words, for a screen reader.")] = False,
+    plain: options.Plain = False,
 ) -> None:
     """Measure whether a model looks at the thing that it names, or at a mark that goes with it.
 

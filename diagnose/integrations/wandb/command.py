@@ -15,14 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from diagnose import audit as files
-from diagnose import cache, judging, options, projects, terminal
+from diagnose import cache, completion, judging, options, projects, terminal
 from diagnose.integrations.wandb import write_back
 from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.readers import ReadError
 from diagnose.readers.wandb_server import Address, Server, parse
 from diagnose.reports import project, text
 from diagnose.reports.project import Line, Overview
-from diagnose.settings import FAIL_ON, SettingsError, unknown
+from diagnose.settings import SettingsError, unknown
 
 JOBS = 16
 """Runs read at a time: the waiting is the server's, and more are seldom answered faster."""
@@ -58,17 +58,17 @@ def wandb(
         str | None, typer.Option(metavar="ADDRESS", help="Of a dask scheduler, such as tcp://10.0.0.1:8786.")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every run again, and remember nothing.")] = False,
-    select: Annotated[
-        list[str] | None, typer.Option(metavar="RULES", help="Only these rules, separated by commas.")
-    ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Not these rules.")] = None,
-    column: Annotated[
-        list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", help="Which metric plays a role. Repeatable.")
-    ] = None,
+    select: options.Select = None,
+    ignore: options.Ignore = None,
+    column: options.Column = None,
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="|".join(FORMATS), help="For a person, or a program.  [default: as --out ends]"
+            "--format",
+            metavar="|".join(FORMATS),
+            callback=options.choice(FORMATS),
+            help="For a person, or a program.  [default: as --out ends]",
+            autocompletion=completion.among(FORMATS),
         ),
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report into a file.")] = None,
@@ -81,20 +81,12 @@ def wandb(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --write-back would write.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Write back without asking.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(FAIL_ON), help="The severity from which on the exit code is 1.  [default: warning]"
-        ),
-    ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="No tables and pictures: words, for a screen reader.")] = False,
+    fail_on: options.FailOn = None,
+    plain: options.Plain = False,
 ) -> None:
     """Audit the runs of a Weights & Biases project, or judge one run of it; the key is found as the client finds it."""
     places = _places(writing)
     form = form or format_of(out)
-    for option, value, valid in (("format", form, FORMATS), ("fail-on", fail_on, FAIL_ON)):
-        if value is not None and value not in valid:
-            raise SettingsError(f"--{option}: {unknown('value', value, valid)}")
     if backend not in ("threading", "dask"):
         raise SettingsError(f"--backend: {unknown('value', backend, ('threading', 'dask'))}")
     if dry_run and not places:
