@@ -13,7 +13,9 @@ Statistics
 
     A step down (a learning-rate decay) has no peak over the level before it, and is no spike. Points in the first 5 %
     of the curve, and points where a logged learning rate rises (warmup, restart), are left alone. Noise with long tails
-    on both sides is no spike: the peak must also stand out from the deepest dip.
+    on both sides is no spike: the peak must also stand out from the deepest dip. A validation loss that jumps alone and
+    comes back is a note where the jump neither doubles the level nor reaches a tenth of all that the loss has fallen:
+    near a loss of zero, that is a matter of one or two validation examples.
 
 Limits
     Fewer than 12 points are not judged. A loss logged as a long running average hides spikes; one whose average
@@ -93,6 +95,8 @@ def check(
     height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
     dip_factor: float = 1.0,  # times the deepest dip: noise with long tails has them on both sides
     skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
+    alone_share: float = 0.1,  # of the fall of a validation loss that jumps alone; less is invisible on its curve
+    alone_height: float = 1.0,  # of the level, for the same: twice the level is seen in any case
 ) -> Finding | None:
     """Judge the training loss and the validation loss, each on its own; the clearer one is reported."""
     limits = Limits(z_warning, z_plain, height_warning, dip_factor, skip_start)
@@ -115,8 +119,11 @@ def check(
     finding = _finding(role, curve, spikes, axis, limits, [item[0] for item in found], said)
     if traits.resumed(config or {}):
         return replace(finding, cause="resume", fixes=RESUMED)
-    alone = train_loss is not None and len(found) == 1 and role == "val_loss"
-    return replace(finding, cause="validation-alone", fixes=VALIDATION_ALONE) if alone else finding
+    if train_loss is None or len(found) > 1 or role == "train_loss":
+        return finding
+    if finding.severity is Severity.WARNING and not _in_sight(curve, spikes, alone_share, alone_height):
+        finding = replace(finding, severity=Severity.NOTE)
+    return replace(finding, cause="validation-alone", fixes=VALIDATION_ALONE)
 
 
 def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> Spikes:
@@ -149,6 +156,19 @@ def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> 
     shift = _levels_later(values, peaks, window) - seen.before[peaks]
     settled = (shift > 5.0 * seen.noise[peaks]) & (shift > 0.5 * math.log1p(limits.height_warning))
     return Spikes(peaks, z[peaks], share[peaks], settled)
+
+
+def _in_sight(curve: Series, spikes: Spikes, share: float, height: float) -> bool:
+    """Whether a peak rises by `height` of the level around it, or by `share` of what the curve has fallen to there; a
+    loss that is not positive or has not fallen is all in sight.
+    """
+    values = curve.values
+    if float(values.min()) <= 0.0:
+        return True
+    around = values[spikes.peaks] / (1.0 + spikes.height)
+    start = max(float(values[0]), statistics.level(values, 0, statistics.ends(values.size, 0.05, 2)))
+    rise = values[spikes.peaks] - around
+    return bool(np.any((spikes.height >= height) | (rise >= share * (start - around))))
 
 
 def _share(seen: _Excursions, loss: Array, positive: bool) -> Array:

@@ -91,6 +91,30 @@ def test_a_spike_that_settles_higher_is_an_error() -> None:
     assert "did not come back" in finding.meaning
 
 
+@pytest.mark.parametrize(
+    ("place", "factor", "severity"),
+    [
+        (40, 1.4, Severity.NOTE),  # 5 % of the fall, near the lowest loss: invisible on the curve
+        (40, 2.2, Severity.WARNING),  # more than twice the level
+        (15, 1.8, Severity.WARNING),  # a seventh of the fall
+    ],
+)
+def test_a_validation_loss_that_jumps_alone_warns_where_it_is_seen(
+    place: int, factor: float, severity: Severity
+) -> None:
+    def spike(values: np.ndarray) -> np.ndarray:
+        values[place] *= factor
+        return values
+
+    run = with_curve(synthetic.healthy(), "val_loss", spike)
+    finding = found("loss-spike", run)
+    assert finding is not None
+    assert (finding.severity, finding.cause, finding.marks) == (severity, "validation-alone", (float(place),))
+    both = found("loss-spike", with_curve(run, "train_loss", spike))
+    assert both is not None
+    assert (both.severity, both.cause) == (Severity.WARNING, "")
+
+
 def test_recurring_spikes_name_their_period() -> None:
     def spike(values: np.ndarray) -> np.ndarray:
         values[60::50] *= 2.0
