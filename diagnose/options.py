@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,17 @@ def choice(valid: tuple[str, ...]) -> Callable[[str | None], str | None]:
         return value
 
     return check
+
+
+def one_of(valid: tuple[str, ...], meaning: str, *flags: str) -> Any:
+    """An option that takes one of these values, names them in the help, and completes them."""
+    return typer.Option(
+        *flags,
+        metavar="|".join(valid),
+        callback=choice(valid),
+        help=meaning,
+        autocompletion=completion.among(valid),
+    )
 
 
 def columns(value: str | None) -> str | None:
@@ -80,24 +91,8 @@ Ignore = Annotated[
 ]
 """Parsed by `split`."""
 
-FailOn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="|".join(FAIL_ON),
-        callback=choice(FAIL_ON),
-        help="The severity from which on the exit code is 1.  [default: warning]",
-        autocompletion=completion.among(FAIL_ON),
-    ),
-]
+FailOn = Annotated[str | None, one_of(FAIL_ON, "The severity from which on the exit code is 1.  [default: warning]")]
 
-PlotStyle = Annotated[
-    str,
-    typer.Option(
-        metavar="|".join(PLOT_STYLES),
-        callback=choice(PLOT_STYLES),
-        help="Colours of --plot.",
-        autocompletion=completion.among(PLOT_STYLES),
-    ),
-]
+PlotStyle = Annotated[str, one_of(PLOT_STYLES, "Colours of --plot.")]
 
 Plain = Annotated[bool, typer.Option("--plain", help="No pictures and no tables: words, for a screen reader.")]

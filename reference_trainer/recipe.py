@@ -134,6 +134,11 @@ FITTING: Mapping[str, str] = {"sigmoid": "glorot", "tanh": "glorot", "selu": "le
 """Activation -> the initialization that keeps its signal at one scale; Kaiming's for all others."""
 
 
+def fitting(activation: str) -> str:
+    """The initialization that goes with the activation."""
+    return FITTING.get(activation, "kaiming")
+
+
 LEFT_OUT = ("task", "model", "block", "initialization")
 """Fields whose name may be left out, since it follows from the others."""
 
@@ -277,7 +282,7 @@ class Recipe:
         self._settle("model", "lstm" if self.task == "digits-rows" else "cnn")
         self._settle("task", MODEL_TASKS[self.model][0])
         self._settle("block", BLOCKS.get(self.model, "cbr"))
-        self._settle("initialization", FITTING.get(self.activation, "kaiming"))
+        self._settle("initialization", fitting(self.activation))
         for name, value in PRESETS.get(self.task, {}).items():
             if getattr(self, name) in (None, 0.0, 1.0):
                 object.__setattr__(self, name, value)

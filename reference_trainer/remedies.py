@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reference_trainer.recipe import CONVOLUTIONAL, FITTING, LEARNING_RATES, NORMALIZED, Recipe, RecipeError
+from reference_trainer.recipe import CONVOLUTIONAL, LEARNING_RATES, NORMALIZED, Recipe, RecipeError, fitting
 
 Remedy = Callable[[Recipe, str], Recipe | None]
 """(recipe, advice as printed) -> the recipe with the advice taken; the same recipe where it had been taken before; None
@@ -59,10 +59,9 @@ def early_stopping(recipe: Recipe, advice: str) -> Recipe | None:
     epochs that its judgement takes.
     """
     found = re.search(r"stop at epoch ([0-9.e+]+)", advice)
-    if found is None:
-        return replace(recipe, patience=recipe.patience or max(4, round(recipe.epochs / 10)))
-    best = float(found[1])
-    return replace(recipe, patience=recipe.patience or max(4, round(best / 10), math.ceil(JUDGED_EPOCHS - best)))
+    length = recipe.epochs if found is None else float(found[1])
+    patience = max(4, round(length / 10), math.ceil(JUDGED_EPOCHS - length))
+    return replace(recipe, patience=recipe.patience or patience)
 
 
 def data_augmentation(recipe: Recipe, advice: str) -> Recipe | None:
@@ -254,7 +253,7 @@ def residual_connections(recipe: Recipe, advice: str) -> Recipe | None:
 
     The initialization changes with the activation that it fitted; one that fitted none is another advice's.
     """
-    fitted = recipe.initialization == FITTING.get(recipe.activation, "kaiming")
+    fitted = recipe.initialization == fitting(recipe.activation)
     changed = replace(recipe, activation="relu", initialization="" if fitted else recipe.initialization)
     if recipe.model in NORMALIZED:
         changed = replace(changed, normalization="batch")

@@ -89,13 +89,11 @@ def check(
     fail_on: options.FailOn = None,
     form: Annotated[
         str | None,
-        typer.Option(
+        options.one_of(
+            FORMATS,
+            "For a person, or for a program (`diagnose schema` describes json and jsonl).  [default: text, or as the "
+            "file's name ends]",
             "--format",
-            metavar="|".join(FORMATS),
-            callback=options.choice(FORMATS),
-            help="For a person, or for a program (`diagnose schema` describes json and jsonl).  [default: text, or as "
-            "the file's name ends]",
-            autocompletion=completion.among(FORMATS),
         ),
     ] = None,
     out: Annotated[
@@ -129,12 +127,7 @@ def check(
     plot_style: options.PlotStyle = "light",
     color: Annotated[
         str,
-        typer.Option(
-            metavar="|".join(options.COLORS),
-            callback=options.choice(options.COLORS),
-            help="Colours; auto: on a terminal, unless NO_COLOR is set.",
-            autocompletion=completion.among(options.COLORS),
-        ),
+        options.one_of(options.COLORS, "Colours; auto: on a terminal, unless NO_COLOR is set."),
     ] = "auto",
     plain: options.Plain = False,
     width: Annotated[

@@ -28,21 +28,14 @@ def compare(
     column: options.Column = None,
     by: Annotated[
         str | None,
-        typer.Option(
-            metavar="|".join(BY),
-            callback=options.choice(BY),
-            help="What to draw the curves over.  [default: the axis that the logs share, else the epochs]",
-            autocompletion=completion.among(BY),
-        ),
+        options.one_of(BY, "What to draw the curves over.  [default: the axis that the logs share, else the epochs]"),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option(
+        options.one_of(
+            FORMATS,
+            "For a terminal, or as a page for a browser.  [default: text, or as the file's name ends]",
             "--format",
-            metavar="|".join(FORMATS),
-            callback=options.choice(FORMATS),
-            help="For a terminal, or as a page for a browser.  [default: text, or as the file's name ends]",
-            autocompletion=completion.among(FORMATS),
         ),
     ] = None,
     out: Annotated[

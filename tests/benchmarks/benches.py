@@ -15,6 +15,7 @@ from collections import Counter
 
 import joblib
 
+from diagnose.rule import Severity
 from reference_trainer.benches import BENCHES
 from reference_trainer.faults import FAULTS
 from reference_trainer.trials import FIRST_SEED, trained
@@ -27,7 +28,7 @@ def alarms(fault: str, task: str, seed: int) -> tuple[str, ...]:
     """The rules that warn of the bench without its fault."""
     _, diagnosis, _ = trained(FAULTS[fault].sound(**{**BENCHES[fault][task], "seed": seed}))
     findings = () if diagnosis is None else diagnosis.findings
-    return tuple(finding.rule for finding in findings if finding.severity.value in ("warning", "error"))
+    return tuple(finding.rule for finding in findings if finding.severity is not Severity.NOTE)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,8 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     seeds = range(FIRST_SEED["ranking"], FIRST_SEED["ranking"] + options.seeds)
     benches = [(fault, task) for fault in options.only or BENCHES for task in BENCHES[fault]]
     wanted = [(fault, task, seed) for fault, task in benches for seed in seeds]
-    rules = joblib.Parallel(options.jobs)(joblib.delayed(alarms)(*one) for one in wanted)
-    found = dict(zip(wanted, rules, strict=True))
+    answers = joblib.Parallel(options.jobs)(joblib.delayed(alarms)(*one) for one in wanted)
+    found = dict(zip(wanted, answers, strict=True))
     poor = quiet = 0
     for fault, task in benches:
         of_bench = [found[fault, task, seed] for seed in seeds]

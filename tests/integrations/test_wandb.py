@@ -517,9 +517,8 @@ def test_an_audit_is_written_as_the_name_of_the_file_ends(
     assert said.startswith(begins)
     if name == "a.html":
         assert "<script>alert" not in said
-        assert (
-            "&lt;script&gt;alert(1)&lt;/<wbr/>script&gt; (odd)" in said
-        )  # by name, and by the id that tells two apart
+        # By name, and by the id that tells two apart.
+        assert "&lt;script&gt;alert(1)&lt;/<wbr/>script&gt; (odd)" in said
         assert "team/project: 8 runs: 3 with errors, 1 not judged, 4 healthy" in said
         assert "void (void): not judged: the run logged no history" in said
         assert "sweep s1: 1 run, 1 ill" in said

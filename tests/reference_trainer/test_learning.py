@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from torch.nn.functional import interpolate
 
-from diagnose.engine import judge
-from diagnose.readers import read
 from diagnose.rule import Severity
 from reference_trainer.adversarial import judge as judge_of_digits
 from reference_trainer.adversarial import modes
 from reference_trainer.data import TASKS
-from reference_trainer.logs import CsvLog
 from reference_trainer.losses import metric_of
 from reference_trainer.recipe import Recipe
 from reference_trainer.train import train
+from reference_trainer.trials import trained
 
 
-def learned(model: str, folder: Path) -> Mapping[str, float]:
+def learned(model: str) -> Mapping[str, float]:
     """The last row of the recipe's defaults, of which nothing but notes may be said."""
-    result = train(Recipe(model=model))
-    columns = tuple(dict.fromkeys(name for row in result.rows for name in row))
-    log = CsvLog(folder / f"{model}.csv", columns, result.recipe.config())
-    for row in result.rows:
-        log.write(row)
-    log.close()
-    (run,) = read(folder / f"{model}.csv")
-    diagnosis = judge(run)
+    result, diagnosis, _ = trained(Recipe(model=model))
+    assert diagnosis is not None
     assert len(diagnosis.judged) >= 10
     assert [finding.rule for finding in diagnosis.findings if finding.severity is not Severity.NOTE] == []
     return result.rows[-1]
@@ -46,8 +37,8 @@ def learned(model: str, folder: Path) -> Mapping[str, float]:
         ("gan", {"sample_confidence": 0.85, "sample_entropy": 0.90}),
     ],
 )
-def test_a_model_learns_its_task(model: str, bars: Mapping[str, float], tmp_path: Path) -> None:
-    last = learned(model, tmp_path)
+def test_a_model_learns_its_task(model: str, bars: Mapping[str, float]) -> None:
+    last = learned(model)
     assert {score: last[score] for score, bar in bars.items() if last[score] < bar} == {}
 
 
@@ -56,19 +47,19 @@ def test_five_epochs_teach_the_others_most_digits(model: str) -> None:
     assert train(Recipe(model=model, epochs=5)).rows[-1]["val_accuracy"] >= 0.93
 
 
-def test_skips_find_strokes_that_pass_no_bottleneck(tmp_path: Path) -> None:
-    with_skips = learned("unet", tmp_path)["val_iou"]
+def test_skips_find_strokes_that_pass_no_bottleneck() -> None:
+    with_skips = learned("unet")["val_iou"]
     assert with_skips >= 0.80
-    assert with_skips > learned("encoder-decoder", tmp_path)["val_iou"] + 0.1
+    assert with_skips > learned("encoder-decoder")["val_iou"] + 0.1
 
 
-def test_the_upscaler_beats_bicubic_interpolation(tmp_path: Path) -> None:
+def test_the_upscaler_beats_bicubic_interpolation() -> None:
     recipe = Recipe(model="upscaler")
     data = TASKS[recipe.task](recipe)
     psnr = metric_of(recipe, data.peak)
     bicubic = interpolate(data.val_x, scale_factor=2, mode="bicubic", align_corners=False)
     bicubic = bicubic.clamp(data.val_y.min(), data.val_y.max())
-    assert learned("upscaler", tmp_path)["val_psnr"] > psnr.finish(psnr.measure(bicubic, data.val_y)) + 3.0
+    assert learned("upscaler")["val_psnr"] > psnr.finish(psnr.measure(bicubic, data.val_y)) + 3.0
 
 
 def test_the_judge_of_samples_knows_real_digits() -> None:

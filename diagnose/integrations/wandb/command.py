@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from diagnose import audit as files
-from diagnose import cache, completion, judging, options, projects, terminal
+from diagnose import cache, judging, options, projects, terminal
 from diagnose.integrations.wandb import write_back
 from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.readers import ReadError
@@ -63,13 +63,7 @@ def wandb(
     column: options.Column = None,
     form: Annotated[
         str | None,
-        typer.Option(
-            "--format",
-            metavar="|".join(FORMATS),
-            callback=options.choice(FORMATS),
-            help="For a person, or a program.  [default: as --out ends]",
-            autocompletion=completion.among(FORMATS),
-        ),
+        options.one_of(FORMATS, "For a person, or a program.  [default: as --out ends]", "--format"),
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report into a file.")] = None,
     every: Annotated[bool, typer.Option("--all", help="List every run, not the worst alone.")] = False,
