@@ -72,15 +72,16 @@ def complain(source: str, message: str) -> None:
 
 
 def complain_of(error: Exception) -> None:
-    """One line on stderr for a wrong call, for rules that cannot be used, or for a fault of ours."""
+    """One line on stderr for a wrong call, a log that cannot be read, rules that cannot be used, or a fault of ours."""
     from diagnose.engine import RulesError
+    from diagnose.readers import ReadError
 
     if isinstance(error, typer.TyperException):
         message = error.format_message()
         if message.startswith("Usage:"):  # a group of commands that was called without one shows its help
             sys.stderr.write(f"{message}\n")
             return
-    elif isinstance(error, SettingsError | RulesError):
+    elif isinstance(error, SettingsError | RulesError | ReadError):
         message = str(error)
     else:
         fault = f"{type(error).__name__}: {error}"

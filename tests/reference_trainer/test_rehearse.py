@@ -70,7 +70,8 @@ def test_a_healthy_run_needs_no_rehearsal(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["no-such.csv"], "no-such.csv"),
+        (["no-such.csv"], "no-such.csv: no such file"),
+        ([str(ROOT / "README.md")], "this is no training log"),
         ([str(SAMPLES / "overfitting.csv"), "--fault", "label-nose"], "did you mean label-noise"),
         ([str(SAMPLES / "overfitting.csv"), "--fault", "dead-relus"], "too-few-samples"),
         ([str(SAMPLES / "overfitting.csv"), "--out", "a.txt"], "name a .png"),
@@ -85,6 +86,7 @@ def test_a_wrong_call_is_one_line(
     done = typed("rehearse", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
+    assert "a fault in diagnose" not in done.stderr
     assert done.stderr.count("\n") == 1
 
 
