@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from diagnose._version import __version__
 
 if TYPE_CHECKING:
-    from diagnose.audit import Report as Report
-    from diagnose.audit import diagnose as diagnose
+    from diagnose.api import Report as Report
+    from diagnose.api import diagnose as diagnose
     from diagnose.readers import ReadError as ReadError
 
 __all__ = ["ReadError", "Report", "__version__", "diagnose"]
@@ -22,7 +22,7 @@ __all__ = ["ReadError", "Report", "__version__", "diagnose"]
 def __getattr__(name: str) -> Any:
     """Import the API at its first use, so that `diagnose --version` does not wait for NumPy."""
     if name in {"ReadError", "Report", "diagnose"}:
-        from diagnose import audit
+        from diagnose import api as audit
 
         return getattr(audit, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ import diagnose
 from diagnose.settings import FAIL_ON, SettingsError
 
 if TYPE_CHECKING:
-    from diagnose.audit import Report
+    from diagnose.api import Report
     from diagnose.reports.text import Page
 
 FORMATS = ("text", "html", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown")

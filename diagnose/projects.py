@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from diagnose import fan_out, judging, siblings, thinning
-from diagnose.audit import DRAWN, Report, SourceError, with_unique_names
+from diagnose import judging, siblings, thinning
+from diagnose import parallel
+from diagnose.api import DRAWN, Report, SourceError, with_unique_names
 from diagnose.cache import Cache, question
 from diagnose.engine import compares_runs, judge_together
 from diagnose.judging import Keep, Outcome, Wanted
@@ -230,7 +231,7 @@ def _spread(
     if not runs:
         return
     if backend == "dask":
-        with fan_out.cluster(scheduler), joblib.parallel_config(backend="dask"):
+        with parallel.cluster(scheduler), joblib.parallel_config(backend="dask"):
             pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
             work = joblib.delayed(_elsewhere)
             yield from pool(work(replace(run, handle=None), wanted, samples) for run in runs)

@@ -15,7 +15,7 @@ import typer
 from diagnose.settings import SettingsError
 
 if TYPE_CHECKING:
-    from diagnose.audit import Progress
+    from diagnose.api import Progress
     from diagnose.reports.text import Page
 
 WIDTH = 80

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from diagnose import fan_out
-from diagnose.audit import diagnose
+from diagnose import parallel
+from diagnose.api import diagnose
 from diagnose.settings import SettingsError, unknown
 from reference_trainer import ledger
 from reference_trainer.faults import FAULTS
@@ -129,9 +129,9 @@ def _outcomes(left: Sequence[Trial], jobs: int) -> Iterator[Outcome]:
     if jobs == 1:
         yield from map(run, left)
         return
-    answers = fan_out.in_order(run, left, jobs, prepare=_prepare, most_chunk=1)
+    answers = parallel.in_order(run, left, jobs, prepare=_prepare, most_chunk=1)
     for trial, answer in zip(left, answers, strict=True):
-        yield Outcome(trial, trial.digest, None, math.nan) if isinstance(answer, fan_out.Lost) else answer
+        yield Outcome(trial, trial.digest, None, math.nan) if isinstance(answer, parallel.Lost) else answer
 
 
 def _prepare() -> None:

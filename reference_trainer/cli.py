@@ -16,7 +16,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from diagnose import fan_out, terminal
+from diagnose import parallel
+from diagnose import terminal
 from diagnose.integrations.captum.command import needs_bias
 from diagnose.settings import SettingsError, unknown
 from reference_trainer.faults import BIASES, FAULTS
@@ -176,7 +177,7 @@ def trials(
 
     if backend not in ("loky", "dask"):
         raise SettingsError(unknown("backend", backend, ("loky", "dask")))
-    processes = fan_out.workers(jobs)
+    processes = parallel.workers(jobs)
     wanted = trying.trials({"ranking": ranking_seeds, "published": seeds}, only or ())
     with terminal.bar(len(wanted), "trying") as step:
         trainings = trying.measure(
@@ -220,7 +221,7 @@ def check(
 
     from reference_trainer import check as checking
 
-    processes = fan_out.workers(jobs)
+    processes = parallel.workers(jobs)
     wanted = checking.trials(range(first_seed, first_seed + seeds), only or ())
     with terminal.bar(len(wanted), "checking") as step:
         outcomes = checking.measure(wanted, out, processes, step and (lambda done, total, name: step(done, name)))

@@ -36,7 +36,7 @@ def rehearse(
         import matplotlib  # noqa: F401
         import torch  # noqa: F401
 
-    from diagnose import audit
+    from diagnose import api as audit
     from diagnose.reports import plot
     from reference_trainer import before_after, rehearsal
 

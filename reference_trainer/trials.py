@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diagnose import fan_out
-from diagnose.audit import diagnose
+from diagnose import parallel
+from diagnose.api import diagnose
 from diagnose.engine import load_rules
 from diagnose.rule import Diagnosis
 from diagnose.settings import SettingsError, unknown
@@ -271,7 +271,7 @@ def _spread(
         return
     with ExitStack() as opened:
         if backend == "dask":
-            opened.enter_context(fan_out.cluster(scheduler))
+            opened.enter_context(parallel.cluster(scheduler))
             opened.enter_context(joblib.parallel_config(backend="dask"))
             pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
         else:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import diagnose
-from diagnose import audit, fan_out, synthetic, thinning
+from diagnose import api as audit
+from diagnose import parallel
+from diagnose import synthetic, thinning
 from diagnose.curves import Run, Series
 from diagnose.engine import judge
 from diagnose.readers import ReadError
@@ -93,14 +95,14 @@ def _broken() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_item_that_kills_its_process_is_lost_alone() -> None:
-    answers = list(fan_out.in_order(_double, range(20), 2, prepare=_ready))
-    assert isinstance(answers[7], fan_out.Lost)
+    answers = list(parallel.in_order(_double, range(20), 2, prepare=_ready))
+    assert isinstance(answers[7], parallel.Lost)
     assert [a for i, a in enumerate(answers) if i != 7] == [2 * i for i in range(20) if i != 7]
 
 
 def test_processes_that_cannot_start_are_told_once() -> None:
-    with pytest.raises(fan_out.CannotStartError):
-        list(fan_out.in_order(_double, range(20), 2, prepare=_broken))
+    with pytest.raises(parallel.CannotStartError):
+        list(parallel.in_order(_double, range(20), 2, prepare=_broken))
 
 
 def test_a_script_without_a_guard_gets_one_line(tmp_path: Path) -> None:

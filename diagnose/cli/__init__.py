@@ -1,6 +1,6 @@
 """The command line. `diagnose PATH...` needs no command name; the named commands stand beside it.
 
-Thin: it reads options, hands the work to `diagnose.audit`, and prints what `diagnose.reports` makes of the answer.
+Thin: it reads options, hands the work to `diagnose.api`, and prints what `diagnose.reports` makes of the answer.
 Heavy modules are imported in the commands that need them, so that `--version` and completion answer at once.
 """
 
@@ -23,7 +23,7 @@ from diagnose.settings import unknown
 from diagnose.terminal import WIDTH, complain, page, progress_bar, write
 
 if TYPE_CHECKING:
-    from diagnose.audit import Report
+    from diagnose.api import Report
     from diagnose.rule import Rule
 
 COMMANDS = ("rules", "explain", "schema", "init", "compare")
@@ -145,7 +145,7 @@ def check(
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
     form = form or format_of(out)
     _refuse_beside_watch(watch, paths, form, out, idle_timeout)
-    from diagnose import audit
+    from diagnose import api as audit
 
     check_places(form, out, plot)
     settings = audit.load_settings(paths[0])

@@ -56,7 +56,7 @@ def compare(
     """Hold runs beside each other: curves over each other, and what differs in findings, values and configuration."""
     form = form or (format_of(out) if format_of(out) in FORMATS else "text")
     check_places(form, out, plot)
-    from diagnose import audit
+    from diagnose import api as audit
     from diagnose.reports import compare as text
     from diagnose.reports import comparison
 

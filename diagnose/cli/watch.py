@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diagnose.audit import Report
+from diagnose.api import Report
 from diagnose.readers import Source, ended, expand
 from diagnose.reports import text
 from diagnose.reports.words import number, place

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from diagnose.audit import Report, diagnose
+from diagnose.api import Report, diagnose
 from diagnose.curves import Run
 from diagnose.readers import ReadError
 from diagnose.rule import Diagnosis
@@ -24,7 +24,7 @@ MAIN = {"train_loss": "train_loss", "val_loss": "val_loss", "train_acc": "train_
 """Prefix of a manifest column (`train_loss_col`) -> canonical name of the role."""
 
 FAULT = "fault in diagnose"
-"""How `diagnose.audit` speaks of an exception that no reader and no rule meant to raise."""
+"""How `diagnose.api` speaks of an exception that no reader and no rule meant to raise."""
 
 
 @dataclass(frozen=True)

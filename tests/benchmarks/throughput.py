@@ -3,7 +3,7 @@
     python tests/benchmarks/throughput.py [--runs 10000] [--jobs 2]
 
 The runs are CSV files in a temporary directory (healthy, overfit, diverging and conflicting ones in turn, each with its
-own seed). A process of its own hands all paths to one call of `diagnose.audit.diagnose`, which shares them out to
+own seed). A process of its own hands all paths to one call of `diagnose.api.diagnose`, which shares them out to
 `--jobs` processes. The memory is that of the process that gathers the report, at all of the runs and at a tenth of
 them: flat means that what is kept of a run is small.
 """
@@ -32,7 +32,7 @@ COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning
 JUDGE = """
 import sys, time
 from pathlib import Path
-from diagnose.audit import diagnose
+from diagnose.api import diagnose
 paths = sorted(map(str, Path(sys.argv[1]).iterdir()))[: int(sys.argv[2])]
 start = time.perf_counter()
 report = diagnose(paths, jobs=int(sys.argv[3]))

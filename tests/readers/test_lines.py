@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose import thinning
-from diagnose.audit import diagnose
+from diagnose.api import diagnose
 from diagnose.curves import Run
 from diagnose.readers import read
 from diagnose.reports import places

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from diagnose.audit import diagnose
+from diagnose.api import diagnose
 from diagnose.readers import ReadError, expand
 from diagnose.readers.remote import shown
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from diagnose import synthetic
-from diagnose.audit import diagnose
+from diagnose.api import diagnose
 from diagnose.engine import judge
 from diagnose.settings import SettingsError
 from reference_trainer import rehearsal

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from diagnose.audit import diagnose
+from diagnose.api import diagnose
 from diagnose.reports import comparison, html
 from diagnose.rule import Diagnosis
 from tests.conftest import ROOT

@@ -21,7 +21,7 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
-from diagnose.audit import Report, SourceError
+from diagnose.api import Report, SourceError
 from diagnose.engine import load_rules
 from diagnose.output import FORMATS, render
 from diagnose.reports import csv as table

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diagnose import audit as files
+from diagnose import api as files
 from diagnose import cache, judging, options, projects, terminal
 from diagnose.integrations.wandb import write_back
 from diagnose.output import FORMATS, format_of, render, severities, write_file

@@ -175,9 +175,9 @@ def _workers(jobs: int | str) -> int:
     """The number of processes. Raises SettingsError for what is none."""
     if jobs == "1":
         return 1
-    from diagnose import fan_out  # its import costs a tenth of the time that a short log takes
+    from diagnose import parallel  # its import costs a tenth of the time that a short log takes
 
-    return fan_out.workers(jobs)
+    return parallel.workers(jobs)
 
 
 def _expanded(sources: Sequence[Any]) -> list[Any]:
@@ -242,21 +242,21 @@ def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outco
     if jobs <= 1:
         yield from (judging.outcome(item, wanted) for item in items)
         return
-    from diagnose import fan_out
+    from diagnose import parallel
 
-    answers = fan_out.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
+    answers = parallel.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
     for item in items:
         if not (isinstance(item, Source) and (item.paths or item.address)):
             yield judging.outcome(item, wanted)
             continue
         try:
             answer = next(answers)
-        except fan_out.CannotStartError:
+        except parallel.CannotStartError:
             raise SettingsError(
                 "jobs: no process can be started; leave it at 1, or guard the entry of the script that calls with "
                 'if __name__ == "__main__"'
             ) from None
-        yield Outcome([], [], KILLED) if isinstance(answer, fan_out.Lost) else answer
+        yield Outcome([], [], KILLED) if isinstance(answer, parallel.Lost) else answer
 
 
 _wanted: Wanted | None = None
