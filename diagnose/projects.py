@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from diagnose import judging, siblings, thinning
-from diagnose import parallel
+from diagnose import judging, parallel, siblings, thinning
 from diagnose.api import DRAWN, Report, SourceError, with_unique_names
 from diagnose.cache import Cache, question
 from diagnose.engine import compares_runs, judge_together

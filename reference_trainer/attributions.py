@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diagnose import terminal
+from diagnose.console import terminal
 from diagnose.integrations.captum import page
 from diagnose.integrations.captum.command import scored
 from reference_trainer.data import TASKS

@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from diagnose import parallel
-from diagnose import terminal
+from diagnose.console import terminal
 from diagnose.integrations.captum.command import needs_bias
 from diagnose.settings import SettingsError, unknown
 from reference_trainer.faults import BIASES, FAULTS

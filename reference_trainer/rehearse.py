@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from diagnose import options, terminal
+from diagnose.console import options, terminal
 from diagnose.reports.words import place
 from diagnose.rule import Severity
 from reference_trainer.cli import needs_trainer

@@ -15,8 +15,7 @@ import pytest
 
 import diagnose
 from diagnose import api as audit
-from diagnose import parallel
-from diagnose import synthetic, thinning
+from diagnose import parallel, synthetic, thinning
 from diagnose.curves import Run, Series
 from diagnose.engine import judge
 from diagnose.readers import ReadError

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import diagnose
-from diagnose import completion, options
 from diagnose.cli import compare
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
-from diagnose.output import FORMATS, check_places, draw, format_of, render, severities, write_file
+from diagnose.console import completion, options
+from diagnose.console.output import FORMATS, check_places, draw, format_of, render, severities, write_file
+from diagnose.console.terminal import WIDTH, complain, page, progress_bar, write
 from diagnose.settings import unknown
-from diagnose.terminal import WIDTH, complain, page, progress_bar, write
 
 if TYPE_CHECKING:
     from diagnose.api import Report

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 import diagnose
-from diagnose import completion, options
 from diagnose.cli.group import OK, WRONG
-from diagnose.output import check_places, format_of, write_file
+from diagnose.console import completion, options
+from diagnose.console.output import check_places, format_of, write_file
+from diagnose.console.terminal import complain, page, progress_bar, write
 from diagnose.settings import SettingsError
-from diagnose.terminal import complain, page, progress_bar, write
 
 FORMATS = ("text", "html")
 BY = ("epoch", "percent")

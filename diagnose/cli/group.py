@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from diagnose.terminal import complain, complain_of
+from diagnose.console.terminal import complain, complain_of
 
 DEFAULT = "PATHS"
 """Name of the command that reads logs; never typed."""

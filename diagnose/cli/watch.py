@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from diagnose.api import Report
+from diagnose.console.terminal import complain, write
 from diagnose.readers import Source, ended, expand
 from diagnose.reports import text
 from diagnose.reports.words import number, place
 from diagnose.rule import Diagnosis, Severity
-from diagnose.terminal import complain, write
 
 POLL = 0.5
 """Seconds between two looks at the files; at least twice what the last look took, to leave the training its cores."""

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 import diagnose
-from diagnose import cli, output
+from diagnose import cli
+from diagnose.console import output
 
 FORMATS = tuple(form for form in output.FORMATS if form != "html")
 """Pages are approved in test_approved_pages.py."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diagnose import options, terminal
+from diagnose.console import options, terminal
 from diagnose.settings import SettingsError, unknown
 
 if TYPE_CHECKING:

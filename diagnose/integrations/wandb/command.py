@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import typer
 
 from diagnose import api as files
-from diagnose import cache, judging, options, projects, terminal
+from diagnose import cache, judging, projects
+from diagnose.console import options, terminal
+from diagnose.console.output import FORMATS, format_of, render, severities, write_file
 from diagnose.integrations.wandb import write_back
-from diagnose.output import FORMATS, format_of, render, severities, write_file
 from diagnose.readers import ReadError
 from diagnose.readers.wandb_server import Address, Server, parse
 from diagnose.reports import project, text

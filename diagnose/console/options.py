@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from diagnose import completion
+from diagnose.console import completion
+from diagnose.console.terminal import MIN_WIDTH
 from diagnose.settings import FAIL_ON, unknown
-from diagnose.terminal import MIN_WIDTH
 
 COLORS = ("auto", "always", "never")
 PLOT_STYLES = ("light", "dark")
