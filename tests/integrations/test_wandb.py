@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from diagnose import projects, synthetic
+from diagnose import synthetic
 from diagnose.cli import app
 from diagnose.curves import Run
+from diagnose.integrations.wandb import project as projects
 from diagnose.integrations.wandb import write_back
+from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.readers import ReadError
-from diagnose.readers.wandb_server import Address, Server, parse
 from diagnose.reports import json as json_report
 from tests.wandb_server import KEY, Fault, StubRun, WandbServer, flaky
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diagnose._version import __version__
-from diagnose.reports.project import Line
+from diagnose.integrations.wandb.overview import Line
 from diagnose.reports.words import one_line
 from diagnose.rule import Finding, Severity
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from diagnose import judging, parallel, siblings, thinning
 from diagnose.api import DRAWN, Report, SourceError, with_unique_names
-from diagnose.cache import Cache, question
 from diagnose.engine import compares_runs, judge_together
+from diagnose.integrations.wandb.cache import Cache, question
+from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
 from diagnose.judging import Keep, Outcome, Wanted
 from diagnose.readers import ReadError, from_tables
-from diagnose.readers.wandb_server import Address, Listed, Server, ServerError
 from diagnose.reports.words import RANK, verdict_word
 from diagnose.rule import Finding, NotJudged
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+import diagnose
 from diagnose._version import __version__
 from diagnose.curves import Series
 from diagnose.rule import NotJudged
@@ -57,7 +58,7 @@ def _program() -> tuple[Any, ...]:
     """The version, and size and time of every file of the installed rules and of this package."""
     from importlib.util import find_spec
 
-    folders = [Path(__file__).parent]
+    folders = [Path(diagnose.__file__).parent]
     spec = find_spec("rules")
     folders += [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
     files = sorted(path for folder in folders for pattern in ("*.py", "*.csv") for path in folder.rglob(pattern))
