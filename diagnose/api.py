@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from diagnose import judging, siblings, thinning
 from diagnose import settings as project
+from diagnose import siblings
 from diagnose.curves import Run
-from diagnose.engine import compares_runs, judge_together, load_rules, thresholds_of
-from diagnose.judging import Keep, Outcome, Wanted
+from diagnose.judging import kept as thinning
+from diagnose.judging import source as judging
+from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
+from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.readers import ReadError, Source, expand, no_log
 from diagnose.roles import AXES, ROLES
 from diagnose.rule import Diagnosis, Finding, NotJudged
@@ -32,7 +34,7 @@ Progress = Callable[[int, int, str], None]
 """Called before each source with the number done, the number of all, and the source's name."""
 
 WHOLE = 100
-"""Sources up to which the report keeps the runs whole; of more, it keeps what `diagnose.thinning.judged` leaves."""
+"""Sources up to which the report keeps the runs whole; of more, it keeps what `diagnose.judging.kept.judged` leaves."""
 
 DRAWN = 1000
 """Sources up to which the report has a picture of each finding; of more, it keeps no curves."""

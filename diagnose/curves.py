@@ -65,7 +65,7 @@ class Run:
     format: name of the reader that recognised it, such as `lightning-csv`.
     axis: what the steps count: `epoch`, `step`, or `row` where the log has no axis of its own.
     notes: what the reader had to decide, in sentences for the user.
-    logged: `points` before the series were thinned (see `diagnose.thinning`); 0 where they are whole.
+    logged: `points` before the series were thinned (see `diagnose.judging.kept`); 0 where they are whole.
     lines: the line of the source, from 1, that each step stands on; None where the reader does not know.
     """
 

@@ -141,7 +141,7 @@ class Rule:
 
     id: the module's name with hyphens.
     doc: the manual page, which is the module's docstring.
-    check: the judgement; see `diagnose.engine` for what its signature means.
+    check: the judgement; see `diagnose.judging.engine` for what its signature means.
     min_points: fewest aligned points below which the rule is "not judged".
     fixes: ids of the catalogue in the order to try.
     cases: runs the rule must fire on and runs it must leave alone.

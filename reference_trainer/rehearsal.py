@@ -17,7 +17,7 @@ from typing import Any
 
 from diagnose import optimizers, traits, trials
 from diagnose.curves import Run
-from diagnose.engine import load_trials
+from diagnose.judging.engine import load_trials
 from diagnose.rule import Diagnosis, Finding, Recommendation
 from diagnose.settings import SettingsError, unknown
 from reference_trainer import remedies

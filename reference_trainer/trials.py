@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from diagnose import parallel
 from diagnose.api import diagnose
-from diagnose.engine import load_rules
+from diagnose.judging.engine import load_rules
 from diagnose.rule import Diagnosis
 from diagnose.settings import SettingsError, unknown
 from diagnose.trials import Purpose

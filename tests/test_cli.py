@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
-from diagnose.engine import compares_runs, load_rules, needs_baseline
+from diagnose.judging.engine import compares_runs, load_rules, needs_baseline
 from tests.written import write_csv
 
 ONLY = ("--select", "overfitting,loss-spike")
@@ -363,7 +363,7 @@ def test_a_command_that_cannot_be_loaded_says_so(plugins: dict[str, str]) -> Non
 def test_a_fault_of_ours_names_the_source_and_spares_the_others(
     ill: Path, fine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diagnose import judging
+    from diagnose.judging import source as judging
 
     real = judging.read
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, settings
-from diagnose.engine import load_rules, thresholds_of
+from diagnose.judging.engine import load_rules, thresholds_of
 from diagnose.roles import ROLES
 
 

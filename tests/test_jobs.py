@@ -15,9 +15,10 @@ import pytest
 
 import diagnose
 from diagnose import api as audit
-from diagnose import parallel, synthetic, thinning
+from diagnose import parallel, synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge
+from diagnose.judging import kept as thinning
+from diagnose.judging.engine import judge
 from diagnose.readers import ReadError
 from diagnose.reports import json as report_json
 from diagnose.reports import text

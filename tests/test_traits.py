@@ -10,7 +10,7 @@ import pytest
 
 from diagnose import optimizers, synthetic, traits
 from diagnose.curves import Run, Series
-from diagnose.engine import judge, load_rules
+from diagnose.judging.engine import judge, load_rules
 from diagnose.roles import assign
 from diagnose.rule import Finding
 

@@ -73,7 +73,7 @@ def complain(source: str, message: str) -> None:
 
 def complain_of(error: Exception) -> None:
     """One line on stderr for a wrong call, a log that cannot be read, rules that cannot be used, or a fault of ours."""
-    from diagnose.engine import RulesError
+    from diagnose.judging.engine import RulesError
     from diagnose.readers import ReadError
 
     if isinstance(error, typer.TyperException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diagnose.judging.kept import glance
 from diagnose.milestone import TITLES
 from diagnose.reports import panels, svg
 from diagnose.reports.html.parts import SIGNS
@@ -11,7 +12,6 @@ from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.text import FIXES_SHOWN, labels_of, outcome, verdict
 from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
 from diagnose.rule import Diagnosis, Finding, Severity
-from diagnose.thinning import glance
 
 MOST_ROWS = 50
 """Runs in the table."""

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from diagnose.curves import Array, Series
+from diagnose.judging.kept import extremes
 from diagnose.reports import panels
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.panels import Mark, Panel
 from diagnose.reports.words import number, one_line
 from diagnose.rule import Severity
-from diagnose.thinning import extremes
 
 WIDTH = 640.0
 """Units of the picture; a page scales it."""

@@ -12,7 +12,7 @@ from _corpus import Outcome
 from _scores import Verdict
 
 from diagnose.curves import Run
-from diagnose.engine import judge, load_rules, needs
+from diagnose.judging.engine import judge, load_rules, needs
 from diagnose.rule import Diagnosis, Finding, Severity
 
 RULES: Mapping[str, tuple[str, ...]] = {

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose import thinning
 from diagnose.api import diagnose
 from diagnose.curves import Run
+from diagnose.judging import kept as thinning
 from diagnose.readers import read
 from diagnose.reports import places
 

@@ -13,7 +13,7 @@ import yaml
 
 from diagnose import synthetic
 from diagnose.api import diagnose
-from diagnose.engine import judge
+from diagnose.judging.engine import judge
 from diagnose.settings import SettingsError
 from reference_trainer import rehearsal
 from reference_trainer.faults import FAULTS

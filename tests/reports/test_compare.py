@@ -12,7 +12,7 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge
+from diagnose.judging.engine import judge
 from diagnose.reports import compare, comparison, html, plot
 from diagnose.reports.comparison import CannotAlignError, Comparison
 from diagnose.reports.text import Page

@@ -20,9 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose import synthetic, thinning
+from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge
+from diagnose.judging import kept as thinning
+from diagnose.judging.engine import judge
 from diagnose.reports import html, markup, panels, svg
 from diagnose.reports.html.parts import Curves
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity

@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 from diagnose import cli, synthetic
 from diagnose.api import Report, SourceError
 from diagnose.console.output import FORMATS, render
-from diagnose.engine import load_rules
+from diagnose.judging.engine import load_rules
 from diagnose.reports import csv as table
 from diagnose.reports import github, jsonl, markdown, sarif
 from diagnose.reports import json as document

@@ -13,7 +13,7 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge
+from diagnose.judging.engine import judge
 from diagnose.reports import plot
 from diagnose.rule import Diagnosis
 from diagnose.settings import SettingsError

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import diagnose
 from diagnose import cli, siblings, synthetic
 from diagnose.curves import Run
-from diagnose.engine import judge_together, load_rules
+from diagnose.judging.engine import judge_together, load_rules
 from diagnose.rule import Severity
 from tests.written import write_csv
 

@@ -6,7 +6,7 @@ import re
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.engine import judge, load_rules
+from diagnose.judging.engine import judge, load_rules
 from diagnose.rule import Finding
 
 RULE = next(rule for rule in load_rules() if rule.id == "attribution-bias")

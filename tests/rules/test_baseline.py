@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 import diagnose
 from diagnose import cli, synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge, load_rules
+from diagnose.judging.engine import judge, load_rules
 from diagnose.rule import Finding, Severity
 from diagnose.settings import SettingsError
 from tests.written import write_csv

@@ -10,7 +10,7 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge
+from diagnose.judging.engine import judge
 from diagnose.rule import Finding, Rule, Severity
 from rules import clipping_saturated, exploding_gradient, vanishing_gradient
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from diagnose import config, optimizers, synthetic
-from diagnose.engine import judge, load_rules
+from diagnose.judging.engine import judge, load_rules
 from diagnose.rule import Diagnosis, Severity
 
 IDS = frozenset(

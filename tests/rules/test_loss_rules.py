@@ -10,7 +10,7 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge, load_rules
+from diagnose.judging.engine import judge, load_rules
 from diagnose.rule import Finding, Severity
 
 RULES = {rule.id: rule for rule in load_rules()}

@@ -11,7 +11,7 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.engine import judge
+from diagnose.judging.engine import judge
 from diagnose.readers import ReadError, expand, read
 from diagnose.rule import Finding, Rule, Severity
 from rules import (

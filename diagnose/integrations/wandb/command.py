@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 from diagnose import api as files
-from diagnose import judging
 from diagnose.console import options, terminal
 from diagnose.console.output import FORMATS, format_of, render, severities, write_file
 from diagnose.integrations.wandb import cache, write_back
@@ -23,6 +22,7 @@ from diagnose.integrations.wandb import overview as project
 from diagnose.integrations.wandb import project as projects
 from diagnose.integrations.wandb.overview import Line, Overview
 from diagnose.integrations.wandb.server import Address, Server, parse
+from diagnose.judging import source as judging
 from diagnose.readers import ReadError
 from diagnose.reports import text
 from diagnose.settings import SettingsError, unknown

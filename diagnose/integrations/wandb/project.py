@@ -16,12 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from diagnose import judging, parallel, siblings, thinning
+from diagnose import parallel, siblings
 from diagnose.api import DRAWN, Report, SourceError, with_unique_names
-from diagnose.engine import compares_runs, judge_together
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
-from diagnose.judging import Keep, Outcome, Wanted
+from diagnose.judging import kept as thinning
+from diagnose.judging import source as judging
+from diagnose.judging.engine import compares_runs, judge_together
+from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.readers import ReadError, from_tables
 from diagnose.reports.words import RANK, verdict_word
 from diagnose.rule import Finding, NotJudged

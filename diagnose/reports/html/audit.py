@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from diagnose.judging.kept import glance
 from diagnose.milestone import TITLES
 from diagnose.reports.html import run
 from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, table
@@ -19,7 +20,6 @@ from diagnose.reports.svg import sparkline
 from diagnose.reports.text import shared_folder
 from diagnose.reports.words import RANK, count, one_line, place, verdict_word
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
-from diagnose.thinning import glance
 
 CHUNK = 16
 """Runs that are packed together."""

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from diagnose.curves import Series
+from diagnose.judging.kept import extremes
 from diagnose.reports import panels, svg
 from diagnose.reports.markup import Markup, data, embedded, join, tag
 from diagnose.reports.panels import Panel
 from diagnose.reports.text import outcome
 from diagnose.reports.words import count, number, one_line
 from diagnose.rule import Finding, NotJudged, Recommendation
-from diagnose.thinning import extremes
 
 SIGNS: Mapping[str, str] = {"error": "✕", "warning": "▲", "note": "●", "healthy": "✓", "not-judged": "?"}
 """A shape per verdict, so that none is told by its colour alone."""
