@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnose import settings as project
-from diagnose import siblings
 from diagnose.curves import Run
 from diagnose.judging import kept as thinning
 from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
 from diagnose.judging.source import Keep, Outcome, Wanted
+from diagnose.measure import between_runs as siblings
 from diagnose.readers import ReadError, Source, expand, no_log
 from diagnose.roles import AXES, ROLES
 from diagnose.rule import Diagnosis, Finding, NotJudged

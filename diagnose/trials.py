@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from diagnose import statistics
+from diagnose.measure import statistics
 
 Purpose = Literal["ranking", "published"]
 

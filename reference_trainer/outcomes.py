@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from diagnose import statistics
+from diagnose.measure import statistics
 from diagnose.reports.manual import gain
 from diagnose.trials import Purpose, Trials, order, pool
 from reference_trainer import remedies

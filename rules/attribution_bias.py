@@ -38,8 +38,9 @@ from typing import Any
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 _CHANCE = 0.5

@@ -37,8 +37,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diagnose import siblings, statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
+from diagnose.measure import between_runs as siblings
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

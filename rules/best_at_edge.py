@@ -28,8 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diagnose import siblings, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Run
+from diagnose.measure import between_runs as siblings
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 _LENGTHS = frozenset({"epochs", "max_steps", "warmup", "warmup_steps", "warmup_epochs", "warmup_ratio"})

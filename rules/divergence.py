@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

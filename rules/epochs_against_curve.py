@@ -29,8 +29,9 @@ from functools import partial
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
+from diagnose.measure import statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 

@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import math
 
-from diagnose import roles, statistics, synthetic
+from diagnose import roles, synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 5

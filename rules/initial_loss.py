@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import math
 
-from diagnose import epochs, roles, synthetic
+from diagnose import roles, synthetic
 from diagnose.curves import Series
+from diagnose.measure import epochs
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -34,8 +34,9 @@ from functools import partial
 
 import numpy as np
 
-from diagnose import optimizers, statistics, synthetic, traits
+from diagnose import optimizers, synthetic, traits
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve

@@ -25,8 +25,9 @@ from functools import partial
 
 import numpy as np
 
-from diagnose import siblings, synthetic
+from diagnose import synthetic
 from diagnose.curves import Run
+from diagnose.measure import between_runs as siblings
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -40,8 +40,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import statistics, synthetic, traits
+from diagnose import synthetic, traits
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 12

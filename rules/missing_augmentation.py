@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

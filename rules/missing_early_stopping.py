@@ -26,8 +26,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from diagnose import shapes, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array
+from diagnose.measure import shapes
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -18,8 +18,9 @@ References
 
 from __future__ import annotations
 
-from diagnose import shapes, statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array
+from diagnose.measure import shapes, statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 

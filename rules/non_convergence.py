@@ -37,8 +37,9 @@ from typing import Any
 
 import numpy as np
 
-from diagnose import optimizers, roles, statistics, synthetic, traits
+from diagnose import optimizers, roles, synthetic, traits
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 FIXES_OF: Mapping[str, tuple[str, ...]] = {

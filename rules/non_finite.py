@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diagnose import statistics, synthetic, traits
+from diagnose import synthetic, traits
 from diagnose.curves import Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -20,8 +20,9 @@ References
 
 from __future__ import annotations
 
-from diagnose import shapes, statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import shapes, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 50

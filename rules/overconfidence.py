@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import math
 
-from diagnose import shapes, statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array
+from diagnose.measure import shapes, statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 

@@ -30,8 +30,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from diagnose import shapes, statistics, synthetic, traits
+from diagnose import synthetic, traits
 from diagnose.curves import Array
+from diagnose.measure import shapes, statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 

@@ -30,8 +30,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diagnose import epochs, statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import epochs, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 40

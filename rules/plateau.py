@@ -23,8 +23,9 @@ import math
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 40

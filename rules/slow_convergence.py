@@ -25,8 +25,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import optimizers, statistics, synthetic, traits
+from diagnose import optimizers, synthetic, traits
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 FAR_BELOW = ("typical-learning-rate", "raise-learning-rate", "train-longer")

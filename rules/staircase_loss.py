@@ -37,8 +37,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diagnose import epochs, statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure import epochs, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 BINS = 8  # parts of an epoch; a quarter on each side of a turn is two of them

@@ -25,8 +25,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from diagnose import statistics, synthetic, traits
+from diagnose import synthetic, traits
 from diagnose.curves import Array
+from diagnose.measure import statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 

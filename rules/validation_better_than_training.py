@@ -28,8 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array
+from diagnose.measure import statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 HANDICAPS = ("dropout", "augmentation", "mixup", "cutmix", "auto_augment")

@@ -26,8 +26,9 @@ from __future__ import annotations
 
 import math
 
-from diagnose import statistics, synthetic
+from diagnose import synthetic
 from diagnose.curves import Series
+from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose import epochs
 from diagnose.curves import Series
+from diagnose.measure import epochs
 
 
 def series(values: list[float]) -> Series:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special, stats
 
-from diagnose import statistics
 from diagnose.curves import Array
+from diagnose.measure import statistics
 
 
 @given(st.floats(0.01, 60.0), st.booleans(), st.sampled_from([1.0, 4.5, 5.0, 8.0, 9.0, 30.0, 1000.0]))

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from diagnose import statistics, trials
+from diagnose import trials
 from diagnose.judging.engine import judge, load_fixes, load_rules, load_trials
+from diagnose.measure import statistics
 from diagnose.reports.text import outcome
 from diagnose.synthetic import overfit
 from diagnose.trials import NOT_TRIED, TableError, Tally, Trials

@@ -30,9 +30,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diagnose import siblings
 from diagnose import trials as evidence
 from diagnose.curves import Array, Run, Series
+from diagnose.measure import between_runs as siblings
 from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
 from diagnose.trials import TableError, Trials
@@ -201,7 +201,7 @@ def judge_together(
     fixes: Mapping[str, Fix] | None = None,
     trials: Sequence[Trials] | None = None,
 ) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
-    """Apply the rules across runs to each group of comparable runs (see `diagnose.siblings`).
+    """Apply the rules across runs to each group of comparable runs (see `diagnose.measure.between_runs`).
 
     rules: None for all installed ones; those that judge one run are passed over.
     thresholds, fixes, trials: as in `judge`.

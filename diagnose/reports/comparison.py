@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diagnose import siblings
 from diagnose.curves import Array, Run, Series
+from diagnose.measure import between_runs as siblings
 from diagnose.milestone import TITLES
 from diagnose.reports import panels
 from diagnose.reports.panels import Panel

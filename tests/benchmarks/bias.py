@@ -28,8 +28,8 @@ from diagnose.integrations.captum import METHODS, Scores, focus
 from diagnose.integrations.captum.methods import find_layer
 from diagnose.integrations.captum.mosaics import compose
 from diagnose.integrations.captum.page import judged
+from diagnose.measure.statistics import wilson
 from diagnose.rule import Severity
-from diagnose.statistics import wilson
 from reference_trainer.data import TASKS, Data
 from reference_trainer.faults import BIASES, UNBIASED
 from reference_trainer.models import build

@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 import diagnose
-from diagnose import cli, siblings, synthetic
+from diagnose import cli, synthetic
 from diagnose.curves import Run
 from diagnose.judging.engine import judge_together, load_rules
+from diagnose.measure import between_runs as siblings
 from diagnose.rule import Severity
 from tests.written import write_csv
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from diagnose import statistics
 from diagnose.curves import Array
 from diagnose.integrations.captum.clusters import Group
 from diagnose.integrations.captum.scores import Row, Scores
 from diagnose.judging.engine import judge, load_rules
+from diagnose.measure import statistics
 from diagnose.readers import read
 from diagnose.reports import text
 from diagnose.reports.words import count, one_line

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from diagnose import parallel, siblings
+from diagnose import parallel
 from diagnose.api import DRAWN, Report, SourceError, with_unique_names
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
@@ -24,6 +24,7 @@ from diagnose.judging import kept as thinning
 from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together
 from diagnose.judging.source import Keep, Outcome, Wanted
+from diagnose.measure import between_runs as siblings
 from diagnose.readers import ReadError, from_tables
 from diagnose.reports.words import RANK, verdict_word
 from diagnose.rule import Finding, NotJudged

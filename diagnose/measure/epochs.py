@@ -10,8 +10,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import statistics
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 
 Indices = npt.NDArray[np.intp]
 

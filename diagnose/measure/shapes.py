@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diagnose import statistics
 from diagnose.curves import Array
+from diagnose.measure import statistics
 
 
 class Climb(NamedTuple):

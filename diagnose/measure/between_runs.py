@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import statistics
 from diagnose.curves import Array, Run, Series
+from diagnose.measure import statistics
 
 CURVES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 """Roles whose levels are compared between runs."""
