@@ -22,8 +22,8 @@ from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
 from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.measure import between_runs as siblings
+from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, expand, no_log
-from diagnose.roles import AXES, ROLES
 from diagnose.rule import Diagnosis, Finding, NotJudged
 from diagnose.settings import Settings, SettingsError
 

@@ -59,7 +59,7 @@ class Run:
 
     name: short name for tables, unique within one call where the sources allow it.
     series: column name -> Series, in the order of the log.
-    roles: canonical name (`train_loss`, `val_loss`, `learning_rate` ...) -> column name; see `diagnose.roles`.
+    roles: canonical name (`train_loss`, `val_loss`, `learning_rate` ...) -> column name; see `diagnose.names.roles`.
     config: hyperparameters by canonical name where it is known (`optimizer`, `batch_size`), else as the log spells it.
     source: path or address the run was read from.
     format: name of the reader that recognised it, such as `lightning-csv`.

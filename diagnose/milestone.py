@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnose import roles
 from diagnose.curves import Run
 from diagnose.measure import statistics
+from diagnose.names import roles
 
 LEARNED_NOISE = 3.0
 """Standard deviations of its noise by which a loss must have fallen to count as having learned anything."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diagnose.roles import nearest
+from diagnose.names.roles import nearest
 
 FAIL_ON = ("note", "warning", "error", "never")
 """Values of `fail-on`: the lowest severity that makes the exit code 1."""

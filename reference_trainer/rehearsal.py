@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diagnose import optimizers, traits, trials
+from diagnose import trials
 from diagnose.curves import Run
 from diagnose.judging.engine import load_trials
+from diagnose.names import optimizers, traits
 from diagnose.rule import Diagnosis, Finding, Recommendation
 from diagnose.settings import SettingsError, unknown
 from reference_trainer import remedies

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from diagnose import optimizers, traits
+from diagnose.names import optimizers, traits
 from diagnose.rule import Context, Fix
 
 NOTES = "lecture notes, "

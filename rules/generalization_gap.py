@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import math
 
-from diagnose import roles, synthetic
+from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.names import roles
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 5

@@ -24,9 +24,10 @@ from __future__ import annotations
 
 import math
 
-from diagnose import roles, synthetic
+from diagnose import synthetic
 from diagnose.curves import Series
 from diagnose.measure import epochs
+from diagnose.names import roles
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -31,7 +31,8 @@ import re
 from functools import partial
 from typing import NamedTuple
 
-from diagnose import optimizers, synthetic
+from diagnose import synthetic
+from diagnose.names import optimizers
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

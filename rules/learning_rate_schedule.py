@@ -34,9 +34,10 @@ from functools import partial
 
 import numpy as np
 
-from diagnose import optimizers, synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.names import optimizers, traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a curve

@@ -40,9 +40,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.names import traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 12

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from diagnose import optimizers, synthetic
+from diagnose import synthetic
+from diagnose.names import optimizers
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

@@ -37,9 +37,10 @@ from typing import Any
 
 import numpy as np
 
-from diagnose import optimizers, roles, synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.names import optimizers, roles, traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 FIXES_OF: Mapping[str, tuple[str, ...]] = {

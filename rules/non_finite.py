@@ -26,9 +26,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diagnose import synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Series
 from diagnose.measure import statistics
+from diagnose.names import traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 

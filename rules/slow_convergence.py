@@ -25,9 +25,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import optimizers, synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.names import optimizers, traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 FAR_BELOW = ("typical-learning-rate", "raise-learning-rate", "train-longer")

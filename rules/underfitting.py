@@ -25,9 +25,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from diagnose import synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Array
 from diagnose.measure import statistics
+from diagnose.names import traits
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 

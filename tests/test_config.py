@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose import config, roles
-from diagnose.config import ConfigError, load, normalise
+from diagnose.names import config, roles
+from diagnose.names.config import ConfigError, load, normalise
 
 
 def written(folder: Path, name: str, text: str) -> Path:

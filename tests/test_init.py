@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from diagnose import cli, settings
 from diagnose.judging.engine import load_rules, thresholds_of
-from diagnose.roles import ROLES
+from diagnose.names.roles import ROLES
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose import roles
+from diagnose.names import roles
 
 
 @pytest.mark.parametrize(

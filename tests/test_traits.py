@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diagnose import optimizers, synthetic, traits
+from diagnose import synthetic
 from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge, load_rules
-from diagnose.roles import assign
+from diagnose.names import optimizers, traits
+from diagnose.names.roles import assign
 from diagnose.rule import Finding
 
 RULES = {rule.id: rule for rule in load_rules()}

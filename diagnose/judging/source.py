@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from diagnose import config as configuration
 from diagnose import settings as project
 from diagnose.curves import Run
 from diagnose.judging import kept as thinning
 from diagnose.judging.engine import compares_runs, judge, load_rules, needs_baseline, thresholds_of
 from diagnose.measure import between_runs as siblings
+from diagnose.names import config as configuration
+from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, read
-from diagnose.roles import AXES, ROLES
 from diagnose.rule import Diagnosis, Rule
 from diagnose.settings import Settings, SettingsError
 

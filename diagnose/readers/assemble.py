@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import config as configuration
-from diagnose import roles
 from diagnose.curves import Array, Run, Series
+from diagnose.names import config as configuration
+from diagnose.names import roles
 from diagnose.readers import axis as axes
 from diagnose.readers import layout, trainings, values
 from diagnose.readers.casting import Cast

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import roles
 from diagnose.curves import Array
+from diagnose.names import roles
 from diagnose.readers.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]

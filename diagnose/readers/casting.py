@@ -1,4 +1,4 @@
-"""Who plays which role in one run: `diagnose.roles` asked with the names, and with where the values stand."""
+"""Who plays which role in one run: `diagnose.names.roles` asked with the names, and with where the values stand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import PurePath
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import roles
 from diagnose.curves import Array, Series
+from diagnose.names import roles
 from diagnose.readers.table import Column
 
 Mask = npt.NDArray[np.bool_]
@@ -21,7 +21,7 @@ _NAMELESS = frozenset({"value", "values", "y", "data", "history", "curve", "scal
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The columns of one run by the names that `diagnose.roles` should see.
+    """The columns of one run by the names that `diagnose.names.roles` should see.
 
     metrics: column -> its name without that of the run.
     fixed: canonical name -> column where the user or the format says so.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from diagnose.names.roles import parse
 from diagnose.readers import delimited
 from diagnose.readers.document import Document
 from diagnose.readers.table import Column, ReadError, Table
-from diagnose.roles import parse
 
 NAME = "csv-set"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import roles
+from diagnose.names import roles
 from diagnose.readers.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from diagnose.names.roles import parse
 from diagnose.readers.names import printable
 from diagnose.readers.records import is_metric_name
-from diagnose.roles import parse
 
 LONGEST_LINE = 20_000  # characters; a longer line is data, not a message
 _LONGEST_LABEL = 160  # characters between two numbers that are looked at

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diagnose import config as configuration
+from diagnose.names import config as configuration
 from diagnose.readers import points
 from diagnose.readers.table import ReadError, Table
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import roles
 from diagnose.curves import Array
+from diagnose.names import roles
 from diagnose.readers.names import printable
 from diagnose.readers.table import Column, ReadError, Table
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from diagnose import roles
+from diagnose.names import roles
 from diagnose.readers.table import ReadError, Table
 
 _RUNS_TABLE = frozenset(

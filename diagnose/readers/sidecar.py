@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from diagnose.config import ConfigError, load
+from diagnose.names.config import ConfigError, load
 
 FILES = {
     "dvclive": ("params.yaml",),

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from diagnose import roles
+from diagnose.names import roles
 from diagnose.readers import event_file
 from diagnose.readers.document import Document
 from diagnose.readers.event_file import Scalars

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
-from diagnose.roles import FEW_POINTS
+from diagnose.names.roles import FEW_POINTS
 
 Mask = npt.NDArray[np.bool_]
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from diagnose import roles
 from diagnose.curves import Array, Series
+from diagnose.names import roles
 from diagnose.readers.table import Column
 
 _BLANK_ROWS = 3  # rows that a loss must be missing from at the end before this is more than a row left out

@@ -10,11 +10,11 @@ import numpy as np
 from diagnose.curves import Array, Run, Series
 from diagnose.measure import between_runs as siblings
 from diagnose.milestone import TITLES
+from diagnose.names.roles import MAIN_ROLES
 from diagnose.reports import panels
 from diagnose.reports.panels import Panel
 from diagnose.reports.text import labels_of
 from diagnose.reports.words import count, number, one_line, span, verdict_word
-from diagnose.roles import MAIN_ROLES
 from diagnose.rule import Diagnosis
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

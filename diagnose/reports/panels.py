@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diagnose.curves import Run, Series
+from diagnose.names.roles import AXES
 from diagnose.reports.words import number, one_line, span
-from diagnose.roles import AXES
 from diagnose.rule import Diagnosis, Finding, Severity
 
 LOG_DECADES = 3.0

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from diagnose import optimizers
-from diagnose.config import normalise
+from diagnose.names import optimizers
+from diagnose.names.config import normalise
 from reference_trainer.recipe import (
     BLOCKS,
     CHOICES,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from diagnose import config, optimizers, synthetic
+from diagnose import synthetic
 from diagnose.judging.engine import judge, load_rules
+from diagnose.names import config, optimizers
 from diagnose.rule import Diagnosis, Severity
 
 IDS = frozenset(

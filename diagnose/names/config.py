@@ -5,7 +5,7 @@
     # {"optimizer": "sgd", "learning_rate": 0.01}
 
 W&B's `{"key": {"value": ...}}`, the nested tables of Hydra, Lightning and mmengine, and the strings of MLflow come out
-alike. What a name means is asked of `diagnose.roles`; the few names that only the rules about hyperparameters need
+alike. What a name means is asked of `diagnose.names.roles`; the few names that only the rules about hyperparameters need
 stand here. PyYAML is imported only where a YAML file is read.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from diagnose import roles
+from diagnose.names import roles
 
 LARGEST = 1_000_000
 """Bytes; a configuration is smaller, and YAML is slow to read."""
@@ -125,7 +125,7 @@ def _precedence(entry: tuple[str, Any]) -> tuple[int, bool]:
 
 
 def _method(key: str) -> str:
-    """Canonical name of a key that `diagnose.roles` does not know, else the key itself."""
+    """Canonical name of a key that `diagnose.names.roles` does not know, else the key itself."""
     *folders, leaf = re.split(r"[./]", key)
     name = _ALIASES.get("_".join(roles.words(leaf)), key)
     waits = any(roles.hyperparameter(folder) == "scheduler" for folder in folders)
