@@ -59,7 +59,7 @@ def from_tables(found: Sequence[Table], label: str, overrides: Mapping[str, str]
 
 def ended(run: Run) -> bool:
     """Whether the log says that the training is over: the exit record of a `.wandb` file does; no other format can."""
-    from diagnose.readers.wandb_file import FORMAT, NO_EXIT
+    from diagnose.readers.formats.wandb_file import FORMAT, NO_EXIT
 
     return run.format == FORMAT and NO_EXIT not in run.notes
 
@@ -76,7 +76,7 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
     if isinstance(source, Source) and len(source.paths) > 1:
         return _of_several(source.paths)
     if hasattr(source, "iloc"):
-        from diagnose.readers.frame import from_frame
+        from diagnose.readers.formats.frame import from_frame
 
         return [_safe(from_frame(cast("pd.DataFrame", source)))]
     if (folder := _folder(source)) is not None:
@@ -95,7 +95,7 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
 
 def _of_several(paths: Sequence[Path]) -> list[Table]:
     """The tables that are spread over several files."""
-    from diagnose.readers import csv_set, tensorboard
+    from diagnose.readers.formats import csv_set, tensorboard
 
     if not tensorboard.is_event_file(paths[0].name):
         return [_safe(csv_set.read(paths))]

@@ -40,7 +40,7 @@ FOLDERS = ("mlflow_store", "dvclive")
 
 def format_of_folder(folder: Path) -> ModuleType | None:
     """The format in which the folder is one run; None where it is none by itself."""
-    modules = (import_module(f"diagnose.readers.{name}") for name in FOLDERS)
+    modules = (import_module(f"diagnose.readers.formats.{name}") for name in FOLDERS)
     return next((module for module in modules if module.recognise(folder)), None)
 
 
@@ -51,12 +51,12 @@ def format_of(document: Document) -> ModuleType | None:
     """
     if b"\0" in document.head_bytes[:64]:
         for name in BINARY:
-            module = import_module(f"diagnose.readers.{name}")
+            module = import_module(f"diagnose.readers.formats.{name}")
             if module.recognise(document):
                 return module
     document.refuse_binary()
     for name in FORMATS[len(BINARY) :]:
-        module = import_module(f"diagnose.readers.{name}")
+        module = import_module(f"diagnose.readers.formats.{name}")
         if module.recognise(document):
             return module
     return None

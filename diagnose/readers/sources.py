@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from diagnose.readers import csv_set
 from diagnose.readers.document import Document
+from diagnose.readers.formats import csv_set
 from diagnose.readers.names import printable
 from diagnose.readers.registry import format_of, format_of_folder
 from diagnose.readers.table import ReadError
@@ -135,7 +135,7 @@ def _missing(path: Path) -> str:
 
 def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
     """The logs below a directory, folder by folder."""
-    from diagnose.readers import tensorboard
+    from diagnose.readers.formats import tensorboard
 
     parts: set[Path] = set()  # folders whose event files belong to the run of the folder above them
     for parent, folders, names in os.walk(folder):
@@ -166,7 +166,7 @@ def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
 
 def _run_folders(parent: Path, folders: list[str], names: list[str], argument: str) -> Iterator[Source]:
     """The folder where it is one run, and the MLflow runs in it; what is theirs is taken from `folders` and `names`."""
-    from diagnose.readers import mlflow_store
+    from diagnose.readers.formats import mlflow_store
 
     module = format_of_folder(parent)
     if module is not None:

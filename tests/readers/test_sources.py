@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from diagnose.readers import FORMATS, ReadError, expand, no_log, read, registry, tables
-from diagnose.readers.frame import from_frame
+from diagnose.readers.formats.frame import from_frame
 
 LOG = "epoch,loss,val_loss\n" + "".join(f"{i},{1 / (i + 1)},{2 / (i + 1)}\n" for i in range(12))
 CURVE = "0.9,0.8,0.7,0.6,0.5,0.4\n"
@@ -26,7 +26,7 @@ def test_every_format_is_a_module_of_one_shape() -> None:
     from importlib import import_module
 
     for name in FORMATS:
-        module = import_module(f"{registry.__package__}.{name}")
+        module = import_module(f"{registry.__package__}.formats.{name}")
         assert isinstance(module.NAME, str)
         assert module.__doc__
         assert callable(module.recognise)

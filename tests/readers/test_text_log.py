@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose.readers import tables, text_log
+from diagnose.readers import tables
 from diagnose.readers.document import Document
-from diagnose.readers.log_line import parse_line
+from diagnose.readers.formats import text_log
+from diagnose.readers.formats.log_line import parse_line
 from diagnose.readers.table import ReadError, Table
 
 

@@ -35,7 +35,7 @@ COLUMNS = (
     *("mosaic", "target", "method", "weights", "focus", "other_1", "stolen_1", "other_2", "stolen_2"),
     *("exchanged", "moved", "place"),
 )
-"""The columns of a recorded table; `diagnose.readers.focus_csv` reads them."""
+"""The columns of a recorded table; `diagnose.readers.formats.focus_csv` reads them."""
 
 SANITY_MOSAICS = 100
 """Mosaics, evenly over the classes, on which randomly initialised copies are tried."""

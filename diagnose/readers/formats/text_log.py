@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice, pairwise
 
 from diagnose.readers.document import Document
-from diagnose.readers.log_line import Line, heading, parse_line
+from diagnose.readers.formats.log_line import Line, heading, parse_line
 from diagnose.readers.records import is_metric_name, table_from_records
 from diagnose.readers.table import ReadError, Table
 

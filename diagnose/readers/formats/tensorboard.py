@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.names import roles
-from diagnose.readers import event_file
 from diagnose.readers.document import Document
-from diagnose.readers.event_file import Scalars
+from diagnose.readers.formats import event_file
+from diagnose.readers.formats.event_file import Scalars
 from diagnose.readers.names import unique
 from diagnose.readers.table import Column, ReadError, Table
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from diagnose.readers import mlflow_store, points, sqlite
+from diagnose.readers import points, sqlite
 from diagnose.readers.document import Document
+from diagnose.readers.formats import mlflow_store
 from diagnose.readers.table import ReadError, Table
 
 if TYPE_CHECKING:
