@@ -40,7 +40,7 @@ def read(
 
 def from_tables(found: Sequence[Table], label: str, overrides: Mapping[str, str] | None = None) -> list[Run]:
     """The runs in tables that a reader made. Raises ReadError as `read` does; label: for `Run.source`."""
-    from diagnose.readers.assemble import runs
+    from diagnose.readers.runs.assemble import runs
 
     made: list[Run] = []
     failed: list[ReadError | ValueError] = []
@@ -145,7 +145,7 @@ def _document(source: Any) -> Document:
 
 def _with_config(table: Table, document: Document) -> Table:
     """The table with the notes of its document and the configuration that lies beside it."""
-    from diagnose.readers import sidecar
+    from diagnose.readers.runs import sidecar
 
     if document.path is None:
         return replace(table, notes=(*document.notes, *table.notes)) if document.notes else table

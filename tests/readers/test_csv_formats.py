@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diagnose.readers import expand, sidecar, tables
+from diagnose.readers import expand, tables
 from diagnose.readers.document import Document
 from diagnose.readers.registry import format_of
+from diagnose.readers.runs import sidecar
 from diagnose.readers.table import Table
 
 FAMILY = {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from diagnose.readers import expand, read, sidecar, tables
+from diagnose.readers import expand, read, tables
+from diagnose.readers.runs import sidecar
 from diagnose.readers.table import Table
 
 ROWS = [(epoch, 2.0 / (epoch + 1), 2.1 / (epoch + 1)) for epoch in range(8)]

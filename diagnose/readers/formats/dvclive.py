@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
-from diagnose.readers import cells, points, sidecar
+from diagnose.readers import cells, points
+from diagnose.readers.runs import sidecar
 from diagnose.readers.table import ReadError, Table
 
 NAME = "dvclive"

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from diagnose.curves import Array, Run, Series
 from diagnose.names import config as configuration
 from diagnose.names import roles
-from diagnose.readers import axis as axes
-from diagnose.readers import layout, trainings, values
-from diagnose.readers.casting import Cast
-from diagnose.readers.refusals import no_curve, refuse, too_short
+from diagnose.readers.runs import axis as axes
+from diagnose.readers.runs import layout, trainings, values
+from diagnose.readers.runs.casting import Cast
+from diagnose.readers.runs.refusals import no_curve, refuse, too_short
 from diagnose.readers.table import Column, ReadError, Table
 
 NO_AXIS = "no column counts the epochs: each row is one, from 0, since each has a validation"
