@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from diagnose.readers.document import Document
+from diagnose.readers.tables.document import Document
 
 BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio")
 """The formats that are no text, told by their first bytes, among which is always a zero."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from diagnose.curves import Run
 from diagnose.readers import expand, read
 from diagnose.readers.runs.assemble import runs
-from diagnose.readers.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, ReadError, Table
 
 Cells = Sequence[float | None]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from diagnose.readers import expand, tables
-from diagnose.readers.document import Document
 from diagnose.readers.registry import format_of
 from diagnose.readers.runs import sidecar
-from diagnose.readers.table import Table
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import Table
 
 FAMILY = {
     "lightning-csv": "lightning-csv",

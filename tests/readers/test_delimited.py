@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diagnose.readers import ReadError, tables
-from diagnose.readers.cells import number
-from diagnose.readers.delimited import LARGE
-from diagnose.readers.delimited import read as read_delimited
-from diagnose.readers.document import Document
-from diagnose.readers.names import printable
-from diagnose.readers.table import Table
+from diagnose.readers.tables.cells import number
+from diagnose.readers.tables.delimited import LARGE
+from diagnose.readers.tables.delimited import read as read_delimited
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.names import printable
+from diagnose.readers.tables.table import Table
 
 NAN = float("nan")
 BLANK = None

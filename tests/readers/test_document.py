@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from diagnose.readers import ReadError, tables
-from diagnose.readers.document import HEAD_BYTES, Document
+from diagnose.readers.tables.document import HEAD_BYTES, Document
 
 TEXT = "epoch,loss\n0,1.5\n1,0.5\n"
 

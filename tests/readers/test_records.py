@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.readers import tables
-from diagnose.readers.records import is_metric_name, table_from_records
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.records import is_metric_name, table_from_records
+from diagnose.readers.tables.table import ReadError, Table
 
 
 def points(table: Table, name: str) -> list[tuple[int, float]]:

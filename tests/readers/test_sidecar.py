@@ -10,7 +10,7 @@ import pytest
 
 from diagnose.readers import expand, read, tables
 from diagnose.readers.runs import sidecar
-from diagnose.readers.table import Table
+from diagnose.readers.tables.table import Table
 
 ROWS = [(epoch, 2.0 / (epoch + 1), 2.1 / (epoch + 1)) for epoch in range(8)]
 LOGS = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from diagnose.curves import Run
 from diagnose.readers import ReadError, expand, read, tables
-from diagnose.readers.table import Table
+from diagnose.readers.tables.table import Table
 
 START = 1_700_000_000.0  # seconds since 1970
 

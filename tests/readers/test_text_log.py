@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.readers import tables
-from diagnose.readers.document import Document
 from diagnose.readers.formats import text_log
 from diagnose.readers.formats.log_line import parse_line
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import ReadError, Table
 
 
 def read(text: str) -> Table:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.readers import ReadError, expand, read, tables
-from diagnose.readers.table import Table
+from diagnose.readers.tables.table import Table
 from tests.readers.test_tensorboard import field
 
 BLOCK = 32 * 1024

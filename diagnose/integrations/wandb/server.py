@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from diagnose.readers.names import printable
-from diagnose.readers.records import table_from_records
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.names import printable
+from diagnose.readers.tables.records import table_from_records
+from diagnose.readers.tables.table import ReadError, Table
 
 FORMAT = "wandb"
 

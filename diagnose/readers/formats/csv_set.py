@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from diagnose.names.roles import parse
-from diagnose.readers import delimited
-from diagnose.readers.document import Document
-from diagnose.readers.table import Column, ReadError, Table
+from diagnose.readers.tables import delimited
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import Column, ReadError, Table
 
 NAME = "csv-set"
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
-from diagnose.readers import cells, points
 from diagnose.readers.runs import sidecar
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables import cells, points
+from diagnose.readers.tables.table import ReadError, Table
 
 NAME = "dvclive"
 

@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from diagnose.readers import protobuf
-from diagnose.readers.document import Document
+from diagnose.readers.tables import protobuf
+from diagnose.readers.tables.document import Document
 
 _FRAME = struct.Struct("<QI")  # length and its checksum
 _CHECKSUM = 4  # bytes

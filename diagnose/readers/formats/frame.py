@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
-from diagnose.readers.cells import NOT_LOGGED, parse
-from diagnose.readers.delimited import join
-from diagnose.readers.names import INDEX, unique
-from diagnose.readers.table import Column, ReadError, Table
+from diagnose.readers.tables.cells import NOT_LOGGED, parse
+from diagnose.readers.tables.delimited import join
+from diagnose.readers.tables.names import INDEX, unique
+from diagnose.readers.tables.table import Column, ReadError, Table
 
 if TYPE_CHECKING:
     import pandas as pd

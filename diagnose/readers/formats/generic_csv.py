@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from diagnose.readers import delimited
-from diagnose.readers.dialect import WHITESPACE
-from diagnose.readers.document import Document
-from diagnose.readers.table import Table
+from diagnose.readers.tables import delimited
+from diagnose.readers.tables.dialect import WHITESPACE
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import Table
 
 NAME = "csv"
 

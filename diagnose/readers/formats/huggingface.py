@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diagnose.readers.document import Document
-from diagnose.readers.records import load_json, table_from_records
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.records import load_json, table_from_records
+from diagnose.readers.tables.table import ReadError, Table
 
 NAME = "huggingface"
 

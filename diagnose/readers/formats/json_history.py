@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from diagnose.readers.cells import number
-from diagnose.readers.document import Document
-from diagnose.readers.records import (
+from diagnose.readers.tables.cells import number
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.records import (
     MAX_LIST,
     head_records,
     is_metric_name,
@@ -24,7 +24,7 @@ from diagnose.readers.records import (
     sibling_json,
     table_from_records,
 )
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.table import ReadError, Table
 
 NAME = "json-history"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from diagnose.readers.document import Document
-from diagnose.readers.records import head_records, read_lines, table_from_records
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.records import head_records, read_lines, table_from_records
+from diagnose.readers.tables.table import ReadError, Table
 
 NAME = "jsonl"
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from diagnose.readers import delimited
-from diagnose.readers.document import Document
-from diagnose.readers.table import Table
+from diagnose.readers.tables import delimited
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import Table
 
 NAME = "lightning-csv"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from diagnose.names.roles import parse
-from diagnose.readers.names import printable
-from diagnose.readers.records import is_metric_name
+from diagnose.readers.tables.names import printable
+from diagnose.readers.tables.records import is_metric_name
 
 LONGEST_LINE = 20_000  # characters; a longer line is data, not a message
 _LONGEST_LABEL = 160  # characters between two numbers that are looked at

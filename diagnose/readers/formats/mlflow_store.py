@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from diagnose.names import config as configuration
-from diagnose.readers import points
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables import points
+from diagnose.readers.tables.table import ReadError, Table
 
 NAME = "mlflow-run"
 

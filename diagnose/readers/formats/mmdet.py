@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from diagnose.readers.document import Document
-from diagnose.readers.records import head_records, read_lines, table_from_records
-from diagnose.readers.table import Table
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.records import head_records, read_lines, table_from_records
+from diagnose.readers.tables.table import Table
 
 NAME = "mmdet"
 

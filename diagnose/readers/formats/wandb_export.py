@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from diagnose.readers import delimited
-from diagnose.readers.document import Document
-from diagnose.readers.table import Table
+from diagnose.readers.tables import delimited
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import Table
 
 NAME = "wandb"
 

@@ -21,7 +21,7 @@ from diagnose.readers.runs import axis as axes
 from diagnose.readers.runs import layout, trainings, values
 from diagnose.readers.runs.casting import Cast
 from diagnose.readers.runs.refusals import no_curve, refuse, too_short
-from diagnose.readers.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, ReadError, Table
 
 NO_AXIS = "no column counts the epochs: each row is one, from 0, since each has a validation"
 

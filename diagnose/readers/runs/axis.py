@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from diagnose.curves import Array
 from diagnose.names import roles
-from diagnose.readers.table import Column, Table
+from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from diagnose.curves import Array, Series
 from diagnose.names import roles
-from diagnose.readers.table import Column
+from diagnose.readers.tables.table import Column
 
 Mask = npt.NDArray[np.bool_]
 

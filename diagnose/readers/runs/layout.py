@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.names import roles
-from diagnose.readers.table import Column, Table
+from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diagnose.names import roles
-from diagnose.readers.table import ReadError, Table
+from diagnose.readers.tables.table import ReadError, Table
 
 _RUNS_TABLE = frozenset(
     {

@@ -12,7 +12,7 @@ import numpy as np
 
 from diagnose.curves import Array, Series
 from diagnose.names import roles
-from diagnose.readers.table import Column
+from diagnose.readers.tables.table import Column
 
 _BLANK_ROWS = 3  # rows that a loss must be missing from at the end before this is more than a row left out
 _BLANK_SHARE = 0.01  # of the rows of its companion

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from diagnose.curves import Array
 from diagnose.names import roles
-from diagnose.readers.names import printable
-from diagnose.readers.table import Column, ReadError, Table
+from diagnose.readers.tables.names import printable
+from diagnose.readers.tables.table import Column, ReadError, Table
 
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]

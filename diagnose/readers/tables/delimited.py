@@ -1,7 +1,7 @@
 """From delimited text to tables, by one of two paths with one result.
 
 Small or untidy sources go through the standard library line by line; large tidy ones go through pyarrow. What a cell
-means is said in `diagnose.readers.cells`, how the lines are cut in `diagnose.readers.dialect`.
+means is said in `diagnose.readers.tables.cells`, how the lines are cut in `diagnose.readers.tables.dialect`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from itertools import chain, islice, zip_longest
 
 import numpy as np
 
-from diagnose.readers import arrow_csv
-from diagnose.readers.cells import NOT_LOGGED, Cells, number, parse, unwrap_tensors
-from diagnose.readers.dialect import Dialect, cut, is_rule
-from diagnose.readers.document import Document
-from diagnose.readers.names import unique
-from diagnose.readers.table import Column, ReadError, Table
+from diagnose.readers.tables import arrow_csv
+from diagnose.readers.tables.cells import NOT_LOGGED, Cells, number, parse, unwrap_tensors
+from diagnose.readers.tables.dialect import Dialect, cut, is_rule
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.names import unique
+from diagnose.readers.tables.table import Column, ReadError, Table
 
 LARGE = 2_000_000
 """Bytes from which pyarrow is worth its import (about 0.1 s)."""

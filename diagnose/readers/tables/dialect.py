@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Any
 
-from diagnose.readers.cells import NOT_LOGGED, number, unwrap_tensors
-from diagnose.readers.names import INDEX, unique
+from diagnose.readers.tables.cells import NOT_LOGGED, number, unwrap_tensors
+from diagnose.readers.tables.names import INDEX, unique
 
 WHITESPACE = " "
 """The delimiter that stands for runs of blanks and tabs."""

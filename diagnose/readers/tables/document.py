@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from diagnose.readers.table import ReadError
+from diagnose.readers.tables.table import ReadError
 
 if TYPE_CHECKING:
-    from diagnose.readers.dialect import Dialect
+    from diagnose.readers.tables.dialect import Dialect
 
 HEAD_BYTES = 256 * 1024
 """How much of a file decides what it is."""
@@ -172,8 +172,8 @@ class Document:
 
     @cached_property
     def dialect(self) -> Dialect | None:
-        """How the lines are a table, or None where they are none; see `diagnose.readers.dialect`."""
-        from diagnose.readers.dialect import sniff
+        """How the lines are a table, or None where they are none; see `diagnose.readers.tables.dialect`."""
+        from diagnose.readers.tables.dialect import sniff
 
         if not self.whole and len(self.head_lines) == 1:
             return None  # a line longer than the head

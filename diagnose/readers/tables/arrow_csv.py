@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from diagnose.readers.cells import NOT_LOGGED, Cells, parse
-from diagnose.readers.dialect import Dialect
-from diagnose.readers.document import Document
-from diagnose.readers.table import Column
+from diagnose.readers.tables.cells import NOT_LOGGED, Cells, parse
+from diagnose.readers.tables.dialect import Dialect
+from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.table import Column
 
 
 @dataclass(frozen=True, slots=True, eq=False)
