@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnose import settings as project
 from diagnose.curves import Run
+from diagnose.errors import SettingsError
 from diagnose.judging import kept as thinning
 from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
@@ -25,7 +26,7 @@ from diagnose.measure import between_runs as siblings
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, expand, no_log
 from diagnose.rule import Diagnosis, Finding, NotJudged
-from diagnose.settings import Settings, SettingsError
+from diagnose.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from diagnose.settings import SettingsError
+from diagnose.errors import SettingsError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -22,16 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diagnose.names.roles import nearest
+from diagnose.errors import SettingsError, unknown
 
 FAIL_ON = ("note", "warning", "error", "never")
 """Values of `fail-on`: the lowest severity that makes the exit code 1."""
 
 _KEYS = ("select", "ignore", "fail-on", "map", "baseline", "per-file-ignores", "rules")
-
-
-class SettingsError(ValueError):
-    """A setting or option that means nothing; `str()` names where it stands and the nearest valid name, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +74,6 @@ class Settings:
             if any(fnmatchcase(name, pattern) for name in names)
             for rule in rules
         )
-
-
-def unknown(what: str, name: str, valid: Collection[str]) -> str:
-    """`no rule 'overfit'; did you mean overfitting?`, or all valid names where none is near."""
-    near = nearest(name, valid)
-    hint = f"did you mean {near}?" if near else f"valid: {', '.join(valid)}"
-    return f"no {what} {name!r}; {hint}"
 
 
 def check_rules(names: Iterable[str], known: Collection[str]) -> tuple[str, ...]:

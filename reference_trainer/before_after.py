@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diagnose.curves import Run, Series
+from diagnose.errors import SettingsError
 from diagnose.reports import curve
 from diagnose.reports.text import Page, outcome
 from diagnose.reports.words import one_line, place
 from diagnose.rule import Diagnosis, Severity
-from diagnose.settings import SettingsError
 from reference_trainer.faults import FAULTS
 from reference_trainer.rehearsal import Rehearsal, Training, Try, evidence
 

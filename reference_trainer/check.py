@@ -15,7 +15,7 @@ from pathlib import Path
 
 from diagnose import parallel
 from diagnose.api import diagnose
-from diagnose.settings import SettingsError, unknown
+from diagnose.errors import SettingsError, unknown
 from reference_trainer import ledger
 from reference_trainer.faults import FAULTS
 from reference_trainer.healthy import HEALTHY, healthy

@@ -18,8 +18,8 @@ import typer
 
 from diagnose import parallel
 from diagnose.console import terminal
+from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.captum.command import needs_bias
-from diagnose.settings import SettingsError, unknown
 from reference_trainer.faults import BIASES, FAULTS
 from reference_trainer.recipe import CHOICES, Recipe
 

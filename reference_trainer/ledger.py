@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from diagnose.settings import SettingsError
+from diagnose.errors import SettingsError
 
 Write = Callable[[Iterable[Sequence[Any]]], None]
 """Appends lines, and has them on disk when it returns."""

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, Self, get_args
 
 import yaml
 
-from diagnose.settings import SettingsError, unknown
+from diagnose.errors import SettingsError, unknown
 
 Row = dict[str, float]
 """What was measured at one step, with `epoch` and `step` (optimizer steps so far, an int) among it; what was not

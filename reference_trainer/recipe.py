@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from diagnose.settings import SettingsError, unknown
+from diagnose.errors import SettingsError, unknown
 
 MODEL_TASKS: Mapping[str, tuple[str, ...]] = {
     "linear": ("digits", "digits-imbalanced", "digits-few", "digits-noisy", "digits-colour", "diabetes"),

@@ -17,10 +17,10 @@ from typing import Any
 
 from diagnose import trials
 from diagnose.curves import Run
+from diagnose.errors import SettingsError, unknown
 from diagnose.judging.engine import load_trials
 from diagnose.names import optimizers, traits
 from diagnose.rule import Diagnosis, Finding, Recommendation
-from diagnose.settings import SettingsError, unknown
 from reference_trainer import remedies
 from reference_trainer.benches import BENCHES
 from reference_trainer.faults import FAULTS

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import diagnose
 from diagnose import cli, synthetic
+from diagnose.errors import SettingsError
 from diagnose.readers import ReadError
-from diagnose.settings import Settings, SettingsError
+from diagnose.settings import Settings
 from tests.written import write_csv
 
 

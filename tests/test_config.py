@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diagnose.errors import ConfigError
 from diagnose.names import config, roles
-from diagnose.names.config import ConfigError, load, normalise
+from diagnose.names.config import load, normalise
 
 
 def written(folder: Path, name: str, text: str) -> Path:

@@ -17,12 +17,12 @@ import diagnose
 from diagnose import api as audit
 from diagnose import parallel, synthetic
 from diagnose.curves import Run, Series
+from diagnose.errors import SettingsError
 from diagnose.judging import kept as thinning
 from diagnose.judging.engine import judge
 from diagnose.readers import ReadError
 from diagnose.reports import json as report_json
 from diagnose.reports import text
-from diagnose.settings import SettingsError
 from tests.written import write_csv
 
 

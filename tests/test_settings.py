@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
-from diagnose.settings import Settings, SettingsError, find, load
+from diagnose.errors import SettingsError
+from diagnose.settings import Settings, find, load
 from tests.written import write_csv
 
 RULES: dict[str, dict[str, Any]] = {

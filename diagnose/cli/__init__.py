@@ -20,7 +20,7 @@ from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
 from diagnose.console.output import FORMATS, check_places, draw, format_of, render, severities, write_file
 from diagnose.console.terminal import WIDTH, complain, page, progress_bar, write
-from diagnose.settings import unknown
+from diagnose.errors import unknown
 
 if TYPE_CHECKING:
     from diagnose.api import Report

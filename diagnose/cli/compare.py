@@ -12,7 +12,7 @@ from diagnose.cli.group import OK, WRONG
 from diagnose.console import completion, options
 from diagnose.console.output import check_places, format_of, write_file
 from diagnose.console.terminal import complain, page, progress_bar, write
-from diagnose.settings import SettingsError
+from diagnose.errors import SettingsError
 
 FORMATS = ("text", "html")
 BY = ("epoch", "percent")

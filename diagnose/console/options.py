@@ -9,7 +9,8 @@ import typer
 
 from diagnose.console import completion
 from diagnose.console.terminal import MIN_WIDTH
-from diagnose.settings import FAIL_ON, unknown
+from diagnose.errors import unknown
+from diagnose.settings import FAIL_ON
 
 COLORS = ("auto", "always", "never")
 PLOT_STYLES = ("light", "dark")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import diagnose
-from diagnose.settings import FAIL_ON, SettingsError
+from diagnose.errors import SettingsError
+from diagnose.settings import FAIL_ON
 
 if TYPE_CHECKING:
     from diagnose.api import Report

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from diagnose.settings import SettingsError
+from diagnose.errors import SettingsError
 
 if TYPE_CHECKING:
     from diagnose.api import Progress
@@ -73,7 +73,7 @@ def complain(source: str, message: str) -> None:
 
 def complain_of(error: Exception) -> None:
     """One line on stderr for a wrong call, a log that cannot be read, rules that cannot be used, or a fault of ours."""
-    from diagnose.judging.engine import RulesError
+    from diagnose.errors import RulesError
     from diagnose.readers import ReadError
 
     if isinstance(error, typer.TyperException):

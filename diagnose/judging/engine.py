@@ -32,6 +32,7 @@ import numpy as np
 
 from diagnose import trials as evidence
 from diagnose.curves import Array, Run, Series
+from diagnose.errors import RulesError
 from diagnose.measure import between_runs as siblings
 from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
@@ -40,10 +41,6 @@ from diagnose.trials import TableError, Trials
 Kind = Literal[
     "aligned", "series", "family", "hyperparameter", "step", "axis", "last_step", "config", "baseline", "runs"
 ]
-
-
-class RulesError(Exception):
-    """The installed rules cannot be used; the message says which package and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

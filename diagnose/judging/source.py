@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from diagnose import errors
 from diagnose import settings as project
 from diagnose.curves import Run
+from diagnose.errors import SettingsError
 from diagnose.judging import kept as thinning
 from diagnose.judging.engine import compares_runs, judge, load_rules, needs_baseline, thresholds_of
 from diagnose.measure import between_runs as siblings
@@ -22,7 +24,7 @@ from diagnose.names import config as configuration
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, read
 from diagnose.rule import Diagnosis, Rule
-from diagnose.settings import Settings, SettingsError
+from diagnose.settings import Settings
 
 Keep = Literal["whole", "drawn", "extent"]
 """What the report keeps of each run: everything, the curves that it draws, or how far they reach."""
@@ -80,7 +82,7 @@ def _config(given: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
         if given is None or isinstance(given, Mapping):
             return configuration.normalise(given or {})
         return configuration.load(Path(given))
-    except configuration.ConfigError as error:
+    except errors.ConfigError as error:
         raise SettingsError(str(error)) from error
 
 
@@ -115,7 +117,7 @@ def _thresholds(
 def _checked_map(given: Mapping[str, str]) -> Mapping[str, str]:
     for role in given:
         if role not in (*ROLES, *AXES):
-            raise SettingsError(project.unknown("role", role, (*ROLES, *AXES)))
+            raise SettingsError(errors.unknown("role", role, (*ROLES, *AXES)))
     return given
 
 

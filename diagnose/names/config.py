@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from diagnose.errors import ConfigError
 from diagnose.names import roles
 
 LARGEST = 1_000_000
@@ -67,10 +68,6 @@ _AMBIGUOUS = frozenset({"decay"})
 """`decay` is the learning rate's in Keras, the weights' in Darknet, the average's in an EMA: it keeps its own name."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be read; `str()` names the file, what was found and the next step, in one line."""
 
 
 def load(path: Path) -> dict[str, Any]:

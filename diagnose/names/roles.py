@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from diagnose.errors import nearest
+
 ROLES = (
     "train_loss",
     "val_loss",
@@ -716,15 +718,6 @@ def check_overrides(columns: Iterable[str], overrides: Mapping[str, str]) -> dic
             raise ValueError(f"column {found!r} is named for two roles; give each role a column of its own")
         checked[role] = found
     return checked
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None where none is like it."""
-    from difflib import get_close_matches
-
-    names = {candidate.casefold(): candidate for candidate in known}
-    close = get_close_matches(name.casefold(), list(names), n=1, cutoff=0.5)
-    return names[close[0]] if close else None
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

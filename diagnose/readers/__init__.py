@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from diagnose.curves import Run
+from diagnose.errors import ReadError
 from diagnose.readers.registry import FORMATS, format_of, format_of_folder
 from diagnose.readers.sources import STDIN, Source, expand, no_log
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd

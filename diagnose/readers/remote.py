@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.table import ReadError
 
 if TYPE_CHECKING:
     from diagnose.readers.sources import Source

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from diagnose.errors import ReadError
 from diagnose.readers.formats import csv_set
 from diagnose.readers.registry import format_of, format_of_folder
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.table import ReadError
 
 STDIN = "-"
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diagnose.errors import SettingsError
 from diagnose.judging.kept import extremes
 from diagnose.reports import panels
 from diagnose.reports.comparison import LETTERS, Comparison
@@ -26,7 +27,6 @@ from diagnose.reports.panels import Curve, Mark, Panel
 from diagnose.reports.text import labels_of, verdict
 from diagnose.reports.words import RANK, count, one_line, span, verdict_word
 from diagnose.rule import Diagnosis, Severity
-from diagnose.settings import SettingsError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

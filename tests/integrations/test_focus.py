@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import diagnose
+from diagnose.errors import SettingsError
 from diagnose.integrations.captum import METHODS, FocusCurve, MethodError, Scores, focus
 from diagnose.integrations.captum.clusters import groups, of_maps
 from diagnose.integrations.captum.methods import find_layer
@@ -19,7 +20,6 @@ from diagnose.integrations.captum.mosaics import Mosaic, compose, draw, takes_do
 from diagnose.integrations.captum.places import candidates, exchanged
 from diagnose.integrations.captum.scores import of_maps as focus_of
 from diagnose.integrations.captum.scores import random_copy
-from diagnose.settings import SettingsError
 from tests.integrations.blobs import CLASSES, images, network
 
 CLASS_AWARE = ("gradcam", "lrp", "guided-gradcam", "occlusion")

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diagnose.curves import Run
+from diagnose.errors import ReadError
 from diagnose.readers import expand, read
 from diagnose.readers.runs.assemble import runs
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 Cells = Sequence[float | None]
 

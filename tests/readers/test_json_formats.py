@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diagnose.errors import ReadError
 from diagnose.readers import tables
 from diagnose.readers.formats import huggingface, json_history, jsonl, mmdet
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 HISTORY = {"loss": [1.0, 0.5, 0.25, 0.2], "val_loss": [1.1, 0.6, 0.4, 0.5], "accuracy": [0.5, 0.6, 0.7, 0.8]}
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diagnose.errors import ReadError
 from diagnose.readers import tables
 from diagnose.readers.tables.records import is_metric_name, table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 
 def points(table: Table, name: str) -> list[tuple[int, float]]:

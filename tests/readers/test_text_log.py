@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diagnose.errors import ReadError
 from diagnose.readers import tables
 from diagnose.readers.formats import text_log
 from diagnose.readers.formats.log_line import parse_line
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 
 def read(text: str) -> Table:

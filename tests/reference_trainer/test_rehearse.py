@@ -13,8 +13,8 @@ import yaml
 
 from diagnose import synthetic
 from diagnose.api import diagnose
+from diagnose.errors import SettingsError
 from diagnose.judging.engine import judge
-from diagnose.settings import SettingsError
 from reference_trainer import rehearsal
 from reference_trainer.faults import FAULTS
 from tests.conftest import ROOT, typed

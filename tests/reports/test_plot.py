@@ -13,10 +13,10 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
+from diagnose.errors import SettingsError
 from diagnose.judging.engine import judge
 from diagnose.reports import plot
 from diagnose.rule import Diagnosis
-from diagnose.settings import SettingsError
 from tests.test_cli import run as call
 from tests.written import write_csv
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 import diagnose
 from diagnose import cli, synthetic
 from diagnose.curves import Run, Series
+from diagnose.errors import SettingsError
 from diagnose.judging.engine import judge, load_rules
 from diagnose.rule import Finding, Severity
-from diagnose.settings import SettingsError
 from tests.written import write_csv
 
 RULE = next(rule for rule in load_rules() if rule.id == "baseline-regression")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diagnose.console import options, terminal
-from diagnose.settings import SettingsError, unknown
+from diagnose.errors import SettingsError, unknown
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from diagnose.errors import SettingsError
 from diagnose.integrations.captum.mosaics import NothingToScoreError
-from diagnose.settings import SettingsError
 
 Array = npt.NDArray[np.float64]
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diagnose.settings import SettingsError, unknown
+from diagnose.errors import SettingsError, unknown
 
 Explain = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[nn.Module, str], Explain]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diagnose.settings import SettingsError
+from diagnose.errors import SettingsError
 
 FEWEST = 4
 """Images of a class below which it is left out: two to be seen and two to be exchanged."""

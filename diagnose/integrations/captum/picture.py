@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diagnose.errors import SettingsError
 from diagnose.integrations.captum import methods as attribution
 from diagnose.integrations.captum import places as where
 from diagnose.integrations.captum.clusters import Group
 from diagnose.integrations.captum.mosaics import tiled
 from diagnose.integrations.captum.scores import Row, Scores
-from diagnose.settings import SettingsError
 
 FORMATS = (".png", ".svg", ".pdf")
 

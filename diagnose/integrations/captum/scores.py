@@ -22,11 +22,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.captum import inputs
 from diagnose.integrations.captum import methods as attribution
 from diagnose.integrations.captum import places as where
 from diagnose.integrations.captum.mosaics import Mosaic, draw, quarters, takes_double_size, tiled
-from diagnose.settings import SettingsError, unknown
 
 Array = npt.NDArray[np.float64]
 Step = Callable[[int, str], None]

@@ -17,6 +17,7 @@ import typer
 from diagnose import api as files
 from diagnose.console import options, terminal
 from diagnose.console.output import FORMATS, format_of, render, severities, write_file
+from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.wandb import cache, write_back
 from diagnose.integrations.wandb import overview as project
 from diagnose.integrations.wandb import project as projects
@@ -25,7 +26,6 @@ from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.judging import source as judging
 from diagnose.readers import ReadError
 from diagnose.reports import text
-from diagnose.settings import SettingsError, unknown
 
 JOBS = 16
 """Runs read at a time: the waiting is the server's, and more are seldom answered faster."""

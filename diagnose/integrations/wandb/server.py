@@ -21,9 +21,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables.names import printable
 from diagnose.readers.tables.records import table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 FORMAT = "wandb"
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from diagnose.errors import ReadError
 from diagnose.names.roles import parse
 from diagnose.readers.tables import delimited
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 NAME = "csv-set"
 

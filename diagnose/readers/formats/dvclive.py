@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
+from diagnose.errors import ReadError
 from diagnose.readers.runs import sidecar
 from diagnose.readers.tables import cells, points
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "dvclive"
 

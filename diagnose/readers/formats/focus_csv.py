@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
+from diagnose.errors import ReadError
 from diagnose.readers.tables import delimited
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]

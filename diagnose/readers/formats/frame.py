@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
+from diagnose.errors import ReadError
 from diagnose.readers.tables.cells import NOT_LOGGED, parse
 from diagnose.readers.tables.delimited import join
 from diagnose.readers.tables.names import INDEX, unique
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import load_json, table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "huggingface"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables.cells import number
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import (
@@ -24,7 +25,7 @@ from diagnose.readers.tables.records import (
     sibling_json,
     table_from_records,
 )
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "json-history"
 

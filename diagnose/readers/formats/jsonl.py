@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import head_records, read_lines, table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "jsonl"
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from diagnose.errors import ReadError
 from diagnose.readers.formats import mlflow_store
 from diagnose.readers.tables import points, sqlite
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from diagnose import errors
+from diagnose.errors import ReadError
 from diagnose.names import config as configuration
 from diagnose.readers.tables import points
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "mlflow-run"
 
@@ -163,5 +165,5 @@ def _config(folder: Path) -> tuple[dict[str, object], tuple[str, ...]]:
         return {}, ()
     try:
         return configuration.load(params), ()
-    except configuration.ConfigError:
+    except errors.ConfigError:
         return {}, ("params could not be read: hyperparameters are unknown",)

@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from diagnose.errors import ReadError
 from diagnose.names import roles
 from diagnose.readers.formats import event_file
 from diagnose.readers.formats.event_file import Scalars
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import unique
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 NAME = "tensorboard"
 

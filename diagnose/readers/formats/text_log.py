@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice, pairwise
 
+from diagnose.errors import ReadError
 from diagnose.readers.formats.log_line import Line, heading, parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import is_metric_name, table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "text-log"
 

@@ -13,10 +13,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables import sqlite
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

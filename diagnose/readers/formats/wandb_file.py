@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 from zlib import crc32
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables import protobuf
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "wandb_file"
 

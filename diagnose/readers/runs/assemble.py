@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from diagnose import errors
 from diagnose.curves import Array, Run, Series
+from diagnose.errors import ReadError
 from diagnose.names import config as configuration
 from diagnose.names import roles
 from diagnose.readers.runs import axis as axes
 from diagnose.readers.runs import layout, trainings, values
 from diagnose.readers.runs.casting import Cast
 from diagnose.readers.runs.refusals import no_curve, refuse, too_short
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 NO_AXIS = "no column counts the epochs: each row is one, from 0, since each has a validation"
 
@@ -123,7 +125,7 @@ def _hyperparameters(table: Table) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The configuration that came with the log, by canonical name, and a note where it cannot be used."""
     try:
         return configuration.normalise(table.config), ()
-    except configuration.ConfigError as error:
+    except errors.ConfigError as error:
         return {}, (f"the configuration in the log is not used: {error}",)
 
 

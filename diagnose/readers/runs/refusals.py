@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from diagnose.errors import ReadError
 from diagnose.names import roles
-from diagnose.readers.tables.table import ReadError, Table
+from diagnose.readers.tables.table import Table
 
 _RUNS_TABLE = frozenset(
     {

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from diagnose.names.config import ConfigError, load
+from diagnose.errors import ConfigError
+from diagnose.names.config import load
 
 FILES = {
     "dvclive": ("params.yaml",),

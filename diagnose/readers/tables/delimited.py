@@ -14,12 +14,13 @@ from itertools import chain, islice, zip_longest
 
 import numpy as np
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables import arrow_csv
 from diagnose.readers.tables.cells import NOT_LOGGED, Cells, number, parse, unwrap_tensors
 from diagnose.readers.tables.dialect import Dialect, cut, is_rule
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import unique
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 LARGE = 2_000_000
 """Bytes from which pyarrow is worth its import (about 0.1 s)."""

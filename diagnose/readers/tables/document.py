@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from diagnose.readers.tables.table import ReadError
+from diagnose.errors import ReadError
 
 if TYPE_CHECKING:
     from diagnose.readers.tables.dialect import Dialect

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
+from diagnose.errors import ReadError
 from diagnose.names import roles
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]

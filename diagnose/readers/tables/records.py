@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from diagnose.errors import ReadError
 from diagnose.names.roles import parse
 from diagnose.readers.tables.cells import NOT_LOGGED, number
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.table import Column, ReadError, Table
+from diagnose.readers.tables.table import Column, Table
 
 MAX_LIST = 32
 """Longest list that is taken as several metrics; a longer one is a histogram or a prediction."""

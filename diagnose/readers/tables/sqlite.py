@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from diagnose.errors import ReadError
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.table import ReadError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

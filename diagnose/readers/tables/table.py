@@ -59,7 +59,3 @@ class Table:
     config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     lines: Sequence[int] = ()
-
-
-class ReadError(Exception):
-    """A source that is no training log, or that cannot be read; `str()` is one line for the user, without the path."""

@@ -1,0 +1,44 @@
+"""What goes wrong for a user's reason, in one line each: an unreadable log, a setting that means nothing, foreign rules.
+
+The command line catches `UserError` once and prints its text; anything else is a fault of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+
+class UserError(Exception):
+    """What the user can mend; `str()` is one line that names the place, what was found, and the next step."""
+
+
+class SettingsError(UserError, ValueError):
+    """A setting or option that means nothing; `str()` names where it stands and the nearest valid name, in one line."""
+
+
+def unknown(what: str, name: str, valid: Collection[str]) -> str:
+    """`no rule 'overfit'; did you mean overfitting?`, or all valid names where none is near."""
+    near = nearest(name, valid)
+    hint = f"did you mean {near}?" if near else f"valid: {', '.join(valid)}"
+    return f"no {what} {name!r}; {hint}"
+
+
+class ReadError(UserError):
+    """A source that is no training log, or that cannot be read; `str()` is one line for the user, without the path."""
+
+
+class ConfigError(UserError, ValueError):
+    """A configuration that cannot be read; `str()` names the file, what was found and the next step, in one line."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None where none is like it."""
+    from difflib import get_close_matches
+
+    names = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name.casefold(), list(names), n=1, cutoff=0.5)
+    return names[close[0]] if close else None
+
+
+class RulesError(UserError):
+    """The installed rules cannot be used; the message says which package and what to do."""
