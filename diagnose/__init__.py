@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from diagnose._version import __version__
 
 if TYPE_CHECKING:
-    from diagnose.api import Report as Report
     from diagnose.api import diagnose as diagnose
     from diagnose.readers import ReadError as ReadError
+    from diagnose.report import Report as Report
 
 __all__ = ["ReadError", "Report", "__version__", "diagnose"]
 

@@ -9,11 +9,10 @@ Unlike the command line, the function reads no settings file unless it is handed
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from diagnose import settings as project
 from diagnose.curves import Run
@@ -25,11 +24,12 @@ from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.measure import between_runs as siblings
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, expand, no_log
-from diagnose.rule import Diagnosis, Finding, NotJudged
+from diagnose.report import Report, SourceError, with_unique_names
+from diagnose.rule import Diagnosis
 from diagnose.settings import Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 Progress = Callable[[int, int, str], None]
 """Called before each source with the number done, the number of all, and the source's name."""
@@ -44,78 +44,6 @@ BASELINE_POINTS = 512
 """Points of each curve of a baseline."""
 
 KILLED = "the process that judged it was killed; if memory ran out, use fewer --jobs"
-
-
-class SourceError(NamedTuple):
-    """A source that could not be read, or not be judged at all, and why in one line."""
-
-    source: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `diagnose` says about one source or many.
-
-    diagnoses: one per run, in the order of the sources. Of more than 100 sources the runs are thinned to what the
-        reports need of them.
-    errors: the sources that could not be read or not be judged at all.
-    across: what the comparable runs among them say together; `Finding.runs` names the runs.
-    across_not_judged: the rules across runs that could not judge, where there were runs enough.
-    """
-
-    diagnoses: tuple[Diagnosis, ...] = ()
-    errors: tuple[SourceError, ...] = ()
-    across: tuple[Finding, ...] = ()
-    across_not_judged: tuple[NotJudged, ...] = ()
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """The findings of all runs, run after run, worst first within each."""
-        return tuple(finding for diagnosis in self.diagnoses for finding in diagnosis.findings)
-
-    def __iter__(self) -> Iterator[Diagnosis]:
-        return iter(self.diagnoses)
-
-    def __len__(self) -> int:
-        return len(self.diagnoses)
-
-    def __str__(self) -> str:
-        from diagnose.reports import text
-
-        said = text.render(self.diagnoses, self.across, self.across_not_judged)
-        return said + "".join(f"{source}: {message}\n" for source, message in self.errors)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows of the report."""
-        from diagnose.reports import notebook
-
-        return notebook.render(self.diagnoses, self.errors, self.across)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row per finding: source, run, rule, severity, confidence, first_step, last_step, summary, fix.
-
-        The steps are in the unit of the run's axis; `fix` is the first recommendation, "" where there is none.
-        """
-        import pandas as pd
-
-        rows = [
-            {
-                "source": diagnosis.run.source,
-                "run": diagnosis.run.name,
-                "rule": finding.rule,
-                "severity": finding.severity.value,
-                "confidence": finding.confidence,
-                "first_step": finding.steps[0],
-                "last_step": finding.steps[1],
-                "summary": finding.summary,
-                "fix": finding.recommendations[0].title if finding.recommendations else "",
-            }
-            for diagnosis in self.diagnoses
-            for finding in diagnosis.findings
-        ]
-        columns = ("source", "run", "rule", "severity", "confidence", "first_step", "last_step", "summary", "fix")
-        return pd.DataFrame(rows, columns=list(columns))
 
 
 def diagnose(
@@ -279,17 +207,3 @@ def _outcome_in_process(item: Source) -> Outcome:
 def _key(item: Any) -> object:
     """What makes a source the same as another: its files, or itself."""
     return (item.paths or item.address or item.label) if isinstance(item, Source) else id(item)
-
-
-def with_unique_names(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """The diagnoses with a number behind each name that several runs have."""
-    many = {name for name, times in Counter(d.run.name for d in diagnoses).items() if times > 1}
-    seen: Counter[str] = Counter()
-    unique = []
-    for diagnosis in diagnoses:
-        name = diagnosis.run.name
-        seen[name] += 1
-        if name in many:
-            diagnosis = replace(diagnosis, run=replace(diagnosis.run, name=f"{name} ({seen[name]})"))
-        unique.append(diagnosis)
-    return tuple(unique)

@@ -6,7 +6,7 @@ test without a registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -194,3 +194,16 @@ class Diagnosis:
     def worst(self) -> Severity | None:
         """The severity of the worst finding; None where there is none."""
         return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
+
+
+RANK: Mapping[str, int] = {
+    word: place for place, word in enumerate(("failed", "error", "warning", "note", "not-judged", "healthy"))
+}
+"""Verdicts in the order in which runs are listed, worst first; `failed` where a run could not be read or judged."""
+
+
+def verdict_word(diagnosis: Diagnosis) -> str:
+    """The verdict in one word: `error`, `warning` or `note` as the worst finding, `healthy`, or `not-judged`."""
+    if diagnosis.worst is not None:
+        return diagnosis.worst.value
+    return "healthy" if diagnosis.judged else "not-judged"

@@ -23,7 +23,7 @@ from diagnose.console.terminal import WIDTH, complain, page, progress_bar, write
 from diagnose.errors import unknown
 
 if TYPE_CHECKING:
-    from diagnose.api import Report
+    from diagnose.report import Report
     from diagnose.rule import Rule
 
 COMMANDS = ("rules", "explain", "schema", "init", "compare")

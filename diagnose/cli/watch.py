@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diagnose.api import Report
 from diagnose.console.terminal import complain, write
 from diagnose.readers import Source, ended, expand
+from diagnose.report import Report
 from diagnose.reports import text
 from diagnose.reports.words import number, place
 from diagnose.rule import Diagnosis, Severity

@@ -14,7 +14,7 @@ from diagnose.errors import SettingsError
 from diagnose.settings import FAIL_ON
 
 if TYPE_CHECKING:
-    from diagnose.api import Report
+    from diagnose.report import Report
     from diagnose.reports.text import Page
 
 FORMATS = ("text", "html", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown")

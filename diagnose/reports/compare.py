@@ -9,7 +9,7 @@ from diagnose.reports import curve
 from diagnose.reports.comparison import LETTERS, Comparison, Row
 from diagnose.reports.panels import Panel
 from diagnose.reports.text import Page, grid, verdict
-from diagnose.reports.words import verdict_word
+from diagnose.rule import verdict_word
 
 WIDEST = 24
 """Columns of a cell before it is wrapped."""

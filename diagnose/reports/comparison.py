@@ -14,8 +14,8 @@ from diagnose.names.roles import MAIN_ROLES
 from diagnose.reports import panels
 from diagnose.reports.panels import Panel
 from diagnose.reports.text import labels_of
-from diagnose.reports.words import count, number, one_line, span, verdict_word
-from diagnose.rule import Diagnosis
+from diagnose.reports.words import count, number, one_line, span
+from diagnose.rule import Diagnosis, verdict_word
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in tables and pictures; there is no more room for more runs."""

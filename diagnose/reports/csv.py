@@ -12,8 +12,8 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from diagnose.reports.words import number, one_line, place, verdict_word
-from diagnose.rule import Diagnosis, Finding, NotJudged
+from diagnose.reports.words import number, one_line, place
+from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 
 COLUMNS = (
     "source",

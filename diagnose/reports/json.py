@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from diagnose.reports.words import verdict_word
-from diagnose.rule import Diagnosis, Finding, NotJudged
+from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 from diagnose.trials import Tally
 
 SCHEMA_VERSION = 1

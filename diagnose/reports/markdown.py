@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from diagnose.milestone import TITLES
 from diagnose.reports.text import advice, first_label, labels_of, reasons, totals, verdict
-from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
-from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
+from diagnose.reports.words import count, number, one_line, place, span
+from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
 
 _MARKS = re.compile(r"[\\`*{}\[\]<>#|~$]|(?<![^\W_])_|_(?![^\W_])")
 """What begins something in a sentence; an underscore between letters or digits begins nothing."""

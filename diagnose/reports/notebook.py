@@ -10,8 +10,8 @@ from diagnose.reports import panels, svg
 from diagnose.reports.html.parts import SIGNS
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.text import FIXES_SHOWN, labels_of, outcome, verdict
-from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
-from diagnose.rule import Diagnosis, Finding, Severity
+from diagnose.reports.words import count, number, one_line, place, span
+from diagnose.rule import RANK, Diagnosis, Finding, Severity, verdict_word
 
 MOST_ROWS = 50
 """Runs in the table."""

@@ -25,8 +25,8 @@ from diagnose.reports import panels
 from diagnose.reports.comparison import LETTERS, Comparison
 from diagnose.reports.panels import Curve, Mark, Panel
 from diagnose.reports.text import labels_of, verdict
-from diagnose.reports.words import RANK, count, one_line, span, verdict_word
-from diagnose.rule import Diagnosis, Severity
+from diagnose.reports.words import count, one_line, span
+from diagnose.rule import RANK, Diagnosis, Severity, verdict_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,8 +26,8 @@ from pathlib import PurePath
 
 from diagnose.curves import Run
 from diagnose.milestone import TITLES
-from diagnose.reports.words import RANK, count, number, one_line, place, span, verdict_word
-from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
+from diagnose.reports.words import count, number, one_line, place, span
+from diagnose.rule import RANK, Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity, verdict_word
 from diagnose.trials import Tally
 
 FIXES_SHOWN = 3

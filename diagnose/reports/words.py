@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
-
-from diagnose.rule import Diagnosis
-
-RANK: Mapping[str, int] = {
-    word: place for place, word in enumerate(("failed", "error", "warning", "note", "not-judged", "healthy"))
-}
-"""Verdicts in the order in which runs are listed, worst first; `failed` where a run could not be read or judged."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that move the cursor, change the reading direction, break the line, or cannot be encoded."""
@@ -60,10 +52,3 @@ def span(steps: tuple[float, float], axis: str) -> str:
     """Where something is on the axis: `epoch 31`, `epochs 31-99`."""
     first, last = (number(step, 6) for step in steps)
     return f"{axis} {first}" if first == last else f"{axis}s {first}-{last}"
-
-
-def verdict_word(diagnosis: Diagnosis) -> str:
-    """The verdict in one word: `error`, `warning` or `note` as the worst finding, `healthy`, or `not-judged`."""
-    if diagnosis.worst is not None:
-        return diagnosis.worst.value
-    return "healthy" if diagnosis.judged else "not-judged"

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from diagnose.api import Report, diagnose
+from diagnose.api import diagnose
 from diagnose.curves import Run
 from diagnose.readers import ReadError
+from diagnose.report import Report
 from diagnose.rule import Diagnosis
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"

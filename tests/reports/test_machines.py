@@ -21,9 +21,9 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
-from diagnose.api import Report, SourceError
 from diagnose.console.output import FORMATS, render
 from diagnose.judging.engine import load_rules
+from diagnose.report import Report, SourceError
 from diagnose.reports import csv as table
 from diagnose.reports import github, jsonl, markdown, sarif
 from diagnose.reports import json as document

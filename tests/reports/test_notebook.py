@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from diagnose import Report
-from diagnose.api import SourceError
+from diagnose.report import SourceError
 from diagnose.reports import notebook
 from diagnose.rule import Diagnosis, Finding, Severity
 from tests.reports.test_html import EVIL, Outline, hostile

@@ -13,8 +13,8 @@ from typing import Any
 
 from diagnose.milestone import TITLES
 from diagnose.reports.text import PLAIN_PAGE, TABLE_WIDTH, Page, grid, short_verdict, shorten, together
-from diagnose.reports.words import RANK, count, one_line
-from diagnose.rule import Diagnosis, Finding, Severity
+from diagnose.reports.words import count, one_line
+from diagnose.rule import RANK, Diagnosis, Finding, Severity
 
 NAMED = 8
 """Runs named in a sentence; the others are counted."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnose import parallel
-from diagnose.api import DRAWN, Report, SourceError, with_unique_names
+from diagnose.api import DRAWN
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
 from diagnose.judging import kept as thinning
@@ -26,8 +26,8 @@ from diagnose.judging.engine import compares_runs, judge_together
 from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.measure import between_runs as siblings
 from diagnose.readers import ReadError, from_tables
-from diagnose.reports.words import RANK, verdict_word
-from diagnose.rule import Finding, NotJudged
+from diagnose.report import Report, SourceError, with_unique_names
+from diagnose.rule import RANK, Finding, NotJudged, verdict_word
 
 FAILED = "failed"
 """Verdict of a run that could not be read or judged."""

@@ -18,8 +18,8 @@ from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, ta
 from diagnose.reports.markup import Markup, data, join, path, tag
 from diagnose.reports.svg import sparkline
 from diagnose.reports.text import shared_folder
-from diagnose.reports.words import RANK, count, one_line, place, verdict_word
-from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
+from diagnose.reports.words import count, one_line, place
+from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
 
 CHUNK = 16
 """Runs that are packed together."""

@@ -8,7 +8,8 @@ from diagnose.reports.html.parts import Curves, chip, figure, table
 from diagnose.reports.html.run import ALL_POINTS, DIGITS, MOST_POINTS
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.text import verdict
-from diagnose.reports.words import count, verdict_word
+from diagnose.reports.words import count
+from diagnose.rule import verdict_word
 
 
 def title(compared: Comparison) -> str:

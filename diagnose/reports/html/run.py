@@ -21,8 +21,8 @@ from diagnose.reports.html.parts import (
 )
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.text import AIMS, verdict
-from diagnose.reports.words import count, number, one_line, span, verdict_word
-from diagnose.rule import Diagnosis, Finding, Severity
+from diagnose.reports.words import count, number, one_line, span
+from diagnose.rule import Diagnosis, Finding, Severity, verdict_word
 
 MOST_POINTS = 8192
 """Points of a curve on the page of one run."""
