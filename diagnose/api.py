@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from diagnose import settings as project
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
-from diagnose.judging import kept as thinning
 from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
 from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.measure import between_runs as siblings
+from diagnose.measure import downsample
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, expand, no_log
 from diagnose.report import Report, SourceError, with_unique_names
@@ -128,7 +128,7 @@ def _baseline(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
             if not (isinstance(item, Source) and item.folder):
                 raise SettingsError(f"baseline: {judging.label_of(item)}: {error}") from error
             continue
-        runs += [thinning.means(run, siblings.CURVES, BASELINE_POINTS) for run in found]
+        runs += [downsample.means(run, siblings.CURVES, BASELINE_POINTS) for run in found]
     if sources and not runs:
         named = (str(source) if judging.is_path(source) else judging.label_of(source) for source in sources)
         raise SettingsError(f"baseline: no run in {', '.join(named)}")

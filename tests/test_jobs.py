@@ -20,6 +20,7 @@ from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
 from diagnose.judging import kept as thinning
 from diagnose.judging.engine import judge
+from diagnose.measure import downsample
 from diagnose.readers import ReadError
 from diagnose.reports import json as report_json
 from diagnose.reports import text
@@ -163,7 +164,7 @@ def test_a_nan_survives_thinning() -> None:
     run = synthetic.non_finite(epochs=2000)
     thin = thinning.judged(judge(run))
     assert np.isnan(thin.run.series["train_loss"].values[-1])
-    means = thinning.means(run, ("train_loss",), 32)
+    means = downsample.means(run, ("train_loss",), 32)
     assert np.isnan(means.series["train_loss"].values[-1])
     assert list(means.series) == ["train_loss"]
 
@@ -171,7 +172,7 @@ def test_a_nan_survives_thinning() -> None:
 def test_means_keep_the_mean() -> None:
     steps = np.arange(1000.0)
     run = Run("r", {"a": Series("a", steps, steps**2)}, {"train_loss": "a"})
-    thin = thinning.means(run, ("train_loss",), 50).series["a"]
+    thin = downsample.means(run, ("train_loss",), 50).series["a"]
     assert len(thin) == 50
     assert thin.values.mean() == pytest.approx((steps**2).mean())
     assert thin.steps.mean() == pytest.approx(steps.mean())

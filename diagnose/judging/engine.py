@@ -28,12 +28,11 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-import numpy as np
-
 from diagnose import trials as evidence
 from diagnose.curves import Array, Run, Series
 from diagnose.errors import RulesError
 from diagnose.measure import between_runs as siblings
+from diagnose.measure.align import align
 from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
 from diagnose.trials import TableError, Trials
@@ -109,41 +108,6 @@ def thresholds_of(rule: Rule) -> Mapping[str, Any]:
     """The rule's thresholds and their defaults."""
     parameters = inspect.signature(rule.check).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-def align(curves: Sequence[Series]) -> tuple[Array, list[Array]]:
-    """Bring curves logged at different cadences to one axis.
-
-    The axis is that of the curve with the fewest finite points. A denser curve is averaged over the steps since the
-    axis point before (what a person comparing an epoch's validation with its training reads off); where it has no
-    point in between, it is interpolated linearly. Axis points outside the range of another curve are dropped.
-
-    Returns the steps, shape (n,), and one array of shape (n,) per curve, all finite.
-    """
-    finite = [curve.finite() for curve in curves]
-    first = finite[0].steps
-    if all(c.steps is first or np.array_equal(c.steps, first) for c in finite):
-        return first, [c.values for c in finite]
-    axis = np.unique(min(finite, key=len).steps)
-    low = max((float(c.steps[0]) for c in finite if len(c)), default=0.0)
-    high = min((float(c.steps[-1]) for c in finite if len(c)), default=0.0)
-    # Training is logged within an epoch and validation after it: allow one axis interval on either side.
-    slack = float(np.median(np.diff(axis))) if axis.size > 1 else 0.0
-    axis = axis[(axis >= low - slack) & (axis <= high + slack)]
-    if axis.size == 0 or any(len(c) == 0 for c in finite):
-        return axis[:0], [axis[:0] for _ in finite]
-    return axis, [_resample(c, axis) for c in finite]
-
-
-def _resample(curve: Series, axis: Array) -> Array:
-    """Mean of the curve over (previous axis point, axis point]; linear interpolation where that holds no point."""
-    edges = np.searchsorted(curve.steps, axis, side="right")
-    starts = np.concatenate([[0], edges[:-1]])
-    counts = edges - starts
-    total = np.concatenate([[0.0], np.cumsum(curve.values)])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (total[edges] - total[starts]) / counts
-    return np.where(counts > 0, means, np.interp(axis, curve.steps, curve.values))
 
 
 def judge(

@@ -20,6 +20,7 @@ from diagnose.errors import SettingsError
 from diagnose.judging import kept as thinning
 from diagnose.judging.engine import compares_runs, judge, load_rules, needs_baseline, thresholds_of
 from diagnose.measure import between_runs as siblings
+from diagnose.measure import downsample
 from diagnose.names import config as configuration
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, read
@@ -144,7 +145,7 @@ def outcome_of(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
     try:
         found = [_judge(run, wanted) for run in runs()]
         error = _not_judged(found[0]) if found and all(d.not_judged and not d.judged for d in found) else ""
-        compared = [thinning.means(d.run, siblings.CURVES, COMPARED_POINTS) for d in found] if wanted.compare else []
+        compared = [downsample.means(d.run, siblings.CURVES, COMPARED_POINTS) for d in found] if wanted.compare else []
         if wanted.keep != "whole":
             found = [thinning.judged(d, drawn=wanted.keep == "drawn") for d in found]
         return Outcome(found, compared, error)

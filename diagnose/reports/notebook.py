@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnose.judging.kept import glance
+from diagnose.measure.downsample import glance
 from diagnose.milestone import TITLES
 from diagnose.reports import panels, svg
 from diagnose.reports.html.parts import SIGNS

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diagnose.errors import SettingsError
-from diagnose.judging.kept import extremes
+from diagnose.measure.downsample import extremes
 from diagnose.reports import panels
 from diagnose.reports.comparison import LETTERS, Comparison
 from diagnose.reports.panels import Curve, Mark, Panel

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from diagnose.curves import Array, Series
-from diagnose.judging.kept import extremes
+from diagnose.measure.downsample import extremes
 from diagnose.reports import panels
 from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.panels import Mark, Panel

@@ -24,7 +24,8 @@ import _measure
 import numpy as np
 
 from diagnose.curves import Run, Series
-from diagnose.judging.engine import align, judge, load_rules
+from diagnose.judging.engine import judge, load_rules
+from diagnose.measure.align import align
 from diagnose.rule import Rule
 
 TIME_BAR = 3.0

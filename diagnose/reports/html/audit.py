@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from diagnose.judging.kept import glance
+from diagnose.measure.downsample import glance
 from diagnose.milestone import TITLES
 from diagnose.reports.html import run
 from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, table

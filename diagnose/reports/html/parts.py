@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diagnose.curves import Series
-from diagnose.judging.kept import extremes
+from diagnose.measure.downsample import extremes
 from diagnose.reports import panels, svg
 from diagnose.reports.markup import Markup, data, embedded, join, tag
 from diagnose.reports.panels import Panel
