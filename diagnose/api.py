@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from diagnose import settings as project
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
+from diagnose.judging import groups
 from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
 from diagnose.judging.source import Keep, Outcome, Wanted
@@ -160,7 +161,7 @@ def _audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress
         compared += outcome.compared
     errors += [SourceError(folder, no_log(folder)) for folder, useful in folders.items() if folder and not useful]
     named = with_unique_names(diagnoses)
-    if len(compared) < siblings.FEWEST:
+    if len(compared) < groups.FEWEST:
         return Report(named, tuple(errors))
     compared = [replace(run, name=d.run.name) for run, d in zip(compared, named, strict=True)]
     return Report(named, tuple(errors), *judge_together(compared, across, thresholds=wanted.thresholds))

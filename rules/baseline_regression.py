@@ -41,6 +41,7 @@ from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
 from diagnose.measure import between_runs as siblings
 from diagnose.measure import statistics
+from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
@@ -121,7 +122,7 @@ def check(
         severity=severity,
         confidence=0.97 if usable > 2 else 0.94 if usable == 2 else 0.9,
         summary=_summary(first, axis, usable),
-        meaning=_meaning(listed[1:], siblings.differences(Run("", {}, config=config), earlier), bool(config)),
+        meaning=_meaning(listed[1:], differences.differences(Run("", {}, config=config), earlier), bool(config)),
         steps=_span(curves[first.role].finite().steps, first.step, compared[first.role][0]),
         series=(first.role, *(role for role in compared if role != first.role)),
         evidence=(

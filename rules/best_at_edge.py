@@ -31,6 +31,7 @@ import numpy as np
 from diagnose import synthetic
 from diagnose.curves import Array, Run
 from diagnose.measure import between_runs as siblings
+from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 _LENGTHS = frozenset({"epochs", "max_steps", "warmup", "warmup_steps", "warmup_epochs", "warmup_ratio"})
@@ -53,7 +54,7 @@ def check(
     least: float = 0.02,  # of the level of a loss, or of an accuracy of 1; seeds alone differ by about as much
 ) -> Finding | None:
     """Judge the configs and curves of comparable runs."""
-    varied = siblings.searched(runs)
+    varied = differences.searched(runs)
     if not varied:
         raise CannotJudge("the configs name no numbers that vary between comparable runs")
     columns = {n: v for n, v in varied.items() if n not in _LENGTHS and np.unique(v).size >= fewest}

@@ -26,7 +26,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.measure import between_runs as siblings
+from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
@@ -37,7 +37,7 @@ def check(
     covered: float = 0.9,  # of the combinations; a run or two of a grid may have failed
 ) -> Finding | None:
     """Judge the configs of comparable runs."""
-    columns = siblings.searched(runs)
+    columns = differences.searched(runs)
     if not columns:
         raise CannotJudge("the configs name no numbers that vary between comparable runs")
     if len(columns) < 2:

@@ -27,7 +27,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.measure import between_runs as siblings
+from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
@@ -39,7 +39,7 @@ def check(
     fewest: int = 3,  # different rates; two are a comparison
 ) -> Finding | None:
     """Judge the configs of comparable runs."""
-    columns = siblings.searched(runs)
+    columns = differences.searched(runs)
     if not columns:
         raise CannotJudge("the configs name no numbers that vary between comparable runs")
     rates = columns.get("learning_rate", np.zeros(0))

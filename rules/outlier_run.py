@@ -33,6 +33,7 @@ import numpy as np
 from diagnose import synthetic
 from diagnose.curves import Run
 from diagnose.measure import between_runs as siblings
+from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
@@ -100,7 +101,7 @@ def check(
 def _same_config(runs: Sequence[Run]) -> list[list[Run]]:
     groups: dict[tuple[tuple[str, object], ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(tuple(sorted(siblings.settings(run).items())), []).append(run)
+        groups.setdefault(tuple(sorted(differences.settings(run).items())), []).append(run)
     return list(groups.values())
 
 

@@ -31,7 +31,7 @@ from typing import Any, Literal
 from diagnose import trials as evidence
 from diagnose.curves import Array, Run, Series
 from diagnose.errors import RulesError
-from diagnose.measure import between_runs as siblings
+from diagnose.judging import groups
 from diagnose.measure.align import align
 from diagnose.milestone import milestone
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
@@ -171,7 +171,7 @@ def judge_together(
     """
     across = [rule for rule in (load_rules() if rules is None else rules) if compares_runs(rule)]
     catalogue = load_fixes() if fixes is None else fixes
-    groups = sorted(siblings.comparable(runs), key=len, reverse=True) if across else []
+    groups = sorted(groups.comparable(runs), key=len, reverse=True) if across else []
     findings: list[Finding] = []
     judged: set[str] = set()
     reasons: dict[str, str] = {}
@@ -191,7 +191,7 @@ def judge_together(
                 finding = _complete(finding, rule, group[0], catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
-    alone = f"no {siblings.FEWEST} of the runs are comparable"
+    alone = f"no {groups.FEWEST} of the runs are comparable"
     missing = [NotJudged(rule.id, reasons.get(rule.id, alone)) for rule in across if rule.id not in judged]
     return tuple(findings), tuple(missing)
 

@@ -8,177 +8,29 @@ worse, in shares of the level of a loss and in points of an accuracy.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from pathlib import PurePath
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from diagnose.curves import Array, Run, Series
+from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 
 CURVES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 """Roles whose levels are compared between runs."""
 
-FEWEST = 3
-"""Runs from which on there is something to say about them together."""
 
 Bins = npt.NDArray[np.float64]
 """Shape (runs, bins): the mean of each run's curve in each stretch of the axis."""
 
-_IDENTITY = ("dataset", "model", "loss_function")
-_BOOKKEEPING = re.compile(
-    r"(^|[_./-])(seed|id|uuid|name|tags?|notes?|dir|path|folder|file|root|group|user|host(name)?|date|time(stamp)?|port|"
-    r"rank|gpus?|device|devices|workers|num_workers|version|wandb|verbose|debug|resume|log\w*|save\w*|output\w*|"
-    r"checkpoint\w*|project|entity|job\w*|run\w*|exp\w*)($|[_./-])",
-    re.IGNORECASE,
-)
 _MOST_BINS = 48
-_START_FACTOR = 2.0  # between the first levels of runs of one thing: they start from chance
-_LENGTH_FACTOR = 1.25  # between their last steps
-_ALIKE = 0.7  # share of the runs that must be alike in both
 
 
 # --- which runs belong together
 
 
-def comparable(runs: Sequence[Run]) -> list[list[Run]]:
-    """The groups of at least `FEWEST` runs that look like trainings of one thing, in the order of their first run.
-
-    Of one format, with the same main curves under the same names and the same model, data and loss where the config
-    says them; those below one folder before those elsewhere; and most of them of one length, from one first level.
-    """
-    groups: list[list[Run]] = []
-    rest: list[Run] = []
-    for group in _by([run for run in runs if _main(run)], lambda run: (_kin(run), _folder(run))):
-        if len(group) >= FEWEST:
-            groups.append(group)
-        else:
-            rest += group
-    groups += [group for group in _by(rest, _kin) if len(group) >= FEWEST]
-    return [alike for group in groups if len(alike := _alike(group)) >= FEWEST]
-
-
-def _by(runs: Iterable[Run], key: Any) -> list[list[Run]]:
-    groups: dict[Hashable, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return list(groups.values())
-
-
-def _main(run: Run) -> tuple[tuple[str, str], ...]:
-    """The roles of the compared curves and their columns."""
-    return tuple((role, run.roles[role]) for role in CURVES if run.curve(role) is not None)
-
-
-def _kin(run: Run) -> Hashable:
-    return run.format, run.axis, _main(run), tuple(str(run.config.get(name)) for name in _IDENTITY)
-
-
-def _folder(run: Run) -> str:
-    """The folder above that of the log: each run of a search mostly has a folder of its own."""
-    return str(PurePath(run.source).parent.parent)
-
-
-def _alike(runs: Sequence[Run]) -> list[Run]:
-    """The runs with the usual length and first level; none where too many have others."""
-    role = _main(runs[0])[0][0]
-    starts = np.array([_start(run, role) for run in runs])
-    lengths = np.array([_length(run, role) for run in runs])
-    if not (np.isfinite(starts).any() and np.isfinite(lengths).any()):
-        return []
-    start, length = float(np.nanmedian(starts)), float(np.nanmedian(lengths))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        close = _within(starts, start, _START_FACTOR) & _within(lengths, length, _LENGTH_FACTOR)
-    if int(close.sum()) < _ALIKE * len(runs):
-        return []
-    return [run for run, keep in zip(runs, close, strict=True) if keep]
-
-
-def _within(values: Array, middle: float, factor: float) -> npt.NDArray[np.bool_]:
-    if middle <= 0.0:
-        return np.abs(values - middle) <= (factor - 1.0) * max(abs(middle), 1e-12)
-    return (values <= factor * middle) & (values >= middle / factor)
-
-
-def _start(run: Run, role: str) -> float:
-    curve = run.curve(role)
-    finite = None if curve is None else curve.finite().values
-    return float(finite[0]) if finite is not None and finite.size else math.nan
-
-
-def _length(run: Run, role: str) -> float:
-    """How far the axis reaches; a run whose loss became NaN is as long as it went on."""
-    curve = run.curve(role)
-    return float(curve.steps[-1] - curve.steps[0]) if curve is not None and len(curve) > 1 else math.nan
-
-
 # --- what differs between their configurations
-
-
-def settings(run: Run) -> dict[str, float | str | bool]:
-    """The plain values of the config, apart from bookkeeping such as seeds, paths and names; numbers as floats."""
-    found: dict[str, float | str | bool] = {}
-    for name, value in run.config.items():
-        if _BOOKKEEPING.search(name):
-            continue
-        if isinstance(value, bool | str):
-            found[name] = value
-        elif isinstance(value, int | float) and math.isfinite(value):
-            found[name] = float(value)
-    return found
-
-
-def varied(runs: Sequence[Run]) -> Mapping[str, list[float | str | bool]]:
-    """The settings that all of the runs know and not all have alike, with one value per run; {} without a config."""
-    return {
-        name: known
-        for name, values in differing(runs).items()
-        if len(known := [value for value in values if value is not None]) == len(values)
-    }
-
-
-def differing(runs: Sequence[Run]) -> Mapping[str, list[float | str | bool | None]]:
-    """The settings that not all of the runs have alike, with one value per run; None where a run does not know it."""
-    known = [settings(run) for run in runs]
-    names = dict.fromkeys(name for config in known for name in config)
-    columns = {name: [config.get(name) for config in known] for name in names}
-    return {name: values for name, values in columns.items() if len(set(values)) > 1}
-
-
-def searched(runs: Sequence[Run], *, most: int = 4) -> Mapping[str, Array]:
-    """The numbers that vary between the runs of a search, one value per run.
-
-    Empty where more than `most` settings vary, or more than half of many: then they are no search, but different
-    trainings.
-    """
-    columns = varied(runs)
-    shared = len(set(settings(runs[0])).intersection(*(settings(run) for run in runs[1:]))) if runs else 0
-    if len(columns) > most or (len(columns) > 2 and len(columns) > 0.5 * shared):
-        return {}
-    return {
-        name: np.array(values, dtype=np.float64)
-        for name, values in columns.items()
-        if all(isinstance(value, float) and not isinstance(value, bool) for value in values)
-    }
-
-
-def differences(run: Run, others: Sequence[Run]) -> list[str]:
-    """Settings of a run that none of the others has, as `batch_size 64 -> 128`, the well-known names first."""
-    own = settings(run)
-    found = []
-    for name in own:
-        values = [config[name] for other in others if name in (config := settings(other))]
-        if values and own[name] not in values:
-            usual = max(set(values), key=values.count)
-            found.append(f"{name} {_said(usual)} -> {_said(own[name])}")
-    return found
-
-
-def _said(value: float | str | bool) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)[:40]
 
 
 # --- their curves on one axis

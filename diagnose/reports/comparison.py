@@ -10,6 +10,7 @@ import numpy as np
 from diagnose.curves import Array, Run, Series
 from diagnose.measure import between_runs as siblings
 from diagnose.milestone import TITLES
+from diagnose.names import differences
 from diagnose.names.roles import MAIN_ROLES
 from diagnose.reports import panels
 from diagnose.reports.panels import Panel
@@ -194,7 +195,7 @@ def _row(title: str, values: Sequence[float | None], behind: Sequence[str], sign
 
 def _config(diagnoses: Sequence[Diagnosis]) -> list[Row]:
     """The settings that not all runs have alike."""
-    differing = siblings.differing([d.run for d in diagnoses])
+    differing = differences.differing([d.run for d in diagnoses])
     return [Row(one_line(name), tuple(map(_setting, values))) for name, values in differing.items()]
 
 

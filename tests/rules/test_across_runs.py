@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 import diagnose
 from diagnose import cli, synthetic
 from diagnose.curves import Run
+from diagnose.judging import groups
 from diagnose.judging.engine import judge_together, load_rules
-from diagnose.measure import between_runs as siblings
+from diagnose.names import differences
 from diagnose.rule import Severity
 from tests.written import write_csv
 
@@ -106,7 +107,7 @@ def test_different_trainings_are_not_comparable(change: str) -> None:
         for i, run in enumerate(runs):
             scaled = {n: replace(s, values=s.values * 10.0**i) for n, s in run.series.items()}
             runs[i] = replace(run, series=scaled)
-    assert siblings.comparable(runs) == []
+    assert groups.comparable(runs) == []
     findings, missing = judge_together(runs)
     assert findings == ()
     assert {m.reason for m in missing} == {"no 3 of the runs are comparable"}
@@ -114,7 +115,7 @@ def test_different_trainings_are_not_comparable(change: str) -> None:
 
 def test_bookkeeping_is_no_setting() -> None:
     run = synthetic.recipe(run_name="a", output_dir="/x", seed_everything=3, dropout=0.1)
-    assert set(siblings.settings(run)) == {"optimizer", "learning_rate", "batch_size", "dropout"}
+    assert set(differences.settings(run)) == {"optimizer", "learning_rate", "batch_size", "dropout"}
 
 
 def test_the_samples_and_the_corpus_say_nothing_wrong_together(corpus: Path, samples: Path) -> None:

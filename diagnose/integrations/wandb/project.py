@@ -20,11 +20,11 @@ from diagnose import parallel
 from diagnose.api import DRAWN
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
+from diagnose.judging import groups
 from diagnose.judging import kept as thinning
 from diagnose.judging import source as judging
 from diagnose.judging.engine import compares_runs, judge_together
 from diagnose.judging.source import Keep, Outcome, Wanted
-from diagnose.measure import between_runs as siblings
 from diagnose.readers import ReadError, from_tables
 from diagnose.report import Report, SourceError, with_unique_names
 from diagnose.rule import RANK, Finding, NotJudged, verdict_word
@@ -191,7 +191,7 @@ def _assembled(
     missing: tuple[NotJudged, ...] = ()
     rules = [judging.known_rules()[name] for name in across]
     for sweep, runs in sorted(compared.items()):
-        if len(runs) >= siblings.FEWEST:
+        if len(runs) >= groups.FEWEST:
             sweeps[sweep], lacking = judge_together(runs, rules, thresholds=wanted.thresholds)
             missing = missing or lacking
     project = f"{server.entity_of(address)}/{address.project}"
