@@ -9,42 +9,23 @@ Unlike the command line, the function reads no settings file unless it is handed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diagnose import settings as project
-from diagnose.curves import Run
-from diagnose.errors import SettingsError
-from diagnose.judging import groups
-from diagnose.judging import source as judging
-from diagnose.judging.engine import compares_runs, judge_together, load_rules, thresholds_of
-from diagnose.judging.source import Keep, Outcome, Wanted
-from diagnose.measure import between_runs as siblings
-from diagnose.measure import downsample
+from diagnose.judging.installed import load_rules
+from diagnose.judging.many import Progress, audit, baseline
+from diagnose.judging.needs import thresholds_of
+from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES
-from diagnose.readers import ReadError, Source, expand, no_log
-from diagnose.report import Report, SourceError, with_unique_names
-from diagnose.rule import Diagnosis
+from diagnose.readers import ReadError
+from diagnose.report import Report
 from diagnose.settings import Settings
 
 if TYPE_CHECKING:
     pass
-
-Progress = Callable[[int, int, str], None]
-"""Called before each source with the number done, the number of all, and the source's name."""
-
-WHOLE = 100
-"""Sources up to which the report keeps the runs whole; of more, it keeps what `diagnose.judging.kept.judged` leaves."""
-
-DRAWN = 1000
-"""Sources up to which the report has a picture of each finding; of more, it keeps no curves."""
-
-BASELINE_POINTS = 512
-"""Points of each curve of a baseline."""
-
-KILLED = "the process that judged it was killed; if memory ran out, use fewer --jobs"
 
 
 def diagnose(
@@ -83,10 +64,10 @@ def diagnose(
     settings = settings or Settings()
     wanted = Wanted.of(map=map, select=select, ignore=ignore, thresholds=thresholds, config=config, settings=settings)
     workers = _workers(jobs)
-    earlier = _baseline(settings.baseline_paths() if baseline is None else baseline, wanted)
+    earlier = baseline(settings.baseline_paths() if baseline is None else baseline, wanted)
     every = select is None and settings.select is None
     wanted = replace(wanted, baseline=earlier) if earlier or not every else wanted.without_baseline()
-    report = _audit([sources] if single else list(sources), wanted, workers, progress)
+    report = audit([sources] if single else list(sources), wanted, workers, progress)
     if single and not report.diagnoses and report.errors:
         raise ReadError("; ".join(f"{source}: {message}" for source, message in report.errors))
     return report
@@ -110,101 +91,3 @@ def _workers(jobs: int | str) -> int:
     from diagnose import parallel  # its import costs a tenth of the time that a short log takes
 
     return parallel.workers(jobs)
-
-
-def _expanded(sources: Sequence[Any]) -> list[Any]:
-    """What can be read of these, each once."""
-    items = [item for source in sources for item in (expand([str(source)]) if judging.is_path(source) else [source])]
-    return list({_key(item): item for item in items}.values())
-
-
-def _baseline(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
-    """The runs of a baseline, their compared curves thinned. Raises SettingsError where it holds none."""
-    sources = [] if sources is None else list(sources) if isinstance(sources, list | tuple) else [sources]
-    runs: list[Run] = []
-    for item in _expanded(sources):
-        try:
-            found = judging.read_runs(item, wanted)
-        except ReadError as error:
-            if not (isinstance(item, Source) and item.folder):
-                raise SettingsError(f"baseline: {judging.label_of(item)}: {error}") from error
-            continue
-        runs += [downsample.means(run, siblings.CURVES, BASELINE_POINTS) for run in found]
-    if sources and not runs:
-        named = (str(source) if judging.is_path(source) else judging.label_of(source) for source in sources)
-        raise SettingsError(f"baseline: no run in {', '.join(named)}")
-    return tuple(runs)
-
-
-def _audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress | None) -> Report:
-    """Read and judge every source, and then the runs together; one that fails leaves the others alone."""
-    items = _expanded(sources)
-    across = [rule for name in wanted.rules if compares_runs(rule := judging.known_rules()[name])]
-    keep: Keep = "whole" if len(items) <= WHOLE else "drawn" if len(items) <= DRAWN else "extent"
-    wanted = replace(wanted, keep=keep, compare=bool(across))
-    diagnoses: list[Diagnosis] = []
-    compared: list[Run] = []
-    errors: list[SourceError] = []
-    folders: dict[str, bool] = {}
-    same: dict[Any, Any] = {}
-    outcomes = _outcomes(items, wanted, jobs)
-    for done, item in enumerate(items):
-        label = judging.label_of(item)
-        if progress is not None:
-            progress(done, len(items), label)
-        outcome = next(outcomes)
-        folder = item.folder if isinstance(item, Source) else ""
-        folders[folder] = folders.get(folder, False) or outcome.is_log
-        if outcome.error and (outcome.is_log or not folder):
-            errors.append(SourceError(label, outcome.error))
-        diagnoses += [judging.share(diagnosis, same) for diagnosis in outcome.diagnoses]
-        compared += outcome.compared
-    errors += [SourceError(folder, no_log(folder)) for folder, useful in folders.items() if folder and not useful]
-    named = with_unique_names(diagnoses)
-    if len(compared) < groups.FEWEST:
-        return Report(named, tuple(errors))
-    compared = [replace(run, name=d.run.name) for run, d in zip(compared, named, strict=True)]
-    return Report(named, tuple(errors), *judge_together(compared, across, thresholds=wanted.thresholds))
-
-
-def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outcome]:
-    """One outcome per item, in order; files are judged in `jobs` processes, streams and frames in this one."""
-    files = [item for item in items if isinstance(item, Source) and (item.paths or item.address)]
-    jobs = min(jobs, len(files))
-    if jobs <= 1:
-        yield from (judging.outcome(item, wanted) for item in items)
-        return
-    from diagnose import parallel
-
-    answers = parallel.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
-    for item in items:
-        if not (isinstance(item, Source) and (item.paths or item.address)):
-            yield judging.outcome(item, wanted)
-            continue
-        try:
-            answer = next(answers)
-        except parallel.CannotStartError:
-            raise SettingsError(
-                "jobs: no process can be started; leave it at 1, or guard the entry of the script that calls with "
-                'if __name__ == "__main__"'
-            ) from None
-        yield Outcome([], [], KILLED) if isinstance(answer, parallel.Lost) else answer
-
-
-_wanted: Wanted | None = None
-"""In a process of `_outcomes`, what is wanted; it is sent once."""
-
-
-def _prepare(wanted: Wanted) -> None:
-    global _wanted
-    _wanted = wanted
-
-
-def _outcome_in_process(item: Source) -> Outcome:
-    assert _wanted is not None
-    return judging.outcome(item, _wanted)
-
-
-def _key(item: Any) -> object:
-    """What makes a source the same as another: its files, or itself."""
-    return (item.paths or item.address or item.label) if isinstance(item, Source) else id(item)

@@ -18,7 +18,7 @@ from typing import Any
 from diagnose import trials
 from diagnose.curves import Run
 from diagnose.errors import SettingsError, unknown
-from diagnose.judging.engine import load_trials
+from diagnose.judging.installed import load_trials
 from diagnose.names import optimizers, traits
 from diagnose.rule import Diagnosis, Finding, Recommendation
 from reference_trainer import remedies

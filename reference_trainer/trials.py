@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from diagnose import parallel
 from diagnose.api import diagnose
 from diagnose.errors import SettingsError, unknown
-from diagnose.judging.engine import load_rules
+from diagnose.judging.installed import load_rules
 from diagnose.rule import Diagnosis
 from diagnose.trials import Purpose
 from reference_trainer import ledger, remedies

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnose.curves import Run
-from diagnose.judging.engine import compares_runs, judge, judge_together, needs_baseline
+from diagnose.judging.engine import judge, judge_together
+from diagnose.judging.needs import compares_runs, needs_baseline
 from diagnose.rule import Finding, NotJudged, Rule
 
 

@@ -16,7 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
-from diagnose.judging.engine import compares_runs, load_rules, needs_baseline
+from diagnose.judging.installed import load_rules
+from diagnose.judging.needs import compares_runs, needs_baseline
 from tests.written import write_csv
 
 ONLY = ("--select", "overfitting,loss-spike")

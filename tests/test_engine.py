@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
-from diagnose.judging.engine import judge, judge_together, load_fixes, load_rules, needs, thresholds_of
+from diagnose.judging.engine import judge, judge_together
+from diagnose.judging.installed import load_fixes, load_rules
+from diagnose.judging.needs import needs, thresholds_of
 from diagnose.measure.align import align
 from diagnose.rule import CannotJudge, Evidence, Finding, Rule, Severity
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, settings
-from diagnose.judging.engine import load_rules, thresholds_of
+from diagnose.judging.installed import load_rules
+from diagnose.judging.needs import thresholds_of
 from diagnose.names.roles import ROLES
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from diagnose import synthetic
-from diagnose.judging.engine import load_rules, load_trials
+from diagnose.judging.installed import load_rules, load_trials
 from diagnose.readers import tables
 from reference_trainer import check, outcomes
 from tests.conftest import ROOT

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from diagnose import trials
-from diagnose.judging.engine import judge, load_fixes, load_rules, load_trials
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.measure import statistics
 from diagnose.reports.text import outcome
 from diagnose.synthetic import overfit

@@ -206,7 +206,7 @@ def rules(
     plain: Annotated[bool, typer.Option("--plain", help="No table: one sentence per rule.")] = False,
 ) -> None:
     """List the rules: what each finds and what it needs."""
-    from diagnose.judging.engine import load_rules
+    from diagnose.judging.installed import load_rules
     from diagnose.reports import manual
 
     rows = [(rule, _needs(rule)) for rule in load_rules()]
@@ -220,7 +220,8 @@ def explain(
 ) -> None:
     """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
     from diagnose import trials
-    from diagnose.judging.engine import load_fixes, load_rules, load_trials, thresholds_of
+    from diagnose.judging.installed import load_fixes, load_rules, load_trials
+    from diagnose.judging.needs import thresholds_of
     from diagnose.reports import manual
 
     known = {r.id: r for r in load_rules()}
@@ -255,7 +256,7 @@ def init() -> None:
 
 def _needs(rule: Rule) -> str:
     """What a rule needs, in words: `train_loss, val_loss; optional: learning_rate`."""
-    from diagnose.judging.engine import needs
+    from diagnose.judging.needs import needs
 
     named = [n for n in needs(rule) if n.kind not in ("step", "axis", "last_step", "config")]
     words = {"runs": "several runs", "baseline": "--baseline"}

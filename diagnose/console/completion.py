@@ -14,7 +14,7 @@ def among(valid: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 def rule_ids(incomplete: str) -> list[tuple[str, str]]:
     """Ids of rules, also after a comma."""
-    from diagnose.judging.engine import load_rules
+    from diagnose.judging.installed import load_rules
 
     done, comma, begun = incomplete.rpartition(",")
     return [(f"{done}{comma}{rule.id}", rule.title) for rule in load_rules() if rule.id.startswith(begun)]

@@ -48,7 +48,7 @@ def render(report: Report, form: str, *, page: Page, fail_on: str, **extra: Any)
     if form in ("html", "json", "jsonl", "sarif"):
         options["version"] = diagnose.__version__
     if form == "sarif":
-        from diagnose.judging.engine import load_rules
+        from diagnose.judging.installed import load_rules
 
         options["rules"] = load_rules()
     if form == "junit":

@@ -15,7 +15,7 @@ import typer
 from diagnose.errors import SettingsError
 
 if TYPE_CHECKING:
-    from diagnose.api import Progress
+    from diagnose.judging.many import Progress
     from diagnose.reports.text import Page
 
 WIDTH = 80

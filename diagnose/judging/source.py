@@ -18,7 +18,9 @@ from diagnose import settings as project
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
 from diagnose.judging import kept as thinning
-from diagnose.judging.engine import compares_runs, judge, load_rules, needs_baseline, thresholds_of
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
+from diagnose.judging.needs import compares_runs, needs_baseline, thresholds_of
 from diagnose.measure import between_runs as siblings
 from diagnose.measure import downsample
 from diagnose.names import config as configuration

@@ -12,7 +12,9 @@ from _corpus import Outcome
 from _scores import Verdict
 
 from diagnose.curves import Run
-from diagnose.judging.engine import judge, load_rules, needs
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
+from diagnose.judging.needs import needs
 from diagnose.rule import Diagnosis, Finding, Severity
 
 RULES: Mapping[str, tuple[str, ...]] = {

@@ -37,7 +37,7 @@ from _versus import ask_peers, judge_peer
 from seeded_rates import synthetic_findings
 
 from diagnose.curves import Run
-from diagnose.judging.engine import load_rules
+from diagnose.judging.installed import load_rules
 from diagnose.rule import Diagnosis
 
 PRECISION_BAR, RECALL_BAR, LEAST_POSITIVES = 0.85, 0.80, 5

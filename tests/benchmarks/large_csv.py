@@ -24,7 +24,8 @@ import _measure
 import numpy as np
 
 from diagnose.curves import Run, Series
-from diagnose.judging.engine import judge, load_rules
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
 from diagnose.measure.align import align
 from diagnose.rule import Rule
 

@@ -17,7 +17,9 @@ from typing import cast
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.judging.engine import compares_runs, judge, judge_together, load_rules, needs, needs_baseline
+from diagnose.judging.engine import judge, judge_together
+from diagnose.judging.installed import load_rules
+from diagnose.judging.needs import compares_runs, needs, needs_baseline
 from diagnose.rule import Case, Finding, Rule
 
 NOISES = (0.02, 0.05, 0.10)

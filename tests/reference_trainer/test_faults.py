@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from diagnose.judging.engine import load_rules
+from diagnose.judging.installed import load_rules
 from reference_trainer import check
 from reference_trainer.faults import FAULTS
 from reference_trainer.healthy import HEALTHY, healthy

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from diagnose.judging.engine import load_fixes, load_rules
+from diagnose.judging.installed import load_fixes, load_rules
 from diagnose.rule import Context, Finding, Severity
 from diagnose.synthetic import overfit
 from reference_trainer import models

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from diagnose import trials as evidence
-from diagnose.judging.engine import load_trials
+from diagnose.judging.installed import load_trials
 from reference_trainer import ledger, outcomes, trials
 from reference_trainer.benches import BENCHES
 from reference_trainer.ledger import LedgerError

@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
 from diagnose.console.output import FORMATS, render
-from diagnose.judging.engine import load_rules
+from diagnose.judging.installed import load_rules
 from diagnose.report import Report, SourceError
 from diagnose.reports import csv as table
 from diagnose.reports import github, jsonl, markdown, sarif

@@ -15,7 +15,8 @@ import diagnose
 from diagnose import cli, synthetic
 from diagnose.curves import Run
 from diagnose.judging import groups
-from diagnose.judging.engine import judge_together, load_rules
+from diagnose.judging.engine import judge_together
+from diagnose.judging.installed import load_rules
 from diagnose.names import differences
 from diagnose.rule import Severity
 from tests.written import write_csv

@@ -6,7 +6,8 @@ import re
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.judging.engine import judge, load_rules
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
 from diagnose.rule import Finding
 
 RULE = next(rule for rule in load_rules() if rule.id == "attribution-bias")

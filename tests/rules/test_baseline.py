@@ -13,7 +13,8 @@ import diagnose
 from diagnose import cli, synthetic
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
-from diagnose.judging.engine import judge, load_rules
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
 from diagnose.rule import Finding, Severity
 from tests.written import write_csv
 

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from diagnose.curves import Run
-from diagnose.judging.engine import load_fixes, load_rules, needs, thresholds_of
+from diagnose.judging.installed import load_fixes, load_rules
+from diagnose.judging.needs import needs, thresholds_of
 from diagnose.rule import Case, Rule
 from tests.cases import judged
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from diagnose import synthetic
-from diagnose.judging.engine import judge, load_rules
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
 from diagnose.names import config, optimizers
 from diagnose.rule import Diagnosis, Severity
 

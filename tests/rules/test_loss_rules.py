@@ -10,7 +10,8 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.judging.engine import judge, load_rules
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
 from diagnose.rule import Finding, Severity
 
 RULES = {rule.id: rule for rule in load_rules()}

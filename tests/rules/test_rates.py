@@ -10,7 +10,7 @@ import inspect
 
 import pytest
 
-from diagnose.judging.engine import load_rules
+from diagnose.judging.installed import load_rules
 from diagnose.rule import Case, Rule, Severity
 from tests.cases import judged
 

@@ -13,7 +13,8 @@ import numpy as np
 from diagnose.curves import Array
 from diagnose.integrations.captum.clusters import Group
 from diagnose.integrations.captum.scores import Row, Scores
-from diagnose.judging.engine import judge, load_rules
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
 from diagnose.measure import statistics
 from diagnose.readers import read
 from diagnose.reports import text

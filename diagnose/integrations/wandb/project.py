@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from diagnose import parallel
-from diagnose.api import DRAWN
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
 from diagnose.judging import groups
 from diagnose.judging import kept as thinning
 from diagnose.judging import source as judging
-from diagnose.judging.engine import compares_runs, judge_together
+from diagnose.judging.engine import judge_together
+from diagnose.judging.many import DRAWN
+from diagnose.judging.needs import compares_runs
 from diagnose.judging.source import Keep, Outcome, Wanted
 from diagnose.readers import ReadError, from_tables
 from diagnose.report import Report, SourceError, with_unique_names
