@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from diagnose import settings as project
 from diagnose.judging.installed import load_rules
-from diagnose.judging.many import Progress, audit, baseline
+from diagnose.judging.many import Progress, audit
 from diagnose.judging.needs import thresholds_of
 from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.errors import ConfigError
-from diagnose.names import config, roles
+from diagnose.names import config, hyperparameters
 from diagnose.names.config import load, normalise
 
 
@@ -230,8 +230,8 @@ def test_normalises(given: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_names_are_known_to_one_table_only() -> None:
-    known = {alias: roles.hyperparameter(alias) for alias in config._ALIASES}
-    assert {alias: name for alias, name in known.items() if name in roles.HYPERPARAMETERS} == {}
+    known = {alias: hyperparameters.hyperparameter(alias) for alias in config._ALIASES}
+    assert {alias: name for alias, name in known.items() if name in hyperparameters.HYPERPARAMETERS} == {}
 
 
 NAMES = (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose.names import roles
+from diagnose.names import hyperparameters, roles
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_wrong_override_names_the_nearest(overrides: dict[str, str], message: 
     ],
 )
 def test_hyperparameters_have_canonical_names(key: str, name: str) -> None:
-    assert roles.hyperparameter(key) == name
+    assert hyperparameters.hyperparameter(key) == name
 
 
 def test_a_configuration_is_renamed_without_loss() -> None:
     config = {"lr": 0.1, "learning_rate": 0.2, "fp16": True, "bf16": False, "width": 3}
-    assert roles.hyperparameters(config) == {
+    assert hyperparameters.hyperparameters(config) == {
         "lr": 0.1,
         "learning_rate": 0.2,
         "precision": "fp16",
@@ -205,7 +205,7 @@ def test_case_and_separator_do_not_matter(names: list[list[str]], separator: str
 def test_any_text_is_a_name(name: str) -> None:
     facets = roles.parse(name)
     assert facets.split in ("", "train", "val", "test")
-    assert isinstance(roles.hyperparameter(name), str)
+    assert isinstance(hyperparameters.hyperparameter(name), str)
 
 
 def test_names_of_the_corpus(corpus: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnose.errors import ConfigError
-from diagnose.names import roles
+from diagnose.names import hyperparameters, roles
 
 LARGEST = 1_000_000
 """Bytes; a configuration is smaller, and YAML is slow to read."""
@@ -103,8 +103,8 @@ def normalise(config: Mapping[Any, Any]) -> dict[str, Any]:
     for name, value in entries:
         (others if _means_something_else(name) else known).setdefault(name, value)
     named: dict[str, Any] = {}
-    for key, value in roles.hyperparameters(known).items():
-        name = key if key in roles.HYPERPARAMETERS else _method(key)
+    for key, value in hyperparameters.hyperparameters(known).items():
+        name = key if key in hyperparameters.HYPERPARAMETERS else _method(key)
         if name in _SWITCHES and isinstance(value, str) and value.casefold() in _OFF:
             value = False
         value = _plain(_unwrap(value))  # roles may have made a string of a part of the name
@@ -125,7 +125,7 @@ def _method(key: str) -> str:
     """Canonical name of a key that `diagnose.names.roles` does not know, else the key itself."""
     *folders, leaf = re.split(r"[./]", key)
     name = _ALIASES.get("_".join(roles.words(leaf)), key)
-    waits = any(roles.hyperparameter(folder) == "scheduler" for folder in folders)
+    waits = any(hyperparameters.hyperparameter(folder) == "scheduler" for folder in folders)
     return key if name == "patience" and waits else name  # ReduceLROnPlateau has a patience of its own
 
 
@@ -159,7 +159,7 @@ def _entries(config: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]
                 return
             kind = _kind(path, value)
             if kind is not None:
-                yield (*path[:-1], roles.hyperparameter(path[-1])), kind
+                yield (*path[:-1], hyperparameters.hyperparameter(path[-1])), kind
             for key, inner in value.items():
                 name = str(key).strip(" ./")
                 if name and not name.startswith("_"):  # `_wandb`, and what lies inside of a pickled object
@@ -191,7 +191,7 @@ def _unwrap(value: Any) -> Any:
 
 def _kind(path: tuple[str, ...], table: Mapping[Any, Any]) -> str | None:
     """Which optimizer, scheduler ... a table configures, where it stands under such a name and says so."""
-    if not path or roles.hyperparameter(path[-1]) not in _NAMED:
+    if not path or hyperparameters.hyperparameter(path[-1]) not in _NAMED:
         return None
     named = (table[key] for key in _NAMING if isinstance(table.get(key), str))
     return next((name for name in named if name), None)

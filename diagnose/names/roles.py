@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from diagnose.errors import nearest
 
@@ -729,70 +728,3 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 # --- configuration ----------------------------------------------------------------------------------------------------
-
-_HYPERPARAMETERS = {
-    "optimizer": "optimizer optim optimiser optimizer_name optimizer_type optimizer_class opt optim_name",
-    "learning_rate": "learning_rate lr base_lr initial_lr init_lr lr0 peak_lr max_lr learningrate eta0 start_lr",
-    "min_learning_rate": "min_lr min_learning_rate end_lr final_lr eta_min lr_min",
-    "batch_size": "batch_size per_device_train_batch_size train_batch_size batchsize train_bs bs batch "
-    "per_gpu_train_batch_size per_device_batch_size samples_per_gpu micro_batch_size mini_batch_size ims_per_batch "
-    "batch_size_train train_micro_batch_size_per_gpu",
-    "eval_batch_size": "eval_batch_size per_device_eval_batch_size val_batch_size test_batch_size valid_batch_size",
-    "gradient_accumulation_steps": "gradient_accumulation_steps grad_accum accumulate_grad_batches grad_accum_steps "
-    "gradient_accumulation accumulation_steps accum_iter update_freq",
-    "weight_decay": "weight_decay wd decay l2 l2_penalty weightdecay l2_reg",
-    "momentum": "momentum sgd_momentum",
-    "epochs": "epochs num_epochs num_train_epochs max_epochs n_epochs nepochs nb_epoch epoch_num total_epochs "
-    "nb_epochs number_of_epochs max_epoch num_epoch",
-    "max_steps": "max_steps total_steps max_iters num_steps num_iters max_iter total_timesteps num_training_steps "
-    "train_steps iterations",
-    "dropout": "dropout dropout_rate drop_rate dropout_prob dropout_p p_dropout hidden_dropout_prob drop",
-    "warmup": "warmup",
-    "warmup_steps": "warmup_steps num_warmup_steps warmup_iters lr_warmup_steps warmup_iterations warmup_updates",
-    "warmup_ratio": "warmup_ratio warmup_proportion warmup_frac warmup_fraction",
-    "warmup_epochs": "warmup_epochs lr_warmup_epochs warmup_epoch",
-    "num_classes": "num_classes n_classes nb_classes num_labels nc classes n_class num_class number_of_classes",
-    "gradient_clip": "gradient_clip grad_clip max_grad_norm clip_grad_norm gradient_clip_val clip_grad clip_norm "
-    "clipnorm gradient_clipping grad_clip_norm clip clip_max_norm clip_gradients grad_norm_clip max_norm",
-    "scheduler": "scheduler lr_scheduler lr_scheduler_type lr_schedule sched schedule lr_policy learning_rate_schedule "
-    "lr_decay_style scheduler_name scheduler_type",
-    "activation": "activation activation_function activation_fn act act_fn hidden_act nonlinearity activation_type",
-    "initialization": "initialization init initializer weight_init kernel_initializer init_type init_method "
-    "weight_initialization initialisation",
-    "seed": "seed random_seed manual_seed random_state rng_seed",
-    "precision": "precision mixed_precision amp dtype fp16 bf16 use_amp half torch_dtype use_fp16",
-    "label_smoothing": "label_smoothing smoothing label_smoothing_factor label_smooth",
-    "loss_function": "loss_function loss_fn criterion loss_type loss_name",
-    "model": "model model_name model_name_or_path arch architecture backbone network net model_type",
-    "dataset": "dataset dataset_name data data_name data_set",
-}
-HYPERPARAMETERS = frozenset(_HYPERPARAMETERS)
-"""Canonical names of hyperparameters."""
-
-
-@lru_cache(maxsize=1)
-def _aliases() -> dict[str, str]:
-    return {"_".join(words(alias)): name for name, aliases in _HYPERPARAMETERS.items() for alias in aliases.split()}
-
-
-def hyperparameter(name: str) -> str:
-    """Canonical name of a configuration key (`optim/lr` -> `learning_rate`), else the key itself."""
-    whole = "_".join(words(name))
-    leaf = "_".join(words(re.split(r"[./]", name)[-1]))
-    return _aliases().get(whole) or _aliases().get(leaf, name)
-
-
-def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration under canonical names; a second key for one hyperparameter keeps its own name.
-
-    A switch such as `fp16: True` becomes `precision: "fp16"`; one that is off says nothing and keeps its name.
-    """
-    named: dict[str, Any] = {}
-    for key, value in config.items():
-        name, said = hyperparameter(key), value
-        if name == "precision" and isinstance(value, bool):
-            name, said = ("precision", re.split(r"[./_]", key)[-1]) if value else (key, value)
-        if name != key and (name in named or name in config):
-            name, said = key, value
-        named[name] = said
-    return named

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diagnose.errors import ReadError
-from diagnose.names import roles
+from diagnose.names import hyperparameters, roles
 from diagnose.readers.tables.table import Table
 
 _RUNS_TABLE = frozenset(
@@ -73,8 +73,8 @@ def _row_per_run(table: Table) -> bool:
     """Whether each row describes a run of its own: no axis, but an identifier per row or a set of hyperparameters."""
     if any(_counts_up(table, name) for name in table.columns):
         return False
-    known = {roles.hyperparameter(name) for name in (*table.columns, *table.text)}
-    settings = known & (roles.HYPERPARAMETERS - {"learning_rate", "epochs"})  # those two may be curves
+    known = {hyperparameters.hyperparameter(name) for name in (*table.columns, *table.text)}
+    settings = known & (hyperparameters.HYPERPARAMETERS - {"learning_rate", "epochs"})  # those two may be curves
     labels = [cells for cells in table.text.values() if table.rows > 1 and len(set(cells)) == table.rows]
     metrics = [roles.parse(name) for name in table.columns]
     curves = [facets for facets in metrics if facets.quantity in ("loss", "accuracy", "reward")]
