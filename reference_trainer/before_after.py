@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
 from diagnose.reports import curve
-from diagnose.reports.text import Page, outcome
+from diagnose.reports.page import Page
+from diagnose.reports.phrases import outcome
 from diagnose.reports.words import one_line, place
 from diagnose.rule import Diagnosis, Severity
 from reference_trainer.faults import FAULTS

@@ -60,7 +60,7 @@ def parts() -> None:
 def faults() -> None:
     """List every fault: what it does, and the finding that it must cause."""
     page = terminal.page(False, None, "auto")
-    from diagnose.reports.text import grid
+    from diagnose.reports.page import grid
 
     known = {**FAULTS, **BIASES}
     cells = [pair for name, fault in known.items() for pair in ((name, fault.line), ("", f"finding: {fault.finding}"))]

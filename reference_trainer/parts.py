@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from diagnose.reports.text import Page
+from diagnose.reports.page import Page
 
 TITLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "gradient descent": (("optimizers", "DESCENTS"),),

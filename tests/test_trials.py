@@ -19,7 +19,7 @@ from diagnose import trials
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.measure import statistics
-from diagnose.reports.text import outcome
+from diagnose.reports.phrases import outcome
 from diagnose.synthetic import overfit
 from diagnose.trials import NOT_TRIED, TableError, Tally, Trials
 from rules.trials import TABLE

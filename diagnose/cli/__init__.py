@@ -173,7 +173,7 @@ def check(
     if lenient:
         report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
     if out is not None:
-        from diagnose.reports.text import Page
+        from diagnose.reports.page import Page
 
         write_file(out, render(report, form, page=Page(columns or WIDTH, picture=not plain), fail_on=level))
     elif not watch:  # what is watched was told as it came

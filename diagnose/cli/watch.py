@@ -16,7 +16,7 @@ from typing import Any
 from diagnose.console.terminal import complain, write
 from diagnose.readers import Source, ended, expand
 from diagnose.report import Report
-from diagnose.reports import text
+from diagnose.reports import page, text
 from diagnose.reports.words import number, place
 from diagnose.rule import Diagnosis, Severity
 
@@ -47,7 +47,7 @@ def follow(
     *,
     levels: Sequence[str],
     idle: float | None,
-    page: text.Page,
+    page: page.Page,
 ) -> Report:
     """Watch until every run is over, nothing has changed for `idle` seconds, or Ctrl-C; then judge as without --watch.
 
@@ -80,7 +80,7 @@ def _look(
     watched: dict[str, _Watched],
     judge: Callable[[Sequence[Any]], Report],
     levels: Sequence[str],
-    page: text.Page,
+    page: page.Page,
 ) -> bool:
     """Judge a source where it has changed, and tell what is new; whether it had changed."""
     state = tuple(_files(source))
@@ -98,7 +98,7 @@ def _look(
     return True
 
 
-def _tell(diagnosis: Diagnosis, told: dict[tuple[str, str], int], levels: Sequence[str], page: text.Page) -> None:
+def _tell(diagnosis: Diagnosis, told: dict[tuple[str, str], int], levels: Sequence[str], page: page.Page) -> None:
     run = diagnosis.run
     for finding in diagnosis.findings:
         key = (run.name, finding.rule)

@@ -15,7 +15,7 @@ from diagnose.settings import FAIL_ON
 
 if TYPE_CHECKING:
     from diagnose.report import Report
-    from diagnose.reports.text import Page
+    from diagnose.reports.page import Page
 
 FORMATS = ("text", "html", "json", "jsonl", "sarif", "github", "junit", "csv", "markdown")
 """What `--format` takes; each but text is a module of `diagnose.reports` whose `render` takes the parts of a report."""

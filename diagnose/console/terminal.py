@@ -16,7 +16,7 @@ from diagnose.errors import SettingsError
 
 if TYPE_CHECKING:
     from diagnose.judging.many import Progress
-    from diagnose.reports.text import Page
+    from diagnose.reports.page import Page
 
 WIDTH = 80
 """Columns of a report that goes to no terminal."""
@@ -34,7 +34,7 @@ MANY = 20
 def page(plain: bool, width: int | None, color: str) -> Page:
     """The page that stdout is: its width, and what it can show."""
     from diagnose.reports.curve import BRAILLE
-    from diagnose.reports.text import Page
+    from diagnose.reports.page import Page
 
     kind = os.environ.get("TERM", "")
     terminal = sys.stdout.isatty()

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from diagnose.reports import curve
 from diagnose.reports.comparison import LETTERS, Comparison, Row
+from diagnose.reports.page import Page, grid
 from diagnose.reports.panels import Panel
-from diagnose.reports.text import Page, grid, verdict
+from diagnose.reports.phrases import verdict
 from diagnose.rule import verdict_word
 
 WIDEST = 24

@@ -14,7 +14,7 @@ from diagnose.names import differences
 from diagnose.names.roles import MAIN_ROLES
 from diagnose.reports import panels
 from diagnose.reports.panels import Panel
-from diagnose.reports.text import labels_of
+from diagnose.reports.phrases import labels_of
 from diagnose.reports.words import count, number, one_line, span
 from diagnose.rule import Diagnosis, verdict_word
 

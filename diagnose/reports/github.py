@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from diagnose.reports import places
-from diagnose.reports.text import advice, totals
+from diagnose.reports.phrases import advice, totals
 from diagnose.reports.words import count, one_line, visible
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from xml.etree import ElementTree as ET
 
 from diagnose.reports import places
-from diagnose.reports.text import advice, evidence_in_words, first_label, labels_of
+from diagnose.reports.phrases import advice, evidence_in_words, first_label, labels_of
 from diagnose.reports.words import one_line, place, span, visible
 from diagnose.rule import Diagnosis, Finding, NotJudged
 

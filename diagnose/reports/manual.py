@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from diagnose import trials
-from diagnose.reports.text import PLAIN_PAGE, Page, grid
+from diagnose.reports.page import PLAIN_PAGE, Page, grid
 from diagnose.reports.words import one_line
 from diagnose.rule import Fix, Rule
 from diagnose.trials import Tally, Trials

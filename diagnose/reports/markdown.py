@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from diagnose.milestone import TITLES
-from diagnose.reports.text import advice, first_label, labels_of, reasons, totals, verdict
+from diagnose.reports.phrases import advice, first_label, labels_of, reasons, totals, verdict
 from diagnose.reports.words import count, number, one_line, place, span
 from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
 

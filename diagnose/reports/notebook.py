@@ -9,7 +9,7 @@ from diagnose.milestone import TITLES
 from diagnose.reports import panels, svg
 from diagnose.reports.html.parts import SIGNS
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.text import FIXES_SHOWN, labels_of, outcome, verdict
+from diagnose.reports.phrases import FIXES_SHOWN, labels_of, outcome, verdict
 from diagnose.reports.words import count, number, one_line, place, span
 from diagnose.rule import RANK, Diagnosis, Finding, Severity, verdict_word
 

@@ -24,7 +24,7 @@ from diagnose.measure.downsample import extremes
 from diagnose.reports import panels
 from diagnose.reports.comparison import LETTERS, Comparison
 from diagnose.reports.panels import Curve, Mark, Panel
-from diagnose.reports.text import labels_of, verdict
+from diagnose.reports.phrases import labels_of, verdict
 from diagnose.reports.words import count, one_line, span
 from diagnose.rule import RANK, Diagnosis, Severity, verdict_word
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from diagnose.curves import Run
 from diagnose.reports import places
-from diagnose.reports.text import advice, labels_of, reasons
+from diagnose.reports.phrases import advice, labels_of, reasons
 from diagnose.reports.words import count, one_line
 from diagnose.rule import Diagnosis, Finding, NotJudged, Rule
 

@@ -15,71 +15,28 @@ The words carry everything; colour and picture only repeat it, so that a pipe an
 
 from __future__ import annotations
 
-import math
-import os
 import textwrap
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import takewhile, zip_longest
-from pathlib import PurePath
 
 from diagnose.curves import Run
 from diagnose.milestone import TITLES
-from diagnose.reports.words import count, number, one_line, place, span
-from diagnose.rule import RANK, Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity, verdict_word
-from diagnose.trials import Tally
-
-FIXES_SHOWN = 3
-"""Fixes written out per finding; the others are named."""
-
-LISTED = 4
-"""Names listed of what is missing from a log; the others are counted."""
-
-TABLE_WIDTH = 60
-"""Columns below which the runs are listed in sentences, as on a page without pictures."""
-
-_LACKS = " has no "
-
-AIMS: Mapping[str, str] = {
-    "learn-anything": "be better than random: a small model, few data, a rough search for the learning rate",
-    "learn-everything": "fit, and overfit, the training data: more capacity, a finer search of the hyperparameters",
-    "learn-the-right-thing": "keep the training fit and close the gap to the validation: regularization, more data",
-}
-"""What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
-
-_COLORS = {
-    "error": "1;31",
-    "warning": "1;33",
-    "note": "1;36",
-    "healthy": "1;32",
-    "not-judged": "1;35",
-    "strong": "1",
-    "faint": "2",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What the report is written on.
-
-    width: columns.
-    picture: False leaves the pictures out and describes each curve in words, for a screen reader.
-    ascii: True draws with ASCII characters only.
-    color: True adds ANSI colours.
-    """
-
-    width: int = 80
-    picture: bool = True
-    ascii: bool = False
-    color: bool = False
-
-    def paint(self, text: str, color: str) -> str:
-        """The text in a named colour where the page has colours."""
-        return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if self.color else text
-
-
-PLAIN_PAGE = Page()
+from diagnose.reports.page import PLAIN_PAGE, TABLE_WIDTH, Page, grid, item, shorten
+from diagnose.reports.phrases import (
+    AIMS,
+    FIXES_SHOWN,
+    _listed,
+    advice,
+    evidence_in_words,
+    first_label,
+    labels_of,
+    reasons,
+    shared_folder,
+    short_verdict,
+    totals,
+    verdict,
+)
+from diagnose.reports.words import count, one_line, place, span
+from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
 
 
 def render(
@@ -144,30 +101,6 @@ def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
             else finding_in_full(finding, diagnosis.run, page)
         )
     return lines
-
-
-def verdict(diagnosis: Diagnosis) -> str:
-    """The verdict in a few words: `2 problems: overfitting (error), loss-spike (warning)`, `healthy`."""
-    problems = [f for f in diagnosis.findings if f.severity is not Severity.NOTE]
-    notes = [f for f in diagnosis.findings if f.severity is Severity.NOTE]
-    if not diagnosis.findings:
-        return "healthy" if diagnosis.judged else "not judged"
-    parts = []
-    if problems:
-        named = ", ".join(f"{f.rule} ({f.severity})" for f in problems)
-        parts.append(f"{count(len(problems), 'problem')}: {named}")
-    if notes:
-        parts.append(f"{count(len(notes), 'note')}: {', '.join(f.rule for f in notes)}")
-    return ("" if problems else "no problem; ") + "; ".join(parts)
-
-
-def labels_of(runs: Sequence[Run]) -> list[str]:
-    """What to call each run: its source, with the run's own name where one source holds several."""
-    per_source = Counter(run.source for run in runs)
-    return [
-        f"{place(run.source)} [{one_line(run.name)}]" if per_source[run.source] > 1 else place(run.source or run.name)
-        for run in runs
-    ]
 
 
 def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
@@ -245,40 +178,6 @@ def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
     return lines
 
 
-def first_label(fix: Recommendation) -> str:
-    """The label of what is at the head of the list."""
-    return "rarely:" if fix.tally.rare else "try first:"
-
-
-def advice(fix: Recommendation, *, brief: bool = False) -> str:
-    """A fix in a sentence: what to do, why, and how it fared in trials."""
-    said = outcome(fix.tally, brief=brief)
-    return one_line(f"{fix.title.rstrip('.')} - {fix.why.rstrip('.')}. {said[0].upper()}{said[1:]}.")
-
-
-def outcome(tally: Tally, *, brief: bool = False) -> str:
-    """How a fix fared in trials: `resolved 60/60 trials (95 % CI 94-100 %), +2.1 points val accuracy`; `not tried`.
-
-    brief: without the words that the line before has said.
-    """
-    if not tally.trials:
-        return "not tried"
-    low, high = (100.0 * end for end in tally.interval)
-    share = f"({low:.0f}-{high:.0f} %)" if brief else f"trials (95 % CI {low:.0f}-{high:.0f} %)"
-    gain = ""
-    if math.isfinite(tally.gain):
-        metric = {"accuracy": " val accuracy", "r2": " val R2"}.get(tally.metric, " val metric")
-        gain = f", {tally.gain:+.1f} points{'' if brief else metric}"
-    return f"resolved {tally.resolved}/{tally.trials} {share}{gain}"
-
-
-def evidence_in_words(evidence: Evidence) -> str:
-    """`GL 38.2 percent (threshold 5)`."""
-    limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
-    unit = f" {evidence.unit}" if evidence.unit else ""
-    return one_line(f"{evidence.statistic} {number(evidence.value)}{unit}{limit}")
-
-
 def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     """The telling curve as a picture, or in words where the page has no pictures."""
     from diagnose.reports import curve, panels  # NumPy's work, needed only where something was found
@@ -308,29 +207,6 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     return lines
 
 
-def reasons(lacking_rules: Sequence[NotJudged]) -> str:
-    """The rules that were not judged and why, those that lack something of one kind together."""
-    rules: dict[str, list[str]] = {}
-    lacking: dict[str, list[str]] = {}
-    for missing in lacking_rules:
-        kind, _, what = one_line(missing.reason).partition(_LACKS)
-        rules.setdefault(kind, []).append(missing.rule)
-        lacking.setdefault(kind, []).extend(what.split(" and no ") if what else [])
-    parts = []
-    for kind, names in rules.items():
-        things = list(dict.fromkeys(lacking[kind]))
-        reason = f"{kind}{_LACKS}{_listed(things)}" if things else kind
-        parts.append(f"{', '.join(names) if len(names) <= LISTED else f'{len(names)} rules'} ({reason})")
-    return "; ".join(parts)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    if len(names) <= LISTED:
-        return ", ".join(names)
-    return f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
-
-
 def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
     """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures."""
     runs, _, counts = totals(diagnoses).partition(": ")
@@ -345,22 +221,6 @@ def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page)
         sentence = f"{label}: {verdict(diagnosis)}; milestone {stage}; {count(diagnosis.run.points, 'point')}"
         lines += textwrap.wrap(sentence, page.width, subsequent_indent="  ", break_on_hyphens=False)
     return lines
-
-
-def totals(diagnoses: Sequence[Diagnosis]) -> str:
-    """The verdicts counted: `4 runs: 1 with errors, 1 with notes, 2 healthy`."""
-    tally = Counter(verdict_word(d) for d in diagnoses)
-    names = {"error": "with errors", "warning": "with warnings", "note": "with notes", "not-judged": "not judged"}
-    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in RANK if tally[word])
-    return f"{count(len(diagnoses), 'run')}: {counts}"
-
-
-def shared_folder(paths: Sequence[str]) -> str:
-    """The directories that all paths begin with, with the separator behind; "" where there are none."""
-    folders = [PurePath(path).parent.parts for path in paths]
-    shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
-    folder = str(PurePath(*(names[0] for names in shared)))
-    return "" if folder == "." else folder.rstrip(os.sep) + os.sep
 
 
 def _table(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
@@ -378,68 +238,5 @@ def _table(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) ->
     return grid(("run", "verdict", "milestone", "points"), rows, (name, room - name, stage, points), page, colors)
 
 
-def short_verdict(diagnosis: Diagnosis) -> str:
-    """The verdict as it fits a table: `error: overfitting; warning: loss-spike`."""
-    grouped = {s: [f.rule for f in diagnosis.findings if f.severity is s] for s in reversed(Severity)}
-    return "; ".join(f"{s}: {', '.join(rules)}" for s, rules in grouped.items() if rules) or verdict(diagnosis)
-
-
-def shorten(text: str, width: int) -> str:
-    """The end of the text, which tells files apart better than the beginning, in `width` columns."""
-    return text if len(text) <= width else "..." + text[-(width - 3) :]
-
-
 def _rule_off(page: Page) -> str:
     return page.paint("-" * page.width, "faint") if page.picture else ""
-
-
-def item(label: str, text: str, page: Page) -> list[str]:
-    """A labelled paragraph, indented and wrapped; nothing where there is no text."""
-    if not text:
-        return []
-    start = f"  {label:<12}" if label else "  "
-    lines = textwrap.wrap(
-        text,
-        max(page.width, len(start) + 12),
-        initial_indent=start,
-        subsequent_indent=" " * len(start),
-        break_on_hyphens=False,
-    )
-    if label:
-        lines[0] = lines[0].replace(label, page.paint(label, "faint"), 1)
-    return lines
-
-
-def grid(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    page: Page,
-    colors: Sequence[str] = (),
-    *,
-    right: bool = True,
-) -> list[str]:
-    """A table of texts, each cell wrapped to the width of its column.
-
-    colors: one per row, for its second cell. right: whole numbers to the right.
-    """
-    lines = [page.paint(_cells(head, widths, right), "strong")]
-    for index, row in enumerate(rows):
-        wrapped = [
-            textwrap.wrap(cell, max(width, 12), break_on_hyphens=False) or [""]
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        for cells in zip_longest(*wrapped, fillvalue=""):
-            start, rest = _cells(cells[:1], widths, right), _cells(cells[1:], widths[1:], right)
-            if colors and cells[1]:
-                rest = page.paint(cells[1], colors[index]) + rest[len(cells[1]) :]
-            lines.append(f"{start:{widths[0]}}  {rest}".rstrip())
-    return lines
-
-
-def _cells(cells: Sequence[str], widths: Sequence[int], right: bool) -> str:
-    padded = (
-        f"{cell:>{width}}" if right and cell.isdigit() else f"{cell:{width}}"
-        for cell, width in zip(cells, widths, strict=False)
-    )
-    return "  ".join(padded).rstrip()

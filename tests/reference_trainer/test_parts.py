@@ -124,7 +124,7 @@ def test_a_part_without_a_docstring_has_not_that_of_its_base() -> None:
 
 
 def test_a_row_on_a_page_that_is_too_narrow_is_still_told() -> None:
-    from diagnose.reports.text import Page
+    from diagnose.reports.page import Page
 
     assert _row(Part("name", "A sentence.", "A book."), 4, Page(width=10)) == [
         "  name  A sentence.",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from diagnose.reports import compare, comparison, html, notebook
-from diagnose.reports.text import Page
+from diagnose.reports.page import Page
 from diagnose.rule import Diagnosis
 from tests.reports import conftest
 

@@ -15,7 +15,7 @@ from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge
 from diagnose.reports import compare, comparison, html, plot
 from diagnose.reports.comparison import CannotAlignError, Comparison
-from diagnose.reports.text import Page
+from diagnose.reports.page import Page
 from tests.reports.test_html import EVIL, Outline, islands
 from tests.reports.test_plot import words
 from tests.test_cli import run as call

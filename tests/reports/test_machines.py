@@ -28,7 +28,7 @@ from diagnose.reports import csv as table
 from diagnose.reports import github, jsonl, markdown, sarif
 from diagnose.reports import json as document
 from diagnose.reports import junit as tests_of
-from diagnose.reports.text import Page
+from diagnose.reports.page import Page
 from diagnose.rule import Diagnosis, NotJudged, Severity
 from tests.reports.conftest import OVERFITTING, SLOW, run
 from tests.written import write_csv

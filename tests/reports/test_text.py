@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from diagnose.curves import Run, Series
-from diagnose.reports.text import Page, render
+from diagnose.reports.page import Page
+from diagnose.reports.text import render
 from diagnose.rule import Diagnosis, NotJudged, Severity
 
 

@@ -25,7 +25,7 @@ from diagnose.integrations.wandb.overview import Line, Overview
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.judging import source as judging
 from diagnose.readers import ReadError
-from diagnose.reports import text
+from diagnose.reports import page, text
 
 JOBS = 16
 """Runs read at a time: the waiting is the server's, and more are seldom answered faster."""
@@ -232,7 +232,7 @@ def _print(
 ) -> None:
     """The report, on the terminal or into a file."""
     report = audit.report
-    sheet = terminal.page(plain, None, "auto") if out is None else text.PLAIN_PAGE
+    sheet = terminal.page(plain, None, "auto") if out is None else page.PLAIN_PAGE
     if form == "json":
         document = json.loads(render(report, form, page=sheet, fail_on=fail_on))
         said = json.dumps(document | {"audit": project.document(overview)}, indent=2, allow_nan=False) + "\n"

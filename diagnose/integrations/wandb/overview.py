@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from diagnose.milestone import TITLES
-from diagnose.reports.text import PLAIN_PAGE, TABLE_WIDTH, Page, grid, short_verdict, shorten, together
+from diagnose.reports.page import PLAIN_PAGE, TABLE_WIDTH, Page, grid, shorten
+from diagnose.reports.phrases import short_verdict
+from diagnose.reports.text import together
 from diagnose.reports.words import count, one_line
 from diagnose.rule import RANK, Diagnosis, Finding, Severity
 

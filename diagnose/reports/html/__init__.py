@@ -15,8 +15,8 @@ from importlib import resources
 from diagnose.reports.comparison import Comparison
 from diagnose.reports.html import audit, compare, run
 from diagnose.reports.markup import Markup, join, tag
+from diagnose.reports.phrases import labels_of
 from diagnose.reports.svg import STYLE
-from diagnose.reports.text import labels_of
 from diagnose.rule import Diagnosis, Finding, NotJudged
 
 

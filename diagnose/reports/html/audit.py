@@ -16,8 +16,8 @@ from diagnose.milestone import TITLES
 from diagnose.reports.html import run
 from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, table
 from diagnose.reports.markup import Markup, data, join, path, tag
+from diagnose.reports.phrases import shared_folder
 from diagnose.reports.svg import sparkline
-from diagnose.reports.text import shared_folder
 from diagnose.reports.words import count, one_line, place
 from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
 

@@ -7,7 +7,7 @@ from diagnose.reports.comparison import LETTERS, Comparison, Row
 from diagnose.reports.html.parts import Curves, chip, figure, table
 from diagnose.reports.html.run import ALL_POINTS, DIGITS, MOST_POINTS
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.text import verdict
+from diagnose.reports.phrases import verdict
 from diagnose.reports.words import count
 from diagnose.rule import verdict_word
 

@@ -13,7 +13,7 @@ from diagnose.measure.downsample import extremes
 from diagnose.reports import panels, svg
 from diagnose.reports.markup import Markup, data, embedded, join, tag
 from diagnose.reports.panels import Panel
-from diagnose.reports.text import outcome
+from diagnose.reports.phrases import outcome
 from diagnose.reports.words import count, number, one_line
 from diagnose.rule import Finding, NotJudged, Recommendation
 

@@ -20,7 +20,7 @@ from diagnose.reports.html.parts import (
     table,
 )
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.text import AIMS, verdict
+from diagnose.reports.phrases import AIMS, verdict
 from diagnose.reports.words import count, number, one_line, span
 from diagnose.rule import Diagnosis, Finding, Severity, verdict_word
 
