@@ -12,20 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diagnose import settings as project
 from diagnose.judging.installed import load_rules
-from diagnose.judging.many import Progress, audit
+from diagnose.judging.many import Progress, audit, baseline_runs
 from diagnose.judging.needs import thresholds_of
 from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError
 from diagnose.report import Report
 from diagnose.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 def diagnose(
@@ -64,7 +61,7 @@ def diagnose(
     settings = settings or Settings()
     wanted = Wanted.of(map=map, select=select, ignore=ignore, thresholds=thresholds, config=config, settings=settings)
     workers = _workers(jobs)
-    earlier = baseline(settings.baseline_paths() if baseline is None else baseline, wanted)
+    earlier = baseline_runs(settings.baseline_paths() if baseline is None else baseline, wanted)
     every = select is None and settings.select is None
     wanted = replace(wanted, baseline=earlier) if earlier or not every else wanted.without_baseline()
     report = audit([sources] if single else list(sources), wanted, workers, progress)

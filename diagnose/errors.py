@@ -1,4 +1,4 @@
-"""What goes wrong for a user's reason, in one line each: an unreadable log, a setting that means nothing, foreign rules.
+"""What the user can mend, in one line each: an unreadable log, a setting that means nothing, foreign rules.
 
 The command line catches `UserError` once and prints its text; anything else is a fault of ours.
 """

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What was judged of one source or many, as one value; `diagnose.reports` renders it."""
 
 from __future__ import annotations
 

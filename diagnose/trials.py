@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from diagnose.errors import UserError
 from diagnose.measure import statistics
 
 Purpose = Literal["ranking", "published"]
@@ -28,7 +29,7 @@ NO_DIFFERENCE = math.nan
 """Gain where what was measured before and after is not the same thing."""
 
 
-class TableError(Exception):
+class TableError(UserError):
     """A file that is no table of trials; `str()` says where and what to do."""
 
 

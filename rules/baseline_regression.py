@@ -39,8 +39,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
-from diagnose.measure import between_runs as siblings
-from diagnose.measure import statistics
+from diagnose.measure import between_runs, statistics
 from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -167,7 +166,7 @@ def _severity(worse: _Worse, limits: Mapping[str, tuple[float, float]]) -> Sever
     return Severity.ERROR if worse.excess >= error else Severity.WARNING if worse.excess >= warning else Severity.NOTE
 
 
-def _binned(role: str, curve: Series, baseline: Sequence[Run]) -> tuple[Array, siblings.Bins] | None:
+def _binned(role: str, curve: Series, baseline: Sequence[Run]) -> tuple[Array, between_runs.Bins] | None:
     """Steps, and means of the run (row 0) and of the baseline runs, larger for worse, in shares of the usual level."""
     others = [other for run in baseline if (other := run.curve(role)) is not None]
     own = curve.finite()
@@ -179,57 +178,57 @@ def _binned(role: str, curve: Series, baseline: Sequence[Run]) -> tuple[Array, s
     others = [o for o in others if len(o) >= 5 and o.steps[0] <= middle <= o.steps[-1]]
     if not others:
         return None
-    binned = siblings.binned([own, *others])
+    binned = between_runs.binned([own, *others])
     if binned is None:
         return None
     steps, bins = binned
-    return steps, siblings.worse_by(role) * bins / siblings.scale(role, bins[1:])
+    return steps, between_runs.worse_by(role) * bins / between_runs.scale(role, bins[1:])
 
 
-def _comparisons(role: str, steps: Array, bins: siblings.Bins, spread: float, curves: int) -> list[_Worse]:
+def _comparisons(role: str, steps: Array, bins: between_runs.Bins, spread: float, curves: int) -> list[_Worse]:
     """Every measure of one curve against the baseline's, the p-values corrected for their number."""
     count = bins.shape[1]
     width = max(2, count // 8)
-    noise = siblings.noise(bins)
+    noise = between_runs.noise(bins)
     late = count // 2
     measures = (
         ("level", bins[:, late:].mean(axis=1), count - late, late, 2.0),
         ("end", bins[:, -width:].mean(axis=1), width, count - width, 6.0),
-        ("best", siblings.smoothed(bins, width).min(axis=1), width, 0, 6.0),
+        ("best", between_runs.smoothed(bins, width).min(axis=1), width, 0, 6.0),
     )
     found = []
     for name, values, points, start, tests in measures:
         prior = math.hypot(spread, noise / math.sqrt(points))
-        excess, _, p = siblings.departure(float(values[0]), values[1:], prior)
+        excess, _, p = between_runs.departure(float(values[0]), values[1:], prior)
         found.append(_Worse(role, name, excess, tests * curves * p, float(steps[start])))
     found += _speed(role, steps, bins, curves)
     found += _noise(role, steps, bins, curves)
     return found
 
 
-def _both_losses(compared: Mapping[str, tuple[Array, siblings.Bins]], spread: float) -> list[_Worse]:
+def _both_losses(compared: Mapping[str, tuple[Array, between_runs.Bins]], spread: float) -> list[_Worse]:
     """The mean of the levels of both losses, which tells from the noise what either alone does not."""
     pair = [compared[role] for role in _LOSSES if role in compared]
     if len(pair) < 2 or pair[0][1].shape[0] != pair[1][1].shape[0]:
         return []
     late = [bins[:, bins.shape[1] // 2 :] for _, bins in pair]
     levels = [half.mean(axis=1) for half in late]
-    errors = [siblings.noise(bins) / math.sqrt(half.shape[1]) for (_, bins), half in zip(pair, late, strict=True)]
+    errors = [between_runs.noise(bins) / math.sqrt(half.shape[1]) for (_, bins), half in zip(pair, late, strict=True)]
     both = np.mean(levels, axis=0)
-    _, _, p = siblings.departure(float(both[0]), both[1:], math.hypot(spread, math.hypot(*errors) / 2.0))
+    _, _, p = between_runs.departure(float(both[0]), both[1:], math.hypot(spread, math.hypot(*errors) / 2.0))
     excess = [float(level[0] - level[1:].mean()) for level in levels]
     worst = int(np.argmax(excess))
     steps = pair[worst][0]
     return [_Worse(_LOSSES[worst], "level", excess[worst], 3.0 * p, float(steps[steps.size // 2]))]
 
 
-def _speed(role: str, steps: Array, bins: siblings.Bins, curves: int) -> list[_Worse]:
+def _speed(role: str, steps: Array, bins: between_runs.Bins, curves: int) -> list[_Worse]:
     """The steps until nine tenths of the usual improvement, against the baseline's; nothing where that is little."""
     width = max(2, bins.shape[1] // 8)
-    smooth = siblings.smoothed(bins, width)
+    smooth = between_runs.smoothed(bins, width)
     usual = np.median(smooth[1:], axis=0)
     gain = float(usual[0] - usual.min())
-    if gain <= 10.0 * siblings.noise(bins) / math.sqrt(width):
+    if gain <= 10.0 * between_runs.noise(bins) / math.sqrt(width):
         return []
     target = float(usual[0]) - 0.9 * gain
     reached = smooth <= target
@@ -238,11 +237,11 @@ def _speed(role: str, steps: Array, bins: siblings.Bins, curves: int) -> list[_W
     first = np.where(reached.any(axis=1), np.argmax(reached, axis=1), smooth.shape[1])
     taken = np.log((first + 1.0) / (1.0 + float(np.median(first[1:]))))
     prior = 0.1 + 1.0 / (1.0 + float(np.median(first[1:])))  # a tenth, and one stretch of the axis
-    excess, _, p = siblings.departure(float(taken[0]), taken[1:], prior)
+    excess, _, p = between_runs.departure(float(taken[0]), taken[1:], prior)
     return [_Worse(role, "speed", math.expm1(excess), 6.0 * curves * p, float(steps[0]))]
 
 
-def _noise(role: str, steps: Array, bins: siblings.Bins, curves: int) -> list[_Worse]:
+def _noise(role: str, steps: Array, bins: between_runs.Bins, curves: int) -> list[_Worse]:
     """The noise of the second half against the baseline's."""
     late = bins[:, bins.shape[1] // 2 :]
     jitters = np.array([statistics.jitter(row) for row in late])
@@ -250,7 +249,7 @@ def _noise(role: str, steps: Array, bins: siblings.Bins, curves: int) -> list[_W
         return []
     sizes = np.log(jitters)
     prior = 1.7 / math.sqrt(late.shape[1])  # standard error of the logarithm of such an estimate
-    excess, _, p = siblings.departure(float(sizes[0]), sizes[1:], prior)
+    excess, _, p = between_runs.departure(float(sizes[0]), sizes[1:], prior)
     return [_Worse(role, "noise", math.expm1(excess), 6.0 * curves * p, float(steps[steps.size // 2]))]
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Run
-from diagnose.measure import between_runs as siblings
+from diagnose.measure import between_runs
 from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -61,13 +61,13 @@ def check(
     if not columns:
         return None
     role = next((r for r in ("val_accuracy", "val_loss", "train_loss") if all(run.curve(r) for run in runs)), None)
-    binned = None if role is None else siblings.binned([curve for run in runs if (curve := run.curve(role))])
+    binned = None if role is None else between_runs.binned([curve for run in runs if (curve := run.curve(role))])
     if role is None or binned is None:
         raise CannotJudge("the runs have no curve in common to compare them by")
-    bins = siblings.worse_by(role) * binned[1] / siblings.scale(role, binned[1])
+    bins = between_runs.worse_by(role) * binned[1] / between_runs.scale(role, binned[1])
     width = max(2, bins.shape[1] // 8)
-    scores = siblings.smoothed(bins, width).min(axis=1)
-    noise = math.hypot(siblings.noise(bins) / math.sqrt(width) * math.sqrt(2.0), least / margin)
+    scores = between_runs.smoothed(bins, width).min(axis=1)
+    noise = math.hypot(between_runs.noise(bins) / math.sqrt(width) * math.sqrt(2.0), least / margin)
     found = [edge for name, values in columns.items() if (edge := _edge(name, values, scores))]
     found = [edge for edge in found if edge.margin > margin * noise]
     if not found:

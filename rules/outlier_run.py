@@ -32,7 +32,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Run
-from diagnose.measure import between_runs as siblings
+from diagnose.measure import between_runs
 from diagnose.names import differences
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -143,25 +143,25 @@ def _apart(
     p_most: float,
 ) -> list[_Odd] | None:
     """The runs apart in one curve, or None where the runs are not alike enough for one to differ."""
-    binned = siblings.binned([curve for run in runs if (curve := run.curve(role)) is not None])
+    binned = between_runs.binned([curve for run in runs if (curve := run.curve(role)) is not None])
     if binned is None:
         return None
-    bins = siblings.worse_by(role) * binned[1] / siblings.scale(role, binned[1])
-    noise = siblings.noise(bins)
+    bins = between_runs.worse_by(role) * binned[1] / between_runs.scale(role, binned[1])
+    noise = between_runs.noise(bins)
     away = np.median(np.abs(bins - np.median(bins, axis=0)), axis=1)
     core = away <= alike + noise
     if int(core.sum()) < max(3, most_alike * of):
         return None
     half, width = bins[:, bins.shape[1] // 2 :], max(2, bins.shape[1] // 8)
     found = []
-    for levels, points in ((half.mean(axis=1), half.shape[1]), (siblings.smoothed(bins, width).min(axis=1), width)):
+    for levels, points in ((half.mean(axis=1), half.shape[1]), (between_runs.smoothed(bins, width).min(axis=1), width)):
         prior = math.hypot(spread, noise / math.sqrt(points))
         within = core.astype(float)
         usual = (levels[core].sum() - within * levels) / (core.sum() - within)  # mean of the others, for each run
         for index in map(int, np.flatnonzero(np.abs(levels - usual) >= 0.99 * least)):
             run, others = runs[index], core.copy()
             others[index] = False
-            excess, _, p = siblings.departure(float(levels[index]), levels[others], prior)
+            excess, _, p = between_runs.departure(float(levels[index]), levels[others], prior)
             p = 2.0 * min(p, 1.0 - p) * 3 * 2 * len(runs)  # two-sided, three curves, two levels, so many runs
             if p <= p_most and abs(excess) >= least:
                 found.append(_Odd(run, role, excess, p))

@@ -18,7 +18,7 @@ from diagnose import api as audit
 from diagnose import parallel, synthetic
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
-from diagnose.judging import kept as thinning
+from diagnose.judging import kept
 from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.readers import ReadError
@@ -149,20 +149,20 @@ def _wait_for_the_end_of(group: int) -> None:
 
 def test_a_thinned_run_still_tells_its_extent() -> None:
     whole = judge(synthetic.overfit(epochs=3000))
-    thin = thinning.judged(whole)
+    thin = kept.judged(whole)
     assert thin.run.points == 3000
     assert thin.run.last_step == whole.run.last_step
     assert thin.findings == whole.findings
     drawn = thin.run.series["val_loss"]
-    assert len(drawn) <= thinning.DRAWN_POINTS + 2
+    assert len(drawn) <= kept.DRAWN_POINTS + 2
     assert drawn.values.max() == whole.run.series["val_loss"].values.max()
     assert drawn.values.min() == whole.run.series["val_loss"].values.min()
-    assert sum(len(s) for s in thinning.judged(whole, drawn=False).run.series.values()) == 2 * len(whole.run.series)
+    assert sum(len(s) for s in kept.judged(whole, drawn=False).run.series.values()) == 2 * len(whole.run.series)
 
 
 def test_a_nan_survives_thinning() -> None:
     run = synthetic.non_finite(epochs=2000)
-    thin = thinning.judged(judge(run))
+    thin = kept.judged(judge(run))
     assert np.isnan(thin.run.series["train_loss"].values[-1])
     means = downsample.means(run, ("train_loss",), 32)
     assert np.isnan(means.series["train_loss"].values[-1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from diagnose.errors import SettingsError
+from diagnose.errors import UserError
 
 if TYPE_CHECKING:
     from diagnose.judging.many import Progress
@@ -72,16 +72,13 @@ def complain(source: str, message: str) -> None:
 
 
 def complain_of(error: Exception) -> None:
-    """One line on stderr for a wrong call, a log that cannot be read, rules that cannot be used, or a fault of ours."""
-    from diagnose.errors import RulesError
-    from diagnose.readers import ReadError
-
+    """One line on stderr for a wrong call, what the user can mend, or a fault of ours."""
     if isinstance(error, typer.TyperException):
         message = error.format_message()
         if message.startswith("Usage:"):  # a group of commands that was called without one shows its help
             sys.stderr.write(f"{message}\n")
             return
-    elif isinstance(error, SettingsError | RulesError | ReadError):
+    elif isinstance(error, UserError):
         message = str(error)
     else:
         fault = f"{type(error).__name__}: {error}"

@@ -1,21 +1,4 @@
-"""Supplies rules with what their signatures ask for, and collects what they say.
-
-The signature of `Rule.check` is the contract. Parameters before the star are needs, by canonical name:
-
-    step: Array                   the common axis of the curves below
-    train_loss: Array             a curve: finite values, aligned with every other `Array` the rule asks for
-    train_loss: Series            a curve as it was logged: its own steps, NaN and infinity included
-    focus: Mapping[str, Series]   a family: the curves `focus/cat`, `focus/dog` ... by what comes after the name
-    weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
-    axis: str                     what the steps count: `epoch`, `step` or `row`
-    last_step: float              the last step at which anything was logged
-    config: Mapping[str, Any]     the whole configuration of the run
-    baseline: Sequence[Run]       earlier runs of the same thing, which the user names
-    runs: Sequence[Run]           comparable runs; such a rule is applied by `judge_together` and asks for nothing else
-
-A need with the default None is optional; where all curves of a rule are optional, at least one must be there.
-Parameters after the star are thresholds; `thresholds[rule.id]` overrides them.
-"""
+"""Applies rules to a run, or to runs together, and collects what they say, each cause before its effects."""
 
 from __future__ import annotations
 
@@ -25,7 +8,7 @@ from typing import Any
 
 from diagnose import trials as evidence
 from diagnose.curves import Run
-from diagnose.judging import groups
+from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs_baseline
 from diagnose.milestone import milestone
@@ -57,12 +40,12 @@ def judge(
     missing: list[NotJudged] = []
     judged: list[str] = []
     for rule in rules:
-        arguments = arguments(run, rule, baseline)
-        if isinstance(arguments, str):
-            missing.append(NotJudged(rule.id, arguments))
+        given = arguments(run, rule, baseline)
+        if isinstance(given, str):
+            missing.append(NotJudged(rule.id, given))
             continue
         try:
-            finding = rule.check(**arguments, **(thresholds or {}).get(rule.id, {}))
+            finding = rule.check(**given, **(thresholds or {}).get(rule.id, {}))
         except CannotJudge as outcome:
             missing.append(NotJudged(rule.id, str(outcome)))
             continue
@@ -94,7 +77,7 @@ def judge_together(
     """
     across = [rule for rule in (load_rules() if rules is None else rules) if compares_runs(rule)]
     catalogue = load_fixes() if fixes is None else fixes
-    groups = sorted(groups.comparable(runs), key=len, reverse=True) if across else []
+    groups = sorted(comparable(runs), key=len, reverse=True) if across else []
     findings: list[Finding] = []
     judged: set[str] = set()
     reasons: dict[str, str] = {}
@@ -114,7 +97,7 @@ def judge_together(
                 finding = _complete(finding, rule, group[0], catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
-    alone = f"no {groups.FEWEST} of the runs are comparable"
+    alone = f"no {FEWEST} of the runs are comparable"
     missing = [NotJudged(rule.id, reasons.get(rule.id, alone)) for rule in across if rule.id not in judged]
     return tuple(findings), tuple(missing)
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Which of many runs are trainings of one thing, so that they can be held against each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What is installed: rules, fixes and trials, from the entry points of ours and of other packages."""
 
 from __future__ import annotations
 
@@ -80,3 +80,9 @@ def load_trials() -> tuple[Trials, ...]:
         except (OSError, TableError) as error:
             raise RulesError(f"{error}; or remove the file: the fixes then come as the rules name them") from error
     return tuple(found)
+
+
+@functools.cache
+def known_rules() -> Mapping[str, Rule]:
+    """The installed rules by id."""
+    return {rule.id: rule for rule in load_rules()}

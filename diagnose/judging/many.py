@@ -1,26 +1,21 @@
-"""TODO."""
+"""Many sources: each read and judged, in processes of its own where asked, and then the runs together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
-from diagnose.judging import groups
-from diagnose.judging import source as judging
+from diagnose.judging import groups, installed
 from diagnose.judging.engine import judge_together
 from diagnose.judging.needs import compares_runs
-from diagnose.judging.source import Keep, Outcome, Wanted
-from diagnose.measure import between_runs as siblings
-from diagnose.measure import downsample
+from diagnose.judging.source import Keep, Outcome, Wanted, is_path, label_of, outcome, read_runs, share
+from diagnose.measure import between_runs, downsample
 from diagnose.readers import ReadError, Source, expand, no_log
 from diagnose.report import Report, SourceError, with_unique_names
 from diagnose.rule import Diagnosis
-
-if TYPE_CHECKING:
-    pass
 
 Progress = Callable[[int, int, str], None]
 """Called before each source with the number done, the number of all, and the source's name."""
@@ -43,24 +38,24 @@ KILLED = "the process that judged it was killed; if memory ran out, use fewer --
 
 def _expanded(sources: Sequence[Any]) -> list[Any]:
     """What can be read of these, each once."""
-    items = [item for source in sources for item in (expand([str(source)]) if judging.is_path(source) else [source])]
+    items = [item for source in sources for item in (expand([str(source)]) if is_path(source) else [source])]
     return list({_key(item): item for item in items}.values())
 
 
-def baseline(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
+def baseline_runs(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
     """The runs of a baseline, their compared curves thinned. Raises SettingsError where it holds none."""
     sources = [] if sources is None else list(sources) if isinstance(sources, list | tuple) else [sources]
     runs: list[Run] = []
     for item in _expanded(sources):
         try:
-            found = judging.read_runs(item, wanted)
+            found = read_runs(item, wanted)
         except ReadError as error:
             if not (isinstance(item, Source) and item.folder):
-                raise SettingsError(f"baseline: {judging.label_of(item)}: {error}") from error
+                raise SettingsError(f"baseline: {label_of(item)}: {error}") from error
             continue
-        runs += [downsample.means(run, siblings.CURVES, BASELINE_POINTS) for run in found]
+        runs += [downsample.means(run, between_runs.CURVES, BASELINE_POINTS) for run in found]
     if sources and not runs:
-        named = (str(source) if judging.is_path(source) else judging.label_of(source) for source in sources)
+        named = (str(source) if is_path(source) else label_of(source) for source in sources)
         raise SettingsError(f"baseline: no run in {', '.join(named)}")
     return tuple(runs)
 
@@ -68,7 +63,7 @@ def baseline(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
 def audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress | None) -> Report:
     """Read and judge every source, and then the runs together; one that fails leaves the others alone."""
     items = _expanded(sources)
-    across = [rule for name in wanted.rules if compares_runs(rule := judging.known_rules()[name])]
+    across = [rule for name in wanted.rules if compares_runs(rule := installed.known_rules()[name])]
     keep: Keep = "whole" if len(items) <= WHOLE else "drawn" if len(items) <= DRAWN else "extent"
     wanted = replace(wanted, keep=keep, compare=bool(across))
     diagnoses: list[Diagnosis] = []
@@ -78,16 +73,16 @@ def audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress 
     same: dict[Any, Any] = {}
     outcomes = _outcomes(items, wanted, jobs)
     for done, item in enumerate(items):
-        label = judging.label_of(item)
+        label = label_of(item)
         if progress is not None:
             progress(done, len(items), label)
-        outcome = next(outcomes)
+        became = next(outcomes)
         folder = item.folder if isinstance(item, Source) else ""
-        folders[folder] = folders.get(folder, False) or outcome.is_log
-        if outcome.error and (outcome.is_log or not folder):
-            errors.append(SourceError(label, outcome.error))
-        diagnoses += [judging.share(diagnosis, same) for diagnosis in outcome.diagnoses]
-        compared += outcome.compared
+        folders[folder] = folders.get(folder, False) or became.is_log
+        if became.error and (became.is_log or not folder):
+            errors.append(SourceError(label, became.error))
+        diagnoses += [share(diagnosis, same) for diagnosis in became.diagnoses]
+        compared += became.compared
     errors += [SourceError(folder, no_log(folder)) for folder, useful in folders.items() if folder and not useful]
     named = with_unique_names(diagnoses)
     if len(compared) < groups.FEWEST:
@@ -101,14 +96,14 @@ def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outco
     files = [item for item in items if isinstance(item, Source) and (item.paths or item.address)]
     jobs = min(jobs, len(files))
     if jobs <= 1:
-        yield from (judging.outcome(item, wanted) for item in items)
+        yield from (outcome(item, wanted) for item in items)
         return
     from diagnose import parallel
 
     answers = parallel.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
     for item in items:
         if not (isinstance(item, Source) and (item.paths or item.address)):
-            yield judging.outcome(item, wanted)
+            yield outcome(item, wanted)
             continue
         try:
             answer = next(answers)
@@ -131,7 +126,7 @@ def _prepare(wanted: Wanted) -> None:
 
 def _outcome_in_process(item: Source) -> Outcome:
     assert _wanted is not None
-    return judging.outcome(item, _wanted)
+    return outcome(item, _wanted)
 
 
 def _key(item: Any) -> object:

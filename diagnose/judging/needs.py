@@ -1,4 +1,21 @@
-"""TODO."""
+"""What a rule's signature asks for, and its supply from a run.
+
+The signature of `Rule.check` is the contract. Parameters before the star are needs, by canonical name:
+
+    step: Array                   the common axis of the curves below
+    train_loss: Array             a curve: finite values, aligned with every other `Array` the rule asks for
+    train_loss: Series            a curve as it was logged: its own steps, NaN and infinity included
+    focus: Mapping[str, Series]   a family: the curves `focus/cat`, `focus/dog` ... by what comes after the name
+    weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
+    axis: str                     what the steps count: `epoch`, `step` or `row`
+    last_step: float              the last step at which anything was logged
+    config: Mapping[str, Any]     the whole configuration of the run
+    baseline: Sequence[Run]       earlier runs of the same thing, which the user names
+    runs: Sequence[Run]           comparable runs; such a rule is applied by `judge_together` and asks for nothing else
+
+A need with the default None is optional; where all curves of a rule are optional, at least one must be there.
+Parameters after the star are thresholds; `thresholds[rule.id]` overrides them.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ outcome(source, asked).diagnoses                          # whatever goes wrong 
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,16 +16,16 @@ from diagnose import errors
 from diagnose import settings as project
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
-from diagnose.judging import kept as thinning
+from diagnose.judging import kept
 from diagnose.judging.engine import judge
-from diagnose.judging.installed import load_rules
+from diagnose.judging.installed import known_rules, load_rules
 from diagnose.judging.needs import compares_runs, needs_baseline, thresholds_of
-from diagnose.measure import between_runs as siblings
 from diagnose.measure import downsample
+from diagnose.measure.between_runs import CURVES
 from diagnose.names import config as configuration
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError, Source, read
-from diagnose.rule import Diagnosis, Rule
+from diagnose.rule import Diagnosis
 from diagnose.settings import Settings
 
 Keep = Literal["whole", "drawn", "extent"]
@@ -94,12 +93,6 @@ def _ids(names: Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-@functools.cache
-def known_rules() -> Mapping[str, Rule]:
-    """The installed rules by id."""
-    return {rule.id: rule for rule in load_rules()}
-
-
 def _rules(select: tuple[str, ...] | None, ignore: tuple[str, ...]) -> tuple[str, ...]:
     """The ids of the rules to apply, in their own order."""
     known = known_rules()
@@ -147,9 +140,9 @@ def outcome_of(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
     try:
         found = [_judge(run, wanted) for run in runs()]
         error = _not_judged(found[0]) if found and all(d.not_judged and not d.judged for d in found) else ""
-        compared = [downsample.means(d.run, siblings.CURVES, COMPARED_POINTS) for d in found] if wanted.compare else []
+        compared = [downsample.means(d.run, CURVES, COMPARED_POINTS) for d in found] if wanted.compare else []
         if wanted.keep != "whole":
-            found = [thinning.judged(d, drawn=wanted.keep == "drawn") for d in found]
+            found = [kept.judged(d, drawn=wanted.keep == "drawn") for d in found]
         return Outcome(found, compared, error)
     except ReadError as refusal:
         return Outcome([], [], str(refusal), is_log=False)

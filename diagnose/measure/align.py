@@ -1,4 +1,4 @@
-"""TODO."""
+"""Curves logged at different cadences, brought to one axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Curves with fewer points: the extremes, which are seen, or the means, which are compared."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
     # {"optimizer": "sgd", "learning_rate": 0.01}
 
 W&B's `{"key": {"value": ...}}`, the nested tables of Hydra, Lightning and mmengine, and the strings of MLflow come out
-alike. What a name means is asked of `diagnose.names.roles`; the few names that only the rules about hyperparameters need
-stand here. PyYAML is imported only where a YAML file is read.
+alike. What a name means is asked of `diagnose.names.hyperparameters`; the few names that only the rules about
+hyperparameters need stand here. PyYAML is imported only where a YAML file is read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What differs between the configurations of runs, apart from seeds, paths and names."""
 
 from __future__ import annotations
 

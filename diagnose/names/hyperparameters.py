@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a hyperparameter is called in configurations and logs: its canonical name, and its aliases."""
 
 from __future__ import annotations
 

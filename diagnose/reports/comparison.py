@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diagnose.curves import Array, Run, Series
-from diagnose.measure import between_runs as siblings
+from diagnose.measure import between_runs
 from diagnose.milestone import TITLES
 from diagnose.names import differences
 from diagnose.names.roles import MAIN_ROLES
@@ -171,7 +171,7 @@ def _values(diagnoses: Sequence[Diagnosis]) -> list[Row]:
         finite = [None if c is None or not np.isfinite(c.values).any() else c.finite() for c in curves]
         if not any(finite):
             continue
-        sign = siblings.worse_by(role)
+        sign = between_runs.worse_by(role)
         at = [None if c is None else int(np.argmin(sign * c.values)) for c in finite]
         best = [None if c is None or i is None else float(c.values[i]) for c, i in zip(finite, at, strict=True)]
         last = [None if c is None else float(c.values[-1]) for c in finite]

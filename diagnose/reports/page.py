@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a report in words is written on: columns, colours, labelled paragraphs and tables."""
 
 from __future__ import annotations
 

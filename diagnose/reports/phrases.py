@@ -1,4 +1,4 @@
-"""TODO."""
+"""Sentences that several reports share: verdicts, advice with its trials, evidence, and what was not judged."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from diagnose.api import diagnose
 from diagnose.curves import Run
-from diagnose.judging import kept as thinning
+from diagnose.judging import kept
 from diagnose.readers import read
 from diagnose.reports import places
 
@@ -94,6 +94,6 @@ def test_a_thinned_run_points_at_the_same_lines(turn: int, every: int) -> None:
         path = Path(folder, "run.csv")
         path.write_text("step,train_loss,val_loss\n" + "".join(f"{x},{1 / (x + 1):.5f},{y:.5f}\n" for x, y in rows))
         [diagnosis] = diagnose(path)
-    thin = thinning.judged(diagnosis)
+    thin = kept.judged(diagnosis)
     for finding in diagnosis.findings:
         assert places.lines(thin.run, finding) == places.lines(diagnosis.run, finding) is not None

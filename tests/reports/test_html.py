@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
-from diagnose.judging import kept as thinning
+from diagnose.judging import kept
 from diagnose.judging.engine import judge
 from diagnose.reports import html, markup, panels, svg
 from diagnose.reports.html.parts import Curves
@@ -205,7 +205,7 @@ def test_a_long_run_keeps_its_spike_and_a_size() -> None:
 def test_an_audit_of_500_runs_keeps_a_size() -> None:
     built = (synthetic.healthy, synthetic.overfit, synthetic.diverging, synthetic.spiky)
     runs = [built[i % 4](seed=i) for i in range(100)]
-    thin = [thinning.judged(judge(replace(run, source=f"runs/{i}/log.csv"))) for i, run in enumerate(runs)]
+    thin = [kept.judged(judge(replace(run, source=f"runs/{i}/log.csv"))) for i, run in enumerate(runs)]
     many = [
         replace(d, run=replace(d.run, source=f"runs/{k}/{d.run.source}", name=f"{k} {d.run.name}"))
         for k in range(5)
@@ -218,7 +218,7 @@ def test_an_audit_of_500_runs_keeps_a_size() -> None:
 
 
 def test_runs_of_which_only_the_ends_are_kept_are_told_in_words(ill: Diagnosis, healthy: Diagnosis) -> None:
-    page = render([thinning.judged(ill, drawn=False), thinning.judged(healthy, drawn=False)])
+    page = render([kept.judged(ill, drawn=False), kept.judged(healthy, drawn=False)])
     full = unpacked(page)[0]
     assert "<figure" not in full
     assert "40 points" in full

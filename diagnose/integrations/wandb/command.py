@@ -23,7 +23,7 @@ from diagnose.integrations.wandb import overview as project
 from diagnose.integrations.wandb import project as projects
 from diagnose.integrations.wandb.overview import Line, Overview
 from diagnose.integrations.wandb.server import Address, Server, parse
-from diagnose.judging import source as judging
+from diagnose.judging.source import Wanted
 from diagnose.readers import ReadError
 from diagnose.reports import page, text
 
@@ -89,7 +89,7 @@ def wandb(
     if dry_run and not places:
         raise SettingsError("--dry-run shows what --write-back would write; name that, too")
     settings = files.load_settings()
-    wanted = judging.Wanted.of(
+    wanted = Wanted.of(
         map=options.pairs(column), select=options.split(select), ignore=options.split(ignore), settings=settings
     )
     level = fail_on or settings.fail_on or "warning"
@@ -118,7 +118,7 @@ def wandb(
 def _audit(
     server: Server,
     address: Address,
-    wanted: judging.Wanted,
+    wanted: Wanted,
     filters: dict[str, Any],
     samples: int | None,
     jobs: int,

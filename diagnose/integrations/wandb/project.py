@@ -19,13 +19,11 @@ from typing import Any
 from diagnose import parallel
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
-from diagnose.judging import groups
-from diagnose.judging import kept as thinning
-from diagnose.judging import source as judging
+from diagnose.judging import groups, installed, kept
 from diagnose.judging.engine import judge_together
 from diagnose.judging.many import DRAWN
 from diagnose.judging.needs import compares_runs
-from diagnose.judging.source import Keep, Outcome, Wanted
+from diagnose.judging.source import Keep, Outcome, Wanted, mapped, outcome_of, share
 from diagnose.readers import ReadError, from_tables
 from diagnose.report import Report, SourceError, with_unique_names
 from diagnose.rule import RANK, Finding, NotJudged, verdict_word
@@ -109,7 +107,7 @@ def audited(
     """
     server = server or Server()
     wanted = (wanted or Wanted.of()).without_baseline()
-    across = [name for name in wanted.rules if compares_runs(judging.known_rules()[name])]
+    across = [name for name in wanted.rules if compares_runs(installed.known_rules()[name])]
     place = f"{server.url}|{server.entity_of(address)}/{address.project}"
     asked = question(
         replace(wanted, settings=replace(wanted.settings, root=None)), samples, sorted(wanted.config.items())
@@ -169,7 +167,7 @@ def _assembled(
     """The audit out of what became of each run."""
     diagnoses = [d for run in listed if run.id in found for d in found[run.id].diagnoses]
     same: dict[Any, Any] = {}
-    named = with_unique_names([judging.share(diagnosis, same) for diagnosis in diagnoses])
+    named = with_unique_names([share(diagnosis, same) for diagnosis in diagnoses])
     entries: list[Entry] = []
     errors: list[SourceError] = []
     compared: dict[str, list[Any]] = {}
@@ -190,7 +188,7 @@ def _assembled(
             compared.setdefault(run.sweep, []).append(replace(other, name=named[i].run.name))
     sweeps: dict[str, tuple[Finding, ...]] = {}
     missing: tuple[NotJudged, ...] = ()
-    rules = [judging.known_rules()[name] for name in across]
+    rules = [installed.known_rules()[name] for name in across]
     for sweep, runs in sorted(compared.items()):
         if len(runs) >= groups.FEWEST:
             sweeps[sweep], lacking = judge_together(runs, rules, thresholds=wanted.thresholds)
@@ -213,7 +211,7 @@ def _is_ill(outcome: Outcome) -> bool:
 def _thinned(outcome: Outcome, keep: Keep) -> Outcome:
     if keep != "extent":
         return outcome
-    return outcome._replace(diagnoses=[thinning.judged(diagnosis, drawn=False) for diagnosis in outcome.diagnoses])
+    return outcome._replace(diagnoses=[kept.judged(diagnosis, drawn=False) for diagnosis in outcome.diagnoses])
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -258,9 +256,9 @@ def _one(server: Server, run: Listed, wanted: Wanted, samples: int | None) -> tu
         return run, Outcome([], [], str(error))
 
     def runs() -> list[Any]:
-        return judging.mapped(lambda overrides: from_tables([table], run.path, overrides), wanted, twice=True)
+        return mapped(lambda overrides: from_tables([table], run.path, overrides), wanted, twice=True)
 
-    return run, judging.outcome_of(runs, wanted)._replace(is_log=True)
+    return run, outcome_of(runs, wanted)._replace(is_log=True)
 
 
 _server: Server | None = None
