@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
-from diagnose.measure import shapes, statistics
+from diagnose.measure import binning, shapes, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 50
@@ -49,7 +49,7 @@ def check(
     if reward is not None or discriminator_loss is not None:
         raise CannotJudge("the loss of a policy or of adversarial networks swings in healthy training")
     long = train_loss.size > 4 * BLOCKS
-    swings = shapes.late_swings(statistics.block_means(train_loss, BLOCKS) if long else train_loss)
+    swings = shapes.late_swings(binning.block_means(train_loss, BLOCKS) if long else train_loss)
     found = _swings_too_far(swings, swing_warning, level_least)
     if long and not found:
         swings = shapes.late_swings(train_loss)

@@ -115,16 +115,6 @@ def test_generalization_loss_is_prechelts(values: Array) -> None:
     np.testing.assert_allclose(statistics.generalization_loss(values), expected, rtol=1e-9, atol=1e-9)
 
 
-@given(arrays(np.float64, st.integers(1, 300), elements=finite), st.integers(1, 50))
-def test_block_means_are_the_means_of_consecutive_blocks(values: Array, count: int) -> None:
-    blocks = statistics.block_means(values, count)
-    if values.size <= count:
-        np.testing.assert_array_equal(blocks, values)
-    else:
-        expected = [part.mean() for part in np.array_split(values, count)]
-        np.testing.assert_allclose(blocks, expected, rtol=1e-9, atol=1e-6)
-
-
 def test_end_level_does_not_lag_behind_a_moving_curve() -> None:
     values = np.linspace(0.0, 10.0, 101)
     assert statistics.end_level(values, 10) == pytest.approx(10.0)

@@ -7,6 +7,7 @@ source of its formula.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
+from diagnose.measure.binning import Edges, block_means, even
 
 GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation, 1 / Phi^-1(3/4)."""
@@ -181,24 +183,17 @@ def _stepwise_median(values: Array, size: int, count: int) -> Array:
     return np.append(smooth, np.full(values.size - whole, smooth[-1]))
 
 
-def blocks(values: Array, count: int) -> Array:
-    """Medians of at most `count` consecutive blocks of equal length (the first blocks one longer where it does not
-    divide), shape (min(n, count),): a long noisy curve made short without moving its level.
+def medians(values: Array, edges: Edges) -> Array:
+    """The median of each bin of finite values, shape (bins,); NaN for an empty one. See `diagnose.measure.binning`."""
+    bins = itertools.pairwise(edges.tolist())
+    return np.array([median(values[start:stop]) if stop > start else math.nan for start, stop in bins])
+
+
+def block_medians(values: Array, count: int) -> Array:
+    """Medians of at most `count` blocks of equally many points, shape (min(n, count),): a long noisy curve made short
+    without moving its level.
     """
-    if values.size <= count:
-        return values
-    return np.array([median(part) for part in np.array_split(values, count)])
-
-
-def block_means(values: Array, count: int) -> Array:
-    """Means of the same blocks as `blocks`, without a loop over them."""
-    if values.size <= count:
-        return values
-    size, longer = divmod(values.size, count)
-    starts = np.concatenate([np.arange(longer) * (size + 1), longer * (size + 1) + np.arange(count - longer) * size])
-    lengths = np.diff(np.append(starts, values.size))
-    means: Array = np.add.reduceat(values, starts) / lengths
-    return means
+    return medians(values, even(values.size, count))
 
 
 class Trend(NamedTuple):
