@@ -24,6 +24,7 @@ from diagnose.measure import downsample
 from diagnose.readers import ReadError
 from diagnose.reports import json as report_json
 from diagnose.reports import text
+from tests.conftest import interruptible
 from tests.written import write_csv
 
 
@@ -123,13 +124,7 @@ def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
     for place in range(8):
         os.mkfifo(folder / f"pipe{place}.csv")  # reading blocks until someone writes
     pipes = sorted(map(str, folder.glob("pipe*")))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "diagnose", *pipes, "--jobs", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    child = interruptible(*pipes, "--jobs", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     time.sleep(4)  # until its processes wait
     os.killpg(child.pid, signal.SIGINT)
     _, said = child.communicate(timeout=20)

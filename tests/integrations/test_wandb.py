@@ -25,6 +25,7 @@ from diagnose.integrations.wandb import write_back
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.readers import ReadError
 from diagnose.reports import json as json_report
+from tests.conftest import interruptible
 from tests.wandb_server import KEY, Fault, StubRun, WandbServer, flaky
 
 
@@ -392,8 +393,8 @@ def test_an_entry_that_would_run_code_is_read_as_none(serve: Callable[..., Wandb
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     with WandbServer(project(60), latency=0.05) as server:
         environment = {**os.environ, **server.variables(tmp_path)}
-        command = [sys.executable, "-m", "diagnose", "wandb", "team/project", "--jobs", "2"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        arguments = ("wandb", "team/project", "--jobs", "2")
+        process = interruptible(*arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60.0
         while server.operations["RunParquetHistory"] < 12 and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -404,6 +405,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
         assert re.search(r"interrupted: \d\d runs not reached; the next audit goes on with them", out)
         assert server.operations["RunParquetHistory"] < 50
         server.latency = 0.0
+        command = [sys.executable, "-m", "diagnose", *arguments]
         again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert "60 runs: 12 with errors, 48 healthy" in again.stdout
         assert "of them are unchanged since they were judged" in again.stdout
