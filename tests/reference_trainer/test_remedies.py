@@ -57,47 +57,61 @@ def test_numbers_are_read_out_of_an_advice(advice: str, name: str, value: float 
     assert number(advice, name) == value
 
 
-SAID: dict[str, tuple[Recipe, dict[str, Any]]] = {
-    "lower-learning-rate": (replace(MLP, learning_rate=0.01), {"learning_rate": 0.001}),
-    "lower-far": (replace(MLP, learning_rate=0.02), {"learning_rate": 0.0001}),
-    "raise-learning-rate": (replace(MLP, learning_rate=1e-5), {"learning_rate": 1e-4}),
-    "typical-learning-rate": (replace(MLP, learning_rate=1e-5), {"learning_rate": 1e-3}),
-    "scale-learning-rate": (replace(MLP, batch_size=256, learning_rate=1e-4), {"learning_rate": 0.1}),
-    "weight-decay": (MLP, {"weight_decay": 0.01, "optimizer": "adamw"}),
-    "dropout": (MLP, {"dropout": 0.2}),
-    "usual-dropout": (replace(MLP, dropout=0.8), {"dropout": 0.5}),
-    "larger-batch": (MLP, {"batch_size": 64}),
-    "power-of-two-batch": (replace(MLP, batch_size=30), {"batch_size": 32}),
-    "train-longer": (replace(MLP, epochs=20), {"epochs": 30}),
-    "train-shorter": (MLP, {"epochs": 13}),
-    "fewer-epochs": (MLP, {"epochs": 3}),
-    "early-stopping": (replace(MLP, epochs=80), {"patience": 4}),
-    "clip-gradients": (replace(MLP, gradient_clip=2.0), {"gradient_clip": 1.0}),
-    "usual-momentum": (replace(MLP, optimizer="momentum", momentum=0.5), {"momentum": 0.9}),
-    "decouple-weight-decay": (replace(MLP, weight_decay=0.001), {"optimizer": "adamw", "weight_decay": 0.01}),
-    "raise-from-zero": (replace(MLP, learning_rate=0.0), {"learning_rate": 1e-3}),
+SAID: dict[str, tuple[Recipe, str, dict[str, Any]]] = {
+    "lower-learning-rate": (
+        replace(MLP, learning_rate=0.01),
+        "learning_rate 0.01 -> 0.001",
+        {"learning_rate": 0.001},
+    ),
+    "lower-far": (replace(MLP, learning_rate=0.02), "learning_rate 0.02 -> 0.0001", {"learning_rate": 0.0001}),
+    "raise-learning-rate": (
+        replace(MLP, learning_rate=1e-5),
+        "learning_rate 1e-05 -> 0.0001",
+        {"learning_rate": 1e-4},
+    ),
+    "typical-learning-rate": (
+        replace(MLP, learning_rate=1e-5),
+        "learning_rate 1e-05 -> 0.001",
+        {"learning_rate": 1e-3},
+    ),
+    "scale-learning-rate": (
+        replace(MLP, batch_size=256, learning_rate=1e-4),
+        "learning_rate 0.0001 -> 0.1",
+        {"learning_rate": 0.1},
+    ),
+    "weight-decay": (MLP, "(AdamW): weight_decay 0 -> 0.01", {"weight_decay": 0.01, "optimizer": "adamw"}),
+    "dropout": (MLP, "dropout 0 -> 0.2", {"dropout": 0.2}),
+    "usual-dropout": (replace(MLP, dropout=0.8), "dropout 0.8 -> 0.5", {"dropout": 0.5}),
+    "larger-batch": (MLP, "batch_size 32 -> 64", {"batch_size": 64}),
+    "power-of-two-batch": (replace(MLP, batch_size=30), "batch_size 30 -> 32", {"batch_size": 32}),
+    "train-longer": (replace(MLP, epochs=20), "epochs 20 -> 30", {"epochs": 30}),
+    "train-shorter": (MLP, "stop near epoch 13.2", {"epochs": 13}),
+    "fewer-epochs": (MLP, "epochs 30 -> 1 to 3", {"epochs": 3}),
+    "early-stopping": (replace(MLP, epochs=80), "stop at epoch 12", {"patience": 4}),
+    "clip-gradients": (replace(MLP, gradient_clip=2.0), "gradient_clip 2 -> 1", {"gradient_clip": 1.0}),
+    "usual-momentum": (
+        replace(MLP, optimizer="momentum", momentum=0.5),
+        "momentum 0.5 -> 0.9",
+        {"momentum": 0.9},
+    ),
+    "decouple-weight-decay": (
+        replace(MLP, weight_decay=0.001),
+        "optimizer adam -> AdamW, weight_decay 0.001 -> 0.01",
+        {"optimizer": "adamw", "weight_decay": 0.01},
+    ),
+    "raise-from-zero": (replace(MLP, learning_rate=0.0), "1e-3 for Adam", {"learning_rate": 1e-3}),
 }
-"""Fix (or a name of its own) -> a recipe, and the fields after the advice as the catalogue words it for that run."""
+"""Fix (or a name of its own) -> a recipe, what the advice says to its run, and the fields that are then changed."""
 
 
 @pytest.mark.parametrize("name", SAID)
 def test_what_is_done_is_what_the_advice_says(name: str) -> None:
-    recipe, fields = SAID[name]
+    recipe, words, fields = SAID[name]
     fix = load_fixes()[{"raise-from-zero": "raise-learning-rate", "lower-far": "lower-learning-rate"}.get(name, name)]
     run = replace(overfit(), config=recipe.config(), axis="epoch")
     finding = Finding(Severity.ERROR, 0.9, "", "", (1.0, 30.0), ("val_loss",), marks=(12.0,))
     said = (fix.phrase(Context(run, finding)) if fix.phrase else None) or fix.title
-    for value in fields.values():
-        assert (
-            isinstance(value, str)
-            or name in ("early-stopping", "fewer-epochs")
-            or f"{value:g}" in said
-            or name
-            in (
-                "train-shorter",
-                "raise-from-zero",
-            )
-        ), said
+    assert words in said
     changed = apply(fix.id, recipe, said)
     assert changed is not None
     assert {field: getattr(changed, field) for field in fields} == fields
