@@ -86,7 +86,7 @@ def test_what_is_done_is_what_the_advice_says(name: str) -> None:
     fix = load_fixes()[{"raise-from-zero": "raise-learning-rate", "lower-far": "lower-learning-rate"}.get(name, name)]
     run = replace(overfit(), config=recipe.config(), axis="epoch")
     finding = Finding(Severity.ERROR, 0.9, "", "", (1.0, 30.0), ("val_loss",), marks=(12.0,))
-    said = (fix.phrase(Context(run, finding)) if fix.phrase else None) or fix.title
+    said = fix.offered(Context(run, finding)).title
     for value in fields.values():
         assert (
             isinstance(value, str)
