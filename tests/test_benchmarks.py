@@ -21,7 +21,11 @@ FOLDER = Path(__file__).parent / "benchmarks"
 sys.path.insert(0, str(FOLDER))  # the scripts import each other as they do when they are run
 
 import _corpus  # noqa: E402
+import _drawn  # noqa: E402
+import _kinds  # noqa: E402
+import _noise  # noqa: E402
 import _peers  # noqa: E402
+import _planted  # noqa: E402
 import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
@@ -264,11 +268,145 @@ def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None
     assert path.read_text().split() == ["step,train_loss,val_loss", "0,1.0,", "1,nan,", "2,0.5,0.75"]
 
 
+# --- drawn runs and the oracle ----------------------------------------------------------------------------------------
+
+
+def test_the_oracle_of_white_noise() -> None:
+    effect, sigma = 0.3 * np.linspace(0.0, 1.0, 40) ** 2, 0.05
+    z = _noise.visibility(_noise.NOISES["white"], effect, np.full(40, sigma))
+    assert z == pytest.approx(np.linalg.norm(effect) / sigma)
+
+
+@pytest.mark.parametrize("name", ["ar-0.5", "ar-0.8", "ar-0.9"])
+def test_the_oracle_of_correlated_noise_is_that_of_the_dense_covariance(name: str) -> None:
+    noise, rng = _noise.NOISES[name], np.random.default_rng(0)
+    effect, deviation = rng.standard_normal(30), rng.uniform(0.5, 2.0, 30)
+    apart = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+    covariance = deviation * deviation[:, None] * noise.phi**apart
+    z = math.sqrt(effect @ np.linalg.solve(covariance, effect))
+    assert _noise.visibility(noise, effect, deviation) == pytest.approx(z)
+
+
+def test_the_oracle_of_heavy_tails_uses_the_fisher_information() -> None:
+    from scipy.integrate import trapezoid
+    from scipy.stats import t
+
+    x = np.linspace(-200.0, 200.0, 400_001)
+    density = t.pdf(x, 3, scale=math.sqrt(1.0 / 3.0))  # of standard deviation 1
+    score = np.gradient(np.log(density), x)
+    assert _noise.information(_noise.NOISES["student-3"]) == pytest.approx(trapezoid(score**2 * density, x), rel=1e-4)
+    assert _noise.information(_noise.NOISES["white"]) == 1.0
+
+
+def test_the_oracles_statistic_has_its_z_as_mean_and_deviation_one() -> None:
+    noise, rng = _noise.NOISES["ar-0.8"], np.random.default_rng(0)
+    effect, deviation = np.linspace(0.0, 3.0, 20), np.ones(20)
+    weights = np.linalg.solve(0.8 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20))), effect)
+    z = _noise.visibility(noise, effect, deviation)
+    seen = [weights @ (effect + _noise.drawn(noise, deviation, rng)) / z for _ in range(2000)]
+    assert np.mean(seen) == pytest.approx(z, abs=0.1)
+    assert np.std(seen) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("noise", _noise.NOISES.values(), ids=_noise.NOISES)
+def test_noise_is_of_its_law(noise: _noise.Noise) -> None:
+    curve = np.linspace(3.0, 1.0, 100_000)
+    deviation = _noise.deviations(noise, curve, 1.0)
+    standard = _noise.drawn(noise, deviation, np.random.default_rng(0)) / deviation
+    assert standard.std() == pytest.approx(1.0, abs=0.1)
+    assert np.corrcoef(standard[1:], standard[:-1])[0, 1] == pytest.approx(noise.phi, abs=0.02)
+    fall = {"proportional": 1 / 3, "fading": 0.1, "doubling": 2.0}
+    assert deviation[-1] / deviation[0] == pytest.approx(fall.get(noise.along, 1.0))
+
+
+@pytest.mark.parametrize("kind", _kinds.KINDS)
+def test_a_drawn_run_is_its_truth_and_noise(kind: str) -> None:
+    drawn = _drawn.draw(kind, _noise.NOISES["white"], 1000, seed=1)
+    again = _drawn.draw(kind, _noise.NOISES["white"], 1000, seed=1)
+    values = drawn.run.series[drawn.role].values
+    assert np.array_equal(values, again.run.series[drawn.role].values)
+    effect = drawn.size * drawn.level * drawn.template
+    sigma = 0.0 if math.isinf(drawn.z) else drawn.noise.scale * drawn.healthy.min()
+    assert np.std(values - drawn.healthy - effect) == pytest.approx(sigma, rel=0.1)
+    if sigma:
+        assert drawn.z == pytest.approx(np.linalg.norm(effect) / sigma)
+    assert drawn.minded is (kind in _kinds.ILL)
+    assert not drawn.template[: drawn.onset].any()
+
+
+@pytest.mark.parametrize("kind", _kinds.KINDS)
+@pytest.mark.parametrize("points", [5, 6, 8])
+def test_short_runs_can_be_drawn(kind: str, points: int) -> None:
+    for seed in range(10):
+        drawn = _drawn.draw(kind, _noise.NOISES["fading"], points, seed)
+        assert {len(series) for series in drawn.run.series.values()} == {points}
+        assert all(np.isfinite(series.values).all() for series in drawn.run.series.values())
+        assert math.isinf(drawn.z) or (drawn.z > 0.0) is drawn.minded
+
+
+def test_z_is_spread_over_its_span_where_the_noise_may_be_as_high() -> None:
+    z = [_drawn.draw("overfitting", _noise.NOISES["white"], 30, seed).z for seed in range(100)]
+    assert 2.0 <= min(z) < 4.0
+    assert 15.0 < max(z) <= 30.0
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """A file of curves: a healthy run, one that overfits, one with a jump, and one too short."""
+    import pandas as pd
+
+    fall = 1.0 + 2.0 * np.exp(-np.linspace(0.0, 6.0, 60)) + 0.004 * np.random.default_rng(0).standard_normal(60)
+    jump = np.where(np.arange(60) == 40, 1.5, 1.0)
+    frames = []
+    for name, train, val in (
+        ("a/clean", fall, 1.1 * fall),
+        ("a/overfits", fall, fall + np.linspace(0.0, 1.0, 60)),
+        ("a/jumps", jump * fall, fall),
+        ("a/short", fall[:6], fall[:6]),
+    ):
+        columns = {"train_loss": train, "val_loss": val, "train_metric": 1.0 / train, "val_metric": 1.0 / val}
+        frames.append(pd.DataFrame({"run": name, "step": 10 * np.arange(train.size), **columns, "metric": "accuracy"}))
+    pd.concat(frames).to_parquet(tmp_path / "curves.parquet")
+    return tmp_path / "curves.parquet"
+
+
+def test_clean_curves_are_told_mechanically(real: Path) -> None:
+    (only,) = _planted.clean(str(real))
+    assert only.name == "a/clean"
+    assert only.noises["train_loss"] == pytest.approx(0.004, rel=0.5)
+
+
+def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
+    (clean,) = _planted.clean(str(real))
+    assert _planted.healthy(clean).size == 0.0
+    thin = _planted.thinned(clean, 15)
+    assert thin.steps.size == 15
+    assert (thin.steps[0], thin.steps[-1]) == (clean.steps[0], clean.steps[-1])
+    planted = _planted.plant("overfitting", thin, seed=3)
+    values = planted.run.series["val_loss"].values
+    assert planted.size == pytest.approx(_planted.rise(values))
+    assert np.array_equal(values[: planted.onset + 1], planted.healthy[: planted.onset + 1])
+    rise = planted.size * planted.level * planted.template
+    assert planted.z == pytest.approx(np.linalg.norm(rise) / clean.noises["val_loss"])
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "script", [reading, benches, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook, pages]
+    "script",
+    [
+        reading,
+        benches,
+        cold_start,
+        large_csv,
+        binary_logs,
+        detection,
+        throughput,
+        seeded_rates,
+        hook,
+        pages,
+    ],
 )
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as outcome:
