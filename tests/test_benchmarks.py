@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import subprocess
@@ -26,6 +27,7 @@ import _kinds  # noqa: E402
 import _noise  # noqa: E402
 import _peers  # noqa: E402
 import _planted  # noqa: E402
+import _power  # noqa: E402
 import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
@@ -36,6 +38,7 @@ import detection  # noqa: E402
 import hook  # noqa: E402
 import large_csv  # noqa: E402
 import pages  # noqa: E402
+import power  # noqa: E402
 import reading  # noqa: E402
 import seeded_rates  # noqa: E402
 import throughput  # noqa: E402
@@ -390,6 +393,40 @@ def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
     assert planted.z == pytest.approx(np.linalg.norm(rise) / clean.noises["val_loss"])
 
 
+# --- power ------------------------------------------------------------------------------------------------------------
+
+
+def test_power_prints_hits_and_alarms(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    out, picture = tmp_path / "power.csv", tmp_path / "power.png"
+    command = ["--seeds", "2", "--points", "6", "30", "--only", "overfitting", "--curves", str(real)]
+    assert power.main([*command, "--out", str(out), "--plot", str(picture)]) == 0
+    said = capsys.readouterr().out
+    assert power.main(command) == 0
+    assert capsys.readouterr().out == said
+    assert "drawn: alarms on healthy runs" in said
+    assert "planted: hits by number of points" in said
+    assert any(line.startswith("  z >= 5") and line.split()[3] == "n/j" for line in said.splitlines())
+    rows = list(csv.DictReader(out.open()))
+    assert sum(int(row["runs"]) for row in rows if row["kind"] == "overfitting" and row["source"] == "drawn") == 32
+    assert sum(int(row["runs"]) for row in rows if row["kind"] == "decay" and row["rule"] == "any") == 32
+    assert picture.stat().st_size > 0
+
+
+def test_a_spike_is_hit_where_it_is() -> None:
+    drawn = _drawn.draw("loss-spike", _noise.NOISES["white"], 30, seed=0)
+    place = float(drawn.onset)
+    for mark, hit in ((place, True), (place + 1.0, True), (place + 5.0, False)):
+        diagnosis = Diagnosis(drawn.run, (finding("loss-spike", marks=(mark,)),), (), ("loss-spike",))
+        assert bool(_power.hits(diagnosis, drawn)) is hit
+
+
+def test_the_bins_of_z_hold_everything() -> None:
+    assert _power.bin_of(0.0) == (0.0, 2.0)
+    assert _power.bin_of(8.0) == (8.0, 12.0)
+    assert _power.bin_of(math.inf) == (30.0, math.inf)
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +443,7 @@ def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
         seeded_rates,
         hook,
         pages,
+        power,
     ],
 )
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
