@@ -39,6 +39,7 @@ import hook  # noqa: E402
 import large_csv  # noqa: E402
 import pages  # noqa: E402
 import power  # noqa: E402
+import prefixes  # noqa: E402
 import reading  # noqa: E402
 import seeded_rates  # noqa: E402
 import throughput  # noqa: E402
@@ -393,7 +394,7 @@ def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
     assert planted.z == pytest.approx(np.linalg.norm(rise) / clean.noises["val_loss"])
 
 
-# --- power ------------------------------------------------------------------------------------------------------------
+# --- power and prefixes -----------------------------------------------------------------------------------------------
 
 
 def test_power_prints_hits_and_alarms(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -427,6 +428,36 @@ def test_the_bins_of_z_hold_everything() -> None:
     assert _power.bin_of(math.inf) == (30.0, math.inf)
 
 
+def test_prefixes_have_every_length_and_then_a_tenth_more() -> None:
+    assert prefixes.lengths(4) == [4]
+    assert prefixes.lengths(62) == [*range(5, 61), 62]
+    assert prefixes.lengths(100)[-6:] == [66, 72, 79, 86, 94, 100]
+
+
+def test_a_prefix_is_the_log_as_it_stood() -> None:
+    run = synthetic.healthy(epochs=20)
+    late = Series("val_accuracy", run.series["val_accuracy"].steps, run.series["val_accuracy"].values, blank_from=15.0)
+    cut = prefixes.until(Run("r", {**run.series, "val_accuracy": late}, run.roles), 7.0)
+    assert {len(series) for series in cut.series.values()} == {8}
+    assert cut.series["val_accuracy"].blank_from is None
+
+
+def test_first_alarms_and_the_length_from_which_a_rule_stays() -> None:
+    spoken = [(5, ()), (6, ("a",)), (7, ()), (8, ("a", "b")), (9, ("b",))]
+    assert prefixes.first_alarms(spoken) == {"any": 6, "a": 6, "b": 8}
+    assert prefixes.settled_at(spoken) == 8
+    assert prefixes.settled_at([*spoken, (10, ())]) is None
+
+
+def test_prefixes_print_alarms_and_delays(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prefixes.main(["--seeds", "1", "--points", "12", "--only", "overfitting", "--corpus", str(tiny)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("drawn, 40 runs") for line in lines)
+    assert any(line.startswith("corpus, 1 runs") for line in lines)
+    delays = {line[:20].strip(): line.split() for line in lines if line.startswith("corpus overfitting")}
+    assert delays["corpus overfitting"][2:4] == ["2", "50.0"]  # the second is labelled so, and healthy
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
@@ -444,6 +475,7 @@ def test_the_bins_of_z_hold_everything() -> None:
         hook,
         pages,
         power,
+        prefixes,
     ],
 )
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
