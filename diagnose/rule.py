@@ -1,4 +1,4 @@
-"""The words every rule speaks: Rule, Finding, Evidence, Fix, Severity, Case.
+"""The words every rule speaks: Rule, Finding, Evidence, Fix, Change, Severity, Case.
 
 All of them are frozen values: they can be listed, compared, replaced (`dataclasses.replace`) and passed around in a
 test without a registry.
@@ -7,8 +7,9 @@ test without a registry.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from diagnose.curves import Run
 from diagnose.trials import NOT_TRIED, Tally
@@ -47,28 +48,103 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a fix may use to speak in the run's own numbers (see `Run.hyperparameter`)."""
+    """What a fix may use to propose in the run's own numbers (see `Run.hyperparameter`)."""
 
     run: Run
     finding: Finding
 
 
+Value = float | int | str | bool
+"""A value of a hyperparameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A hyperparameter and its new value; `str()` says it: `learning_rate 0.1 -> 0.01`.
+
+    name: canonical (see `diagnose.names.hyperparameters`).
+    new: what it is set to, with no more digits than the sentence gives it.
+    old: what it is in the run; None where that is unknown.
+    """
+
+    name: str
+    new: Value
+    old: Value | None = None
+
+    def __str__(self) -> str:
+        """The change as a sentence says it."""
+        old = "" if self.old is None else f"{_said(self.old)} -> "
+        return f"{self.name} {old}{_said(self.new)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do that is no new value of a hyperparameter: stop at an epoch, look at some batches.
+
+    id: stable name, such as `stop`.
+    arguments: name and value of each: `(("axis", "epoch"), ("at", 31))`; several numbers are a tuple.
+    """
+
+    id: str
+    arguments: tuple[tuple[str, Value | tuple[float, ...]], ...] = ()
+
+
+Changes = tuple[Change | Action, ...]
+"""What an advice comes down to, as data; empty where it has no numbers of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A fix in the run's own numbers: the data, and the words that say them.
+
+    words: the sentence, as `str.format` takes it. A change goes by the name of its hyperparameter (`{dropout}` gives
+        `dropout 0 -> 0.2`, `{dropout.new:g}` gives `0.2`), an argument of an action and a fact by their own (`{at:g}`).
+    changes: what to do.
+    facts: what else the words name.
+    """
+
+    words: str
+    changes: Changes = ()
+    facts: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """The words with the values in their places."""
+        named: dict[str, Any] = dict(self.facts)
+        for change in self.changes:
+            named |= {change.name: change} if isinstance(change, Change) else dict(change.arguments)
+        listed = {name: ", ".join(map(_said, value)) for name, value in named.items() if isinstance(value, tuple)}
+        return self.words.format_map(named | listed)
+
+
+def _said(value: Value) -> str:
+    """A value within a sentence: numbers with six digits at most."""
+    return str(value) if isinstance(value, str | bool) else f"{value:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One entry of the catalogue of fixes.
+    """One entry of the catalogue of fixes. Its title alone is enough.
 
     id: stable name, such as `lower-learning-rate`.
     title: what to do, in the imperative, without numbers of a run.
     why: why it helps, in one sentence.
     source: where the advice comes from: the lecture notes' heading, or a paper.
-    phrase: the title in the run's own numbers ("learning_rate 0.1 -> 0.01"), or None where they are unknown.
+    propose: what it comes down to in a run, with the words for it; None where the run's numbers are unknown.
     """
 
     id: str
     title: str
     why: str
     source: str
-    phrase: Callable[[Context], str | None] | None = None
+    propose: Callable[[Context], Proposal | None] | None = None
+
+    def offered(self, context: Context, tally: Tally = NOT_TRIED) -> Recommendation:
+        """The fix as it is offered for one finding of a run: as it proposes, else by its title."""
+        proposal = None if self.propose is None else self.propose(context)
+        if proposal is None:
+            return Recommendation(self.id, self.title, self.why, self.source, tally)
+        return Recommendation(self.id, proposal.sentence, self.why, self.source, tally, proposal.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +152,7 @@ class Recommendation:
     """A fix as it is offered for one finding: concrete words, and how it fared in trials on the reference trainer.
 
     tally: the published trials; none of them means that it was not tried.
+    changes: what the title says, as data; empty where it has no numbers of the run.
     """
 
     id: str
@@ -83,6 +160,7 @@ class Recommendation:
     why: str
     source: str
     tally: Tally = NOT_TRIED
+    changes: Changes = ()
 
 
 @dataclass(frozen=True, slots=True)

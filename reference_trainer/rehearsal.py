@@ -222,7 +222,7 @@ def _caused(bench: Bench, rule: str) -> tuple[Training, Finding]:
 
 
 def _tried(advice: Recommendation, before: Training, seen: Finding) -> Try:
-    changed = remedies.apply(advice.id, before.recipe, advice.title)
+    changed = remedies.apply(advice.id, before.recipe, advice.changes)
     if changed is None:
         return Try(advice, None, False, "cannot be taken in this recipe")
     if changed == before.recipe:

@@ -1,26 +1,26 @@
 """The fixes of the catalogue as changes of a recipe: what a user who takes the advice does, done to a reference run.
 
-REMEDIES["lower-learning-rate"](recipe, "... learning_rate 0.2 -> 0.02")    # the recipe with 0.02
-REMEDIES["normalize-inputs"](recipe, "...")                                 # the recipe with normalized inputs
-REMEDIES["data-augmentation"](Recipe(task="diabetes", model="mlp"), "...")  # None: there is nothing to augment
+REMEDIES["lower-learning-rate"](recipe, (Change("learning_rate", 0.02),))   # the recipe with 0.02
+REMEDIES["normalize-inputs"](recipe, ())                                    # the recipe with normalized inputs
+REMEDIES["data-augmentation"](Recipe(task="diabetes", model="mlp"), ())     # None: there is nothing to augment
 
-A remedy is given the advice as it was printed: where that names a number, this number is what is tried. What says
-"check that ..." is taken for done, and the mistake for found, if it was there. Free of torch.
+A remedy is given the changes of the advice: the new value of a hyperparameter that they name is what is tried. What
+says "check that ..." is taken for done, and the mistake for found, if it was there. Free of torch.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from diagnose.rule import Action, Change, Changes
 from reference_trainer.recipe import CONVOLUTIONAL, LEARNING_RATES, NORMALIZED, Recipe, RecipeError, fitting
 
-Remedy = Callable[[Recipe, str], Recipe | None]
-"""(recipe, advice as printed) -> the recipe with the advice taken; the same recipe where it had been taken before; None
-where the reference trainer cannot take it in this recipe."""
+Remedy = Callable[[Recipe, Changes], Recipe | None]
+"""(recipe, changes of the advice) -> the recipe with the advice taken; the same recipe where it had been taken before;
+None where the reference trainer cannot take it in this recipe."""
 
 ADAPTIVE = ("adam", "adamw", "rmsprop", "adagrad")
 
@@ -43,61 +43,69 @@ JUDGED_EPOCHS = 8
 
 def set_to(**fields: Any) -> Remedy:
     """The recipe with these fields."""
-    return lambda recipe, advice: replace(recipe, **fields)
+    return lambda recipe, changes: replace(recipe, **fields)
 
 
-def number(advice: str, name: str) -> float | None:
-    """The new value of `name` in an advice such as `learning_rate 0.1 -> 0.01`; None where it names none."""
-    found = re.search(rf"\b{name} \S+ -> ([0-9.eE+-]*[0-9])", advice)
-    return float(found[1]) if found else None
+def value(changes: Changes, name: str) -> Any:
+    """What the changes set a hyperparameter to; None where they do not name it."""
+    return next((change.new for change in changes if isinstance(change, Change) and change.name == name), None)
 
 
-def early_stopping(recipe: Recipe, advice: str) -> Recipe | None:
+def last_epoch(changes: Changes) -> float | None:
+    """The epoch at which the changes say to stop; None where they name none."""
+    for change in changes:
+        if isinstance(change, Action) and change.id == "stop":
+            stop: dict[str, Any] = dict(change.arguments)
+            return stop["at"] if stop["axis"] == "epoch" else None
+    return None
+
+
+def early_stopping(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Stop when the best validation loss is a tenth of the epochs back (four at least); keep the weights of the best.
 
-    A tenth of those up to the named epoch, where the advice names one; then so many at least that the log has the
+    A tenth of those up to the named epoch, where the changes name one; then so many at least that the log has the
     epochs that its judgement takes.
     """
-    found = re.search(r"stop at epoch ([0-9.e+]+)", advice)
-    length = recipe.epochs if found is None else float(found[1])
+    named = last_epoch(changes)
+    length = recipe.epochs if named is None else named
     patience = max(4, round(length / 10), math.ceil(JUDGED_EPOCHS - length))
     return replace(recipe, patience=recipe.patience or patience)
 
 
-def data_augmentation(recipe: Recipe, advice: str) -> Recipe | None:
+def data_augmentation(recipe: Recipe, changes: Changes) -> Recipe | None:
     """CutMix for images, Mixup for sequences."""
     if recipe.kind != "classification" or recipe.augmentation != "none":
         return None
     return replace(recipe, augmentation="mixup" if recipe.task == "digits-rows" else "cutmix")
 
 
-def plain_augmentation(recipe: Recipe, advice: str) -> Recipe | None:
+def plain_augmentation(recipe: Recipe, changes: Changes) -> Recipe | None:
     """CutOut, or Mixup for sequences, instead of a policy that was searched for."""
     if recipe.augmentation == "none":
         return None
     return replace(recipe, augmentation="mixup" if recipe.task == "digits-rows" else "cutout")
 
 
-def weight_decay(recipe: Recipe, advice: str) -> Recipe | None:
+def weight_decay(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named decay, else 0.01 with AdamW and 1e-4 with SGD."""
     optimizer = "adamw" if recipe.optimizer == "adam" else recipe.optimizer
     usual = 0.01 if recipe.optimizer in ADAPTIVE else 1e-4
-    return replace(recipe, optimizer=optimizer, weight_decay=number(advice, "weight_decay") or usual)
+    return replace(recipe, optimizer=optimizer, weight_decay=value(changes, "weight_decay") or usual)
 
 
-def dropout(recipe: Recipe, advice: str) -> Recipe | None:
+def dropout(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named share, else 0.2."""
     if recipe.model in ("linear", "gan"):
         return None
-    return replace(recipe, dropout=max(number(advice, "dropout") or 0.2, recipe.dropout))
+    return replace(recipe, dropout=max(value(changes, "dropout") or 0.2, recipe.dropout))
 
 
-def smaller_network(recipe: Recipe, advice: str) -> Recipe | None:
+def smaller_network(recipe: Recipe, changes: Changes) -> Recipe | None:
     """A quarter of the width."""
     return _width(recipe, 0.25)
 
 
-def larger_network(recipe: Recipe, advice: str) -> Recipe | None:
+def larger_network(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Four times the width, and a layer or stage more."""
     wider = _width(recipe, 4.0)
     return None if wider is None else replace(wider, depth=1 + (recipe.depth or DEPTHS[recipe.model]))
@@ -108,7 +116,7 @@ def _width(recipe: Recipe, factor: float) -> Recipe | None:
     return None if width is None else replace(recipe, width=max(round(factor * width), 1))
 
 
-def more_data(recipe: Recipe, advice: str) -> Recipe | None:
+def more_data(recipe: Recipe, changes: Changes) -> Recipe | None:
     """All examples of the task, in about as many steps; None where all are used already: no more can be collected."""
     if recipe.examples is None:
         return None
@@ -117,9 +125,9 @@ def more_data(recipe: Recipe, advice: str) -> Recipe | None:
     return replace(recipe, examples=None, task="digits" if few else recipe.task, epochs=max(epochs, LEAST_EPOCHS))
 
 
-def learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+def learning_rate(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named rate; where none is named and it was 0, the usual one of the optimizer."""
-    named = number(advice, "learning_rate")
+    named = value(changes, "learning_rate")
     if named is not None:
         return replace(recipe, learning_rate=named)
     if recipe.learning_rate == 0.0:
@@ -127,7 +135,7 @@ def learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
     return None
 
 
-def warmup(recipe: Recipe, advice: str) -> Recipe | None:
+def warmup(recipe: Recipe, changes: Changes) -> Recipe | None:
     """A rise over the first tenth of the steps, before a constant rate or a cosine."""
     rising = {"constant": "warmup", "cosine": "warmup-cosine"}
     if recipe.scheduler.startswith("warmup"):
@@ -135,17 +143,16 @@ def warmup(recipe: Recipe, advice: str) -> Recipe | None:
     return replace(recipe, scheduler=rising[recipe.scheduler], warmup=0.1) if recipe.scheduler in rising else None
 
 
-def clip_gradients(recipe: Recipe, advice: str) -> Recipe | None:
+def clip_gradients(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Clip at the named norm, else at 1."""
-    found = re.search(r"norm at ([0-9.eE+-]*[0-9])", advice)
-    return replace(recipe, gradient_clip=float(found[1]) if found else number(advice, "gradient_clip") or 1.0)
+    return replace(recipe, gradient_clip=value(changes, "gradient_clip") or 1.0)
 
 
-def larger_batch(recipe: Recipe, advice: str) -> Recipe | None:
+def larger_batch(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named size, else twice as many; spoiled examples are met after as many examples as before."""
     if recipe.descent != "mini-batch":
         return None
-    size = round(number(advice, "batch_size") or 2 * recipe.batch_size)
+    size = round(value(changes, "batch_size") or 2 * recipe.batch_size)
     share = recipe.batch_size / size
     return replace(
         recipe,
@@ -155,24 +162,24 @@ def larger_batch(recipe: Recipe, advice: str) -> Recipe | None:
     )
 
 
-def power_of_two_batch(recipe: Recipe, advice: str) -> Recipe | None:
+def power_of_two_batch(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named size."""
-    named = number(advice, "batch_size")
+    named = value(changes, "batch_size")
     return None if named is None else replace(recipe, batch_size=round(named))
 
 
-def initialize_weights(recipe: Recipe, advice: str) -> Recipe | None:
+def initialize_weights(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Kaiming's or Glorot's, as fits the activation; biases at zero."""
     return replace(recipe, initialization="", bias=0.0)
 
 
-def simplify(recipe: Recipe, advice: str) -> Recipe | None:
+def simplify(recipe: Recipe, changes: Changes) -> Recipe | None:
     """A single hidden layer, and no regularization."""
-    simpler = less_regularization(recipe, advice)
+    simpler = less_regularization(recipe, changes)
     return simpler if simpler is None or recipe.model in ("linear", "gan") else replace(simpler, depth=1)
 
 
-def less_regularization(recipe: Recipe, advice: str) -> Recipe | None:
+def less_regularization(recipe: Recipe, changes: Changes) -> Recipe | None:
     """No dropout, decay, penalty, constraint, augmentation or smoothing."""
     return replace(
         recipe,
@@ -186,69 +193,70 @@ def less_regularization(recipe: Recipe, advice: str) -> Recipe | None:
     )
 
 
-def decay_learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+def decay_learning_rate(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Half a cosine down to 0, after the warmup where there is one."""
     falling = {"constant": "cosine", "warmup": "warmup-cosine"}
     return replace(recipe, scheduler=falling.get(recipe.scheduler, recipe.scheduler))
 
 
-def train_longer(recipe: Recipe, advice: str) -> Recipe | None:
+def train_longer(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named number of epochs, else half as many again."""
-    return replace(recipe, epochs=round(number(advice, "epochs") or 1.5 * recipe.epochs))
+    return replace(recipe, epochs=round(value(changes, "epochs") or 1.5 * recipe.epochs))
 
 
-def train_shorter(recipe: Recipe, advice: str) -> Recipe | None:
-    """The named number of epochs; None where the advice names none."""
-    found = re.search(r"stop near epoch ([0-9.e+]+)", advice)
-    return None if found is None else replace(recipe, epochs=min(max(round(float(found[1])), 1), recipe.epochs))
+def train_shorter(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """The named number of epochs; None where the changes name none."""
+    named = last_epoch(changes)
+    return None if named is None else replace(recipe, epochs=min(max(round(named), 1), recipe.epochs))
 
 
-def fewer_epochs(recipe: Recipe, advice: str) -> Recipe | None:
-    """Three epochs."""
-    return replace(recipe, epochs=min(recipe.epochs, 3))
+def fewer_epochs(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """The named number of epochs, else three."""
+    return replace(recipe, epochs=min(recipe.epochs, value(changes, "epochs") or 3))
 
 
-def scale_learning_rate(recipe: Recipe, advice: str) -> Recipe | None:
+def scale_learning_rate(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The named rate, after a warmup."""
-    scaled = learning_rate(recipe, advice)
-    return None if scaled is None else warmup(scaled, advice) or scaled
+    scaled = learning_rate(recipe, changes)
+    return None if scaled is None else warmup(scaled, changes) or scaled
 
 
-def usual_momentum(recipe: Recipe, advice: str) -> Recipe | None:
-    """A momentum of 0.9; plain SGD gets one."""
+def usual_momentum(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """The named momentum, else 0.9; plain SGD gets one."""
     if recipe.optimizer not in ("sgd", "momentum", "nesterov"):
         return None
-    return replace(recipe, optimizer="momentum" if recipe.optimizer == "sgd" else recipe.optimizer, momentum=0.9)
+    optimizer = "momentum" if recipe.optimizer == "sgd" else recipe.optimizer
+    return replace(recipe, optimizer=optimizer, momentum=value(changes, "momentum") or 0.9)
 
 
-def decouple_weight_decay(recipe: Recipe, advice: str) -> Recipe | None:
+def decouple_weight_decay(recipe: Recipe, changes: Changes) -> Recipe | None:
     """AdamW with the named decay, and no L2 term."""
-    decay = number(advice, "weight_decay") or max(recipe.weight_decay, 0.01)
+    decay = value(changes, "weight_decay") or max(recipe.weight_decay, 0.01)
     rate = recipe.learning_rate if recipe.optimizer in ADAPTIVE else LEARNING_RATES["adamw"]
     return replace(recipe, optimizer="adamw", weight_decay=decay, learning_rate=rate, l2=0.0)
 
 
-def usual_max_norm(recipe: Recipe, advice: str) -> Recipe | None:
+def usual_max_norm(recipe: Recipe, changes: Changes) -> Recipe | None:
     """A largest norm of 3.5, and no decay beside it."""
     return replace(recipe, max_norm_constraint=3.5, weight_decay=0.0, l2=0.0)
 
 
-def usual_dropout(recipe: Recipe, advice: str) -> Recipe | None:
-    """At most half of the units."""
-    return replace(recipe, dropout=min(recipe.dropout, 0.5))
+def usual_dropout(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """At most the named share, else half of the units."""
+    return replace(recipe, dropout=min(recipe.dropout, value(changes, "dropout") or 0.5))
 
 
-def usual_kernel(recipe: Recipe, advice: str) -> Recipe | None:
+def usual_kernel(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Kernels of 3 x 3, a stride of 1."""
     return replace(recipe, kernel_size=3, stride=1) if recipe.model in CONVOLUTIONAL else None
 
 
-def usual_pooling(recipe: Recipe, advice: str) -> Recipe | None:
+def usual_pooling(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Pools of 2 x 2."""
     return replace(recipe, pool_size=2) if recipe.model in CONVOLUTIONAL else None
 
 
-def residual_connections(recipe: Recipe, advice: str) -> Recipe | None:
+def residual_connections(recipe: Recipe, changes: Changes) -> Recipe | None:
     """ReLU, batch normalization where the model can have it, residual blocks in a convolutional network.
 
     The initialization changes with the activation that it fitted; one that fitted none is another advice's.
@@ -260,12 +268,12 @@ def residual_connections(recipe: Recipe, advice: str) -> Recipe | None:
     return replace(changed, block="residual") if recipe.model == "cnn" else changed
 
 
-def shorter_warmup(recipe: Recipe, advice: str) -> Recipe | None:
+def shorter_warmup(recipe: Recipe, changes: Changes) -> Recipe | None:
     """At most a tenth of the steps."""
     return replace(recipe, warmup=min(recipe.warmup, 0.1))
 
 
-def check_labels(recipe: Recipe, advice: str) -> Recipe | None:
+def check_labels(recipe: Recipe, changes: Changes) -> Recipe | None:
     """The wrong labels are found and put right."""
     return replace(recipe, label_noise=0.0, task="digits" if recipe.task == "digits-noisy" else recipe.task)
 
@@ -343,9 +351,9 @@ NO_TRAINING: Mapping[str, str] = {
 """Fix that is no change of a training -> why."""
 
 
-def apply(fix: str, recipe: Recipe, advice: str) -> Recipe | None:
+def apply(fix: str, recipe: Recipe, changes: Changes) -> Recipe | None:
     """The recipe with the advice taken; None where the reference trainer cannot take it in this recipe."""
     try:
-        return REMEDIES[fix](recipe, advice)
+        return REMEDIES[fix](recipe, changes)
     except RecipeError:  # labels to smooth in a regression, a block of a model that has none
         return None

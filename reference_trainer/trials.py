@@ -162,7 +162,7 @@ def run(trial: Trial) -> list[Training]:
     before = line("", recipe, diagnosis, best_of(result), seconds)
     after = []
     for advice in finding.recommendations if finding is not None else ():
-        changed = remedies.apply(advice.id, recipe, advice.title) if advice.id in remedies.REMEDIES else None
+        changed = remedies.apply(advice.id, recipe, advice.changes) if advice.id in remedies.REMEDIES else None
         if changed is None:
             continue
         if changed == recipe:

@@ -1,46 +1,27 @@
 """The catalogue of fixes: what to change, why it helps, and where the advice comes from.
 
 Written from the practical tips of the project's lecture notes (cited by their headings) and the literature they stand
-on. `phrase` says the same in the run's own numbers where the log or its config has them.
+on. `propose` says what a fix comes down to where the log or its config has the numbers: the changes as data, and one
+sentence over them. A number is rounded where the change is made, so that what is said is what is done.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from diagnose.names import optimizers, traits
-from diagnose.rule import Context, Fix
+from diagnose.rule import Action, Change, Changes, Context, Fix, Proposal, Value
 
 NOTES = "lecture notes, "
 PLAYBOOK = "Godbole et al., Deep Learning Tuning Playbook (2023)"
 
 
-def _number(value: Any) -> float | None:
-    """The value as a finite float, or None."""
+def _number(context: Context, name: str) -> float | None:
+    """The run's value of a hyperparameter where that is a finite number, else None."""
+    value = context.run.hyperparameter(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
-
-
-def _scaled(name: str, factor: float, *, least: float = 0.0, most: float = math.inf) -> Callable[[Context], str | None]:
-    """`name OLD -> NEW`, NEW being OLD times `factor`, kept within [least, most]."""
-
-    def phrase(context: Context) -> str | None:
-        old = _number(context.run.hyperparameter(name))
-        if old is None or old <= 0.0:
-            return None
-        new = min(max(old * factor, least), most)
-        return f"{name} {old:g} -> {new:g}" if new != old else None
-
-    return phrase
-
-
-def _adaptive(context: Context) -> bool:
-    """Whether the run's optimizer scales its steps per parameter."""
-    name = str(context.run.config.get("optimizer", "")).lower()
-    return any(part in name for part in ("adam", "adagrad", "adadelta", "rmsprop", "lion", "lamb"))
+    return value if math.isfinite(value) else None
 
 
 def _optimizer(context: Context) -> str | None:
@@ -49,173 +30,260 @@ def _optimizer(context: Context) -> str | None:
     return name.partition("(")[0].strip() if isinstance(name, str) else None
 
 
-def _stop(context: Context) -> str | None:
-    if not context.finding.marks:
+def _adaptive(context: Context) -> bool:
+    """Whether the run's optimizer scales its steps per parameter."""
+    name = str(context.run.config.get("optimizer", "")).lower()
+    return any(part in name for part in ("adam", "adagrad", "adadelta", "rmsprop", "lion", "lamb"))
+
+
+def _change(context: Context, name: str, new: Value) -> Change:
+    """A new value of a hyperparameter, beside that of the run."""
+    old = context.run.hyperparameter(name)
+    return Change(name, new, old if isinstance(old, Value) else None)
+
+
+def _action(context: Context, id: str, **arguments: float | tuple[float, ...]) -> Action:
+    """An action with its arguments, in the unit of the run's axis."""
+    return Action(id, (("axis", context.run.axis), *arguments.items()))
+
+
+def _rounded(value: float, digits: int = 6) -> float:
+    """The value to as many significant digits as are said of it."""
+    return float(f"{value:.{digits}g}")
+
+
+def _step(value: float) -> float:
+    """A step of the run's axis: a whole one exactly, another to six digits."""
+    return int(value) if float(value).is_integer() else _rounded(value)
+
+
+def _rate_times(context: Context, factor: float, words: str, *, most: float = math.inf) -> Proposal | None:
+    """The learning rate times `factor`, `most` at most."""
+    old = _number(context, "learning_rate")
+    if old is None or old <= 0.0:
         return None
-    return f"stop at {context.run.axis} {context.finding.marks[0]:g} and keep that checkpoint"
+    new = min(old * factor, most)
+    return Proposal(words, (_change(context, "learning_rate", _rounded(new)),)) if new != old else None
 
 
-def _lower_rate(context: Context) -> str | None:
+def _lower_rate(context: Context) -> Proposal | None:
     """A tenth; where that is still above the optimizer's usual rate, a tenth of the usual one."""
-    old, name = _number(context.run.hyperparameter("learning_rate")), _optimizer(context)
+    old, name = _number(context, "learning_rate"), _optimizer(context)
     usual = optimizers.usual_rate(name) if name else None
-    if old is not None and usual is not None and old > 10.0 * usual:
-        new = usual / 10.0
-        return f"lower the learning rate far below the usual {usual:g} of {name}: learning_rate {old:g} -> {new:g}"
-    concrete = _scaled("learning_rate", 0.1)(context)
-    return f"lower the learning rate by an order of magnitude: {concrete}" if concrete else None
+    if old is None or not name or usual is None or old <= 10.0 * usual:
+        return _rate_times(context, 0.1, "lower the learning rate by an order of magnitude: {learning_rate}")
+    return Proposal(
+        "lower the learning rate far below the usual {usual:g} of {name}: {learning_rate}",
+        (_change(context, "learning_rate", _rounded(usual / 10.0)),),
+        {"usual": usual, "name": name},
+    )
 
 
-def _raise_rate(context: Context) -> str | None:
-    old = _number(context.run.hyperparameter("learning_rate"))
-    if old == 0.0:
-        return "set a learning rate above 0: 1e-3 for Adam, 0.1 for SGD with momentum, then search by powers of ten"
-    concrete = _scaled("learning_rate", 10.0, most=0.9)(context)
-    return f"raise the learning rate by an order of magnitude: {concrete}" if concrete else None
+def _raise_rate(context: Context) -> Proposal | None:
+    """Ten times the rate; from 0, the usual one of an optimizer that the sentence names."""
+    if _number(context, "learning_rate") != 0.0:
+        words = "raise the learning rate by an order of magnitude: {learning_rate}"
+        return _rate_times(context, 10.0, words, most=0.9)
+    kind = optimizers.known(_optimizer(context) or "")
+    named = kind is not None and kind.family in ("adaptive", "sgd")
+    return Proposal(
+        "set a learning rate above 0: 1e-3 for Adam, 0.1 for SGD with momentum, then search by powers of ten",
+        (_change(context, "learning_rate", optimizers.USUAL_RATES[kind.family]),) if kind and named else (),
+    )
 
 
-def _decay(context: Context) -> str | None:
-    old = _number(context.run.config.get("weight_decay"))
+def _typical_rate(context: Context) -> Proposal | None:
+    name = _optimizer(context)
+    usual = optimizers.usual_rate(name) if name else None
+    if not name or usual is None or _number(context, "learning_rate") is None:
+        return None
+    rate = _change(context, "learning_rate", usual)
+    return Proposal("start from the usual learning rate of {name}: {learning_rate}", (rate,), {"name": name})
+
+
+def _scale_rate(context: Context) -> Proposal | None:
+    """A rate of 0.1 for 256 examples, in proportion."""
+    batch = _number(context, "batch_size")
+    if not batch or not _number(context, "learning_rate"):
+        return None
+    batch *= _number(context, "gradient_accumulation_steps") or 1.0
+    return Proposal(
+        "scale the learning rate with the batch size, after a warmup: "
+        "learning_rate {learning_rate.old:g} -> {learning_rate.new:.2g}",
+        (_change(context, "learning_rate", _rounded(batch / 2560, 2)), Action("warm-up")),
+    )
+
+
+def _warm_up(context: Context) -> Proposal | None:
+    """A twentieth of the steps; where the log shows a warmup, a longer one."""
+    rate, total = context.run.curve("learning_rate"), context.run.last_step
+    if rate is not None and len(rate) >= 5 and rate.values[0] < 0.5 * rate.values.max():
+        peak = float(rate.steps[rate.values.argmax()])
+        longer = _action(context, "warm-up", longer_than=_step(peak))
+        return Proposal("warm up longer than the present {longer_than:g} {axis}s", (longer,)) if peak > 0.0 else None
+    if context.run.axis != "step" or not total >= 100:
+        return None
+    rise = _action(context, "warm-up", over=round(0.05 * total))
+    return Proposal("warm the learning rate up over the first {over:g} steps (5 % of the run)", (rise,))
+
+
+def _shorter_warmup(context: Context) -> Proposal | None:
+    total = context.run.last_step
+    if not total >= 20:
+        return None
+    rise = _action(context, "warm-up", at_most=round(0.1 * total))
+    return Proposal("warm up over at most {at_most:g} {axis}s (10 % of the run)", (rise,))
+
+
+def _momentum(context: Context) -> Proposal | None:
+    if _number(context, "momentum") is None:
+        return None
+    return Proposal("set the usual momentum: {momentum}", (_change(context, "momentum", 0.9),))
+
+
+def _decay(context: Context) -> Proposal | None:
+    """Three times the decay, and the usual one at least."""
+    old = _number(context, "weight_decay")
     if old is None:
         return None
-    target = 0.01 if _adaptive(context) else 1e-4
-    new = max(3.0 * old, target)
-    kind = "decoupled weight decay (AdamW)" if _adaptive(context) else "weight decay"
-    return f"use {kind}: weight_decay {old:g} -> {new:g}"
+    adaptive = _adaptive(context)
+    decay = _change(context, "weight_decay", _rounded(max(3.0 * old, 0.01 if adaptive else 1e-4)))
+    if not adaptive:
+        return Proposal("use weight decay: {weight_decay}", (decay,))
+    return Proposal("use decoupled weight decay (AdamW): {weight_decay}", (*_adam_decoupled(context), decay))
 
 
-def _dropout(context: Context) -> str | None:
-    old = _number(context.run.config.get("dropout"))
+def _adam_decoupled(context: Context) -> Changes:
+    """AdamW instead of Adam, of which it is the decoupled form; no change of another optimizer."""
+    name = _optimizer(context) or ""
+    return (Change("optimizer", "AdamW", name),) if name.casefold().rpartition(".")[2] == "adam" else ()
+
+
+def _decouple(context: Context) -> Proposal | None:
+    name, old = _optimizer(context), _number(context, "weight_decay")
+    if not name or old is None:
+        return None
+    decay = _change(context, "weight_decay", _rounded(max(old, 0.01)))
+    return Proposal(
+        "decouple the weight decay: {optimizer}, {weight_decay}", (Change("optimizer", "AdamW", name), decay)
+    )
+
+
+def _dropout(context: Context) -> Proposal | None:
+    """A fifth of the units more, half of them at most."""
+    old = _number(context, "dropout")
     if old is None or not 0.0 <= old < 0.5:
         return None
-    return f"raise dropout: dropout {old:g} -> {min(old + 0.2, 0.5):g}"
+    return Proposal("raise dropout: {dropout}", (_change(context, "dropout", _rounded(min(old + 0.2, 0.5))),))
 
 
-def _clip(context: Context) -> str | None:
+def _less_dropout(context: Context) -> Proposal | None:
+    old = _number(context, "dropout")
+    if old is None or old <= 0.5:
+        return None
+    return Proposal("lower dropout: {dropout}", (_change(context, "dropout", 0.5),))
+
+
+def _clip(context: Context) -> Proposal | None:
+    """The 90th percentile of the logged norms, else half of the present limit."""
     norm = context.run.curve("grad_norm")
     if norm is not None and len(finite := norm.finite()) >= 10:
         ordered = sorted(finite.values.tolist())
         limit = ordered[int(0.9 * (len(ordered) - 1))]
         if limit > 0.0:
-            return f"clip the gradient norm at {limit:.3g}, the 90th percentile of this run"
-    old = _number(context.run.config.get("gradient_clip"))
-    return f"clip the gradient norm harder: gradient_clip {old:g} -> {old / 2:g}" if old else None
-
-
-def _warm_up(context: Context) -> str | None:
-    rate = context.run.curve("learning_rate")
-    if rate is not None and len(rate) >= 5 and rate.values[0] < 0.5 * rate.values.max():
-        peak = float(rate.steps[rate.values.argmax()])
-        return f"warm up longer than the present {peak:g} {context.run.axis}s" if peak > 0.0 else None
-    total = context.run.last_step
-    if context.run.axis == "step" and total >= 100:
-        return f"warm the learning rate up over the first {round(0.05 * total):g} steps (5 % of the run)"
-    return None
-
-
-def _batch(context: Context) -> str | None:
-    old = _number(context.run.config.get("batch_size"))
-    if old is None or old < 1:
+            words = "clip the gradient norm at {gradient_clip.new:.3g}, the 90th percentile of this run"
+            return Proposal(words, (_change(context, "gradient_clip", _rounded(limit, 3)),))
+    old = _number(context, "gradient_clip")
+    if not old:
         return None
-    return (
-        f"double the batch size, the learning rate kept: batch_size {old:g} -> {2 ** math.ceil(math.log2(2 * old)):g}"
+    return Proposal(
+        "clip the gradient norm harder: {gradient_clip}", (_change(context, "gradient_clip", _rounded(old / 2)),)
     )
 
 
-def _inspect(context: Context) -> str | None:
-    marks = context.finding.marks
-    if not marks:
+def _batch(context: Context) -> Proposal | None:
+    """Twice the size, or the power of two above."""
+    old = _number(context, "batch_size")
+    if old is None or old < 1:
         return None
-    named = ", ".join(f"{mark:g}" for mark in marks[:5])
-    return f"look at the batches at {context.run.axis} {named}"
+    double = _change(context, "batch_size", 2 ** math.ceil(math.log2(2 * old)))
+    return Proposal("double the batch size, the learning rate kept: {batch_size}", (double,))
 
 
-def _weights(context: Context) -> str | None:
+def _power_of_two(context: Context) -> Proposal | None:
+    old = _number(context, "batch_size")
+    if old is None or old < 2:
+        return None
+    return Proposal("use a power of two: {batch_size}", (_change(context, "batch_size", 2 ** round(math.log2(old))),))
+
+
+def _weights(context: Context) -> Proposal | None:
     activation = str(context.run.config.get("activation", "")).lower()
     if not activation:
         return None
-    scheme = "Kaiming" if "relu" in activation else "Glorot"
-    return f"initialize with {scheme}, which fits {activation}; biases at zero"
+    return Proposal(
+        "initialize with {initialization.new}, which fits {activation}; biases at zero",
+        (_change(context, "initialization", "Kaiming" if "relu" in activation else "Glorot"),),
+        {"activation": activation},
+    )
 
 
-def _precision(context: Context) -> str | None:
-    if traits.half_precision(context.run.config):
-        return "train in bfloat16, or in float32, instead of float16"
-    return None
+def _precision(context: Context) -> Proposal | None:
+    if not traits.half_precision(context.run.config):
+        return None
+    words = "train in {precision.new}, or in float32, instead of float16"
+    return Proposal(words, (_change(context, "precision", "bfloat16"),))
 
 
-def _longer(context: Context) -> str | None:
-    epochs = _number(context.run.config.get("epochs"))
-    if epochs:
-        return f"train longer: epochs {epochs:g} -> {math.ceil(1.5 * epochs):g}"
-    last = context.run.last_step
-    unit = f"{context.run.axis}s"
-    return f"train longer: {last:g} -> {math.ceil(1.5 * last):g} {unit}" if last >= 2 else None
-
-
-def _shorter(context: Context) -> str | None:
+def _stop(context: Context) -> Proposal | None:
     if not context.finding.marks:
         return None
-    return f"stop near {context.run.axis} {1.1 * context.finding.marks[0]:.3g}"
+    stop = _action(context, "stop", at=_step(context.finding.marks[0]))
+    return Proposal("stop at {axis} {at:g} and keep that checkpoint", (stop,))
 
 
-def _typical_rate(context: Context) -> str | None:
-    name = _optimizer(context)
-    new = optimizers.usual_rate(name) if name else None
-    old = _number(context.run.hyperparameter("learning_rate"))
-    if new is None or old is None:
+def _shorter(context: Context) -> Proposal | None:
+    """A tenth longer than what was enough."""
+    if not context.finding.marks:
         return None
-    return f"start from the usual learning rate of {name}: learning_rate {old:g} -> {new:g}"
+    stop = _action(context, "stop", at=_rounded(1.1 * context.finding.marks[0], 3))
+    return Proposal("stop near {axis} {at:.3g}", (stop,))
 
 
-def _scale_rate(context: Context) -> str | None:
-    old, batch = (_number(context.run.hyperparameter(name)) for name in ("learning_rate", "batch_size"))
-    if not old or not batch:
+def _longer(context: Context) -> Proposal | None:
+    """Half as long again."""
+    epochs, last = _number(context, "epochs"), context.run.last_step
+    if epochs:
+        return Proposal("train longer: {epochs}", (_change(context, "epochs", math.ceil(1.5 * epochs)),))
+    if not last >= 2:
         return None
-    batch *= _number(context.run.hyperparameter("gradient_accumulation_steps")) or 1.0
-    return f"scale the learning rate with the batch size, after a warmup: learning_rate {old:g} -> {batch / 2560:.2g}"
+    until = _action(context, "train-until", at=math.ceil(1.5 * last))
+    return Proposal("train longer: {last:g} -> {at:g} {axis}s", (until,), {"last": last})
 
 
-def _momentum(context: Context) -> str | None:
-    old = _number(context.run.hyperparameter("momentum"))
-    return None if old is None else f"set the usual momentum: momentum {old:g} -> 0.9"
-
-
-def _decouple(context: Context) -> str | None:
-    name, old = _optimizer(context), _number(context.run.hyperparameter("weight_decay"))
-    if not name or old is None:
+def _fewer_epochs(context: Context) -> Proposal | None:
+    """Three, which is the most that is usual."""
+    epochs = _number(context, "epochs")
+    if not epochs or epochs <= 3:
         return None
-    return f"decouple the weight decay: optimizer {name} -> AdamW, weight_decay {old:g} -> {max(old, 0.01):g}"
+    words = "train for fewer epochs: epochs {epochs.old:g} -> 1 to {epochs.new:g}"
+    return Proposal(words, (_change(context, "epochs", 3),))
 
 
-def _power_of_two(context: Context) -> str | None:
-    old = _number(context.run.hyperparameter("batch_size"))
-    if old is None or old < 2:
+def _look(context: Context, words: str) -> Proposal | None:
+    """The first five marks of the finding, to look at."""
+    at = tuple(_step(mark) for mark in context.finding.marks[:5])
+    return Proposal(words, (_action(context, "inspect", at=at),)) if at else None
+
+
+def _inspect(context: Context) -> Proposal | None:
+    return _look(context, "look at the batches at {axis} {at}")
+
+
+def _mosaics(context: Context) -> Proposal | None:
+    if context.run.axis != "mosaic":
         return None
-    return f"use a power of two: batch_size {old:g} -> {2 ** round(math.log2(old)):g}"
-
-
-def _less_dropout(context: Context) -> str | None:
-    old = _number(context.run.hyperparameter("dropout"))
-    return f"lower dropout: dropout {old:g} -> 0.5" if old is not None and old > 0.5 else None
-
-
-def _fewer_epochs(context: Context) -> str | None:
-    epochs = _number(context.run.config.get("epochs"))
-    return f"train for fewer epochs: epochs {epochs:g} -> 1 to 3" if epochs and epochs > 3 else None
-
-
-def _shorter_warmup(context: Context) -> str | None:
-    total = context.run.last_step
-    return f"warm up over at most {round(0.1 * total):g} {context.run.axis}s (10 % of the run)" if total >= 20 else None
-
-
-def _mosaics(context: Context) -> str | None:
-    marks = context.finding.marks
-    if context.run.axis != "mosaic" or not marks:
-        return None
-    named = ", ".join(f"{mark:g}" for mark in marks[:5])
-    return f"look at the images of mosaics {named}, where Focus is lowest (diagnose bias --plot)"
+    return _look(context, "look at the images of mosaics {at}, where Focus is lowest (diagnose bias --plot)")
 
 
 CATALOGUE: tuple[Fix, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import subprocess
@@ -21,7 +22,12 @@ FOLDER = Path(__file__).parent / "benchmarks"
 sys.path.insert(0, str(FOLDER))  # the scripts import each other as they do when they are run
 
 import _corpus  # noqa: E402
+import _drawn  # noqa: E402
+import _kinds  # noqa: E402
+import _noise  # noqa: E402
 import _peers  # noqa: E402
+import _planted  # noqa: E402
+import _power  # noqa: E402
 import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
@@ -32,6 +38,8 @@ import detection  # noqa: E402
 import hook  # noqa: E402
 import large_csv  # noqa: E402
 import pages  # noqa: E402
+import power  # noqa: E402
+import prefixes  # noqa: E402
 import reading  # noqa: E402
 import seeded_rates  # noqa: E402
 import throughput  # noqa: E402
@@ -275,11 +283,211 @@ def test_curves_for_peers_keep_nan_apart_from_not_logged(tmp_path: Path) -> None
     assert path.read_text().split() == ["step,train_loss,val_loss", "0,1.0,", "1,nan,", "2,0.5,0.75"]
 
 
+# --- drawn runs and the oracle ----------------------------------------------------------------------------------------
+
+
+def test_the_oracle_of_white_noise() -> None:
+    effect, sigma = 0.3 * np.linspace(0.0, 1.0, 40) ** 2, 0.05
+    z = _noise.visibility(_noise.NOISES["white"], effect, np.full(40, sigma))
+    assert z == pytest.approx(np.linalg.norm(effect) / sigma)
+
+
+@pytest.mark.parametrize("name", ["ar-0.5", "ar-0.8", "ar-0.9"])
+def test_the_oracle_of_correlated_noise_is_that_of_the_dense_covariance(name: str) -> None:
+    noise, rng = _noise.NOISES[name], np.random.default_rng(0)
+    effect, deviation = rng.standard_normal(30), rng.uniform(0.5, 2.0, 30)
+    apart = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+    covariance = deviation * deviation[:, None] * noise.phi**apart
+    z = math.sqrt(effect @ np.linalg.solve(covariance, effect))
+    assert _noise.visibility(noise, effect, deviation) == pytest.approx(z)
+
+
+def test_the_oracle_of_heavy_tails_uses_the_fisher_information() -> None:
+    from scipy.integrate import trapezoid
+    from scipy.stats import t
+
+    x = np.linspace(-200.0, 200.0, 400_001)
+    density = t.pdf(x, 3, scale=math.sqrt(1.0 / 3.0))  # of standard deviation 1
+    score = np.gradient(np.log(density), x)
+    assert _noise.information(_noise.NOISES["student-3"]) == pytest.approx(trapezoid(score**2 * density, x), rel=1e-4)
+    assert _noise.information(_noise.NOISES["white"]) == 1.0
+
+
+def test_the_oracles_statistic_has_its_z_as_mean_and_deviation_one() -> None:
+    noise, rng = _noise.NOISES["ar-0.8"], np.random.default_rng(0)
+    effect, deviation = np.linspace(0.0, 3.0, 20), np.ones(20)
+    weights = np.linalg.solve(0.8 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20))), effect)
+    z = _noise.visibility(noise, effect, deviation)
+    seen = [weights @ (effect + _noise.drawn(noise, deviation, rng)) / z for _ in range(2000)]
+    assert np.mean(seen) == pytest.approx(z, abs=0.1)
+    assert np.std(seen) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("noise", _noise.NOISES.values(), ids=_noise.NOISES)
+def test_noise_is_of_its_law(noise: _noise.Noise) -> None:
+    curve = np.linspace(3.0, 1.0, 100_000)
+    deviation = _noise.deviations(noise, curve, 1.0)
+    standard = _noise.drawn(noise, deviation, np.random.default_rng(0)) / deviation
+    assert standard.std() == pytest.approx(1.0, abs=0.1)
+    assert np.corrcoef(standard[1:], standard[:-1])[0, 1] == pytest.approx(noise.phi, abs=0.02)
+    fall = {"proportional": 1 / 3, "fading": 0.1, "doubling": 2.0}
+    assert deviation[-1] / deviation[0] == pytest.approx(fall.get(noise.along, 1.0))
+
+
+@pytest.mark.parametrize("kind", _kinds.KINDS)
+def test_a_drawn_run_is_its_truth_and_noise(kind: str) -> None:
+    drawn = _drawn.draw(kind, _noise.NOISES["white"], 1000, seed=1)
+    again = _drawn.draw(kind, _noise.NOISES["white"], 1000, seed=1)
+    values = drawn.run.series[drawn.role].values
+    assert np.array_equal(values, again.run.series[drawn.role].values)
+    effect = drawn.size * drawn.level * drawn.template
+    sigma = 0.0 if math.isinf(drawn.z) else drawn.noise.scale * drawn.healthy.min()
+    assert np.std(values - drawn.healthy - effect) == pytest.approx(sigma, rel=0.1)
+    if sigma:
+        assert drawn.z == pytest.approx(np.linalg.norm(effect) / sigma)
+    assert drawn.minded is (kind in _kinds.ILL)
+    assert not drawn.template[: drawn.onset].any()
+
+
+@pytest.mark.parametrize("kind", _kinds.KINDS)
+@pytest.mark.parametrize("points", [5, 6, 8])
+def test_short_runs_can_be_drawn(kind: str, points: int) -> None:
+    for seed in range(10):
+        drawn = _drawn.draw(kind, _noise.NOISES["fading"], points, seed)
+        assert {len(series) for series in drawn.run.series.values()} == {points}
+        assert all(np.isfinite(series.values).all() for series in drawn.run.series.values())
+        assert math.isinf(drawn.z) or (drawn.z > 0.0) is drawn.minded
+
+
+def test_z_is_spread_over_its_span_where_the_noise_may_be_as_high() -> None:
+    z = [_drawn.draw("overfitting", _noise.NOISES["white"], 30, seed).z for seed in range(100)]
+    assert 2.0 <= min(z) < 4.0
+    assert 15.0 < max(z) <= 30.0
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """A file of curves: a healthy run, one that overfits, one with a jump, and one too short."""
+    import pandas as pd
+
+    fall = 1.0 + 2.0 * np.exp(-np.linspace(0.0, 6.0, 60)) + 0.004 * np.random.default_rng(0).standard_normal(60)
+    jump = np.where(np.arange(60) == 40, 1.5, 1.0)
+    frames = []
+    for name, train, val in (
+        ("a/clean", fall, 1.1 * fall),
+        ("a/overfits", fall, fall + np.linspace(0.0, 1.0, 60)),
+        ("a/jumps", jump * fall, fall),
+        ("a/short", fall[:6], fall[:6]),
+    ):
+        columns = {"train_loss": train, "val_loss": val, "train_metric": 1.0 / train, "val_metric": 1.0 / val}
+        frames.append(pd.DataFrame({"run": name, "step": 10 * np.arange(train.size), **columns, "metric": "accuracy"}))
+    pd.concat(frames).to_parquet(tmp_path / "curves.parquet")
+    return tmp_path / "curves.parquet"
+
+
+def test_clean_curves_are_told_mechanically(real: Path) -> None:
+    (only,) = _planted.clean(str(real))
+    assert only.name == "a/clean"
+    assert only.noises["train_loss"] == pytest.approx(0.004, rel=0.5)
+
+
+def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
+    (clean,) = _planted.clean(str(real))
+    assert _planted.healthy(clean).size == 0.0
+    thin = _planted.thinned(clean, 15)
+    assert thin.steps.size == 15
+    assert (thin.steps[0], thin.steps[-1]) == (clean.steps[0], clean.steps[-1])
+    planted = _planted.plant("overfitting", thin, seed=3)
+    values = planted.run.series["val_loss"].values
+    assert planted.size == pytest.approx(_planted.rise(values))
+    assert np.array_equal(values[: planted.onset + 1], planted.healthy[: planted.onset + 1])
+    rise = planted.size * planted.level * planted.template
+    assert planted.z == pytest.approx(np.linalg.norm(rise) / clean.noises["val_loss"])
+
+
+# --- power and prefixes -----------------------------------------------------------------------------------------------
+
+
+def test_power_prints_hits_and_alarms(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    out, picture = tmp_path / "power.csv", tmp_path / "power.png"
+    command = ["--seeds", "2", "--points", "6", "30", "--only", "overfitting", "--curves", str(real)]
+    assert power.main([*command, "--out", str(out), "--plot", str(picture)]) == 0
+    said = capsys.readouterr().out
+    assert power.main(command) == 0
+    assert capsys.readouterr().out == said
+    assert "drawn: alarms on healthy runs" in said
+    assert "planted: hits by number of points" in said
+    assert any(line.startswith("  z >= 5") and line.split()[3] == "n/j" for line in said.splitlines())
+    rows = list(csv.DictReader(out.open()))
+    assert sum(int(row["runs"]) for row in rows if row["kind"] == "overfitting" and row["source"] == "drawn") == 32
+    assert sum(int(row["runs"]) for row in rows if row["kind"] == "decay" and row["rule"] == "any") == 32
+    assert picture.stat().st_size > 0
+
+
+def test_a_spike_is_hit_where_it_is() -> None:
+    drawn = _drawn.draw("loss-spike", _noise.NOISES["white"], 30, seed=0)
+    place = float(drawn.onset)
+    for mark, hit in ((place, True), (place + 1.0, True), (place + 5.0, False)):
+        diagnosis = Diagnosis(drawn.run, (finding("loss-spike", marks=(mark,)),), (), ("loss-spike",))
+        assert bool(_power.hits(diagnosis, drawn)) is hit
+
+
+def test_the_bins_of_z_hold_everything() -> None:
+    assert _power.bin_of(0.0) == (0.0, 2.0)
+    assert _power.bin_of(8.0) == (8.0, 12.0)
+    assert _power.bin_of(math.inf) == (30.0, math.inf)
+
+
+def test_prefixes_have_every_length_and_then_a_tenth_more() -> None:
+    assert prefixes.lengths(4) == [4]
+    assert prefixes.lengths(62) == [*range(5, 61), 62]
+    assert prefixes.lengths(100)[-6:] == [66, 72, 79, 86, 94, 100]
+
+
+def test_a_prefix_is_the_log_as_it_stood() -> None:
+    run = synthetic.healthy(epochs=20)
+    late = Series("val_accuracy", run.series["val_accuracy"].steps, run.series["val_accuracy"].values, blank_from=15.0)
+    cut = prefixes.until(Run("r", {**run.series, "val_accuracy": late}, run.roles), 7.0)
+    assert {len(series) for series in cut.series.values()} == {8}
+    assert cut.series["val_accuracy"].blank_from is None
+
+
+def test_first_alarms_and_the_length_from_which_a_rule_stays() -> None:
+    spoken = [(5, ()), (6, ("a",)), (7, ()), (8, ("a", "b")), (9, ("b",))]
+    assert prefixes.first_alarms(spoken) == {"any": 6, "a": 6, "b": 8}
+    assert prefixes.settled_at(spoken) == 8
+    assert prefixes.settled_at([*spoken, (10, ())]) is None
+
+
+def test_prefixes_print_alarms_and_delays(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prefixes.main(["--seeds", "1", "--points", "12", "--only", "overfitting", "--corpus", str(tiny)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("drawn, 40 runs") for line in lines)
+    assert any(line.startswith("corpus, 1 runs") for line in lines)
+    delays = {line[:20].strip(): line.split() for line in lines if line.startswith("corpus overfitting")}
+    assert delays["corpus overfitting"][2:4] == ["2", "50.0"]  # the second is labelled so, and healthy
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "script", [reading, benches, cold_start, large_csv, binary_logs, detection, throughput, seeded_rates, hook, pages]
+    "script",
+    [
+        reading,
+        benches,
+        cold_start,
+        large_csv,
+        binary_logs,
+        detection,
+        throughput,
+        seeded_rates,
+        hook,
+        pages,
+        power,
+        prefixes,
+    ],
 )
 def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as outcome:

@@ -12,7 +12,7 @@ from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs_baseline
 from diagnose.milestone import milestone
-from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Recommendation, Rule
+from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule
 from diagnose.trials import Trials
 
 
@@ -139,10 +139,7 @@ def _complete(
     context = Context(run, finding)
     offered = []
     for name in evidence.order(tried, rule.id, finding.cause, finding.fixes or rule.fixes):
-        fix = catalogue.get(name)
-        if fix is None:
-            continue
-        concrete = fix.phrase(context) if fix.phrase is not None else None
-        tally = evidence.of(tried, rule.id, finding.cause, name, "published")
-        offered.append(Recommendation(fix.id, concrete or fix.title, fix.why, fix.source, tally))
+        if name in catalogue:
+            tally = evidence.of(tried, rule.id, finding.cause, name, "published")
+            offered.append(catalogue[name].offered(context, tally))
     return replace(finding, recommendations=tuple(offered))

@@ -10,7 +10,8 @@ import pytest
 from diagnose.curves import Run
 from diagnose.judging.installed import load_fixes, load_rules
 from diagnose.judging.needs import needs, thresholds_of
-from diagnose.rule import Case, Rule
+from diagnose.names.hyperparameters import HYPERPARAMETERS
+from diagnose.rule import Case, Change, Rule
 from tests.cases import judged
 
 RULES = load_rules()
@@ -87,6 +88,8 @@ def test_finding_reads_in_three_steps(rule: Rule, case: Case) -> None:
     assert 0.5 <= finding.confidence <= 1.0
     assert finding.steps[0] <= finding.steps[1]
     assert set(finding.series) <= set(run.roles)
+    changes = [change for advice in finding.recommendations for change in advice.changes]
+    assert {change.name for change in changes if isinstance(change, Change)} <= HYPERPARAMETERS
 
 
 def test_explanations_name_known_rules() -> None:
