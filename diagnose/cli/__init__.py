@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -23,9 +23,6 @@ from diagnose.console.output import check_places, deliver, write_file
 from diagnose.console.terminal import complain, file_page, page, progress_bar, write
 from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, render
-
-if TYPE_CHECKING:
-    from diagnose.rule import Rule
 
 COMMANDS = ("rules", "explain", "schema", "init", "compare")
 ANYWAY = (
@@ -208,10 +205,10 @@ def rules(
 ) -> None:
     """List the rules: what each finds and what it needs."""
     from diagnose.judging.installed import load_rules
+    from diagnose.judging.needs import needs
     from diagnose.reports import manual
 
-    rows = [(rule, _needs(rule)) for rule in load_rules()]
-    write(manual.table(rows, page=page(plain, None, "auto")))
+    write(manual.table([(rule, needs(rule)) for rule in load_rules()], page(plain, None, "auto")))
 
 
 @app.command()
@@ -222,7 +219,7 @@ def explain(
     """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
     from diagnose import trials
     from diagnose.judging.installed import load_fixes, load_rules, load_trials
-    from diagnose.judging.needs import thresholds_of
+    from diagnose.judging.needs import needs, thresholds_of
     from diagnose.reports import manual
 
     known = {r.id: r for r in load_rules()}
@@ -231,8 +228,7 @@ def explain(
     found, catalogue = known[rule], load_fixes()
     tried = load_trials()
     fixes = [catalogue[name] for name in trials.order(tried, found.id, "", found.fixes) if name in catalogue]
-    sheet = page(plain, None, "auto")
-    write(manual.manual(found, thresholds_of(found), fixes, _needs(found), tried, page=sheet))
+    write(manual.manual(found, needs(found), thresholds_of(found), fixes, tried, page(plain, None, "auto")))
 
 
 @app.command()
@@ -251,19 +247,6 @@ def init() -> None:
     path, content = settings.begin(Path.cwd())
     write_file(str(path), content)
     typer.echo(f"{path.name}: [tool.diagnose] is there; take away the marks of what you want")
-
-
-def _needs(rule: Rule) -> str:
-    """What a rule needs, in words: `train_loss, val_loss; optional: learning_rate`."""
-    from diagnose.judging.needs import needs
-
-    named = [n for n in needs(rule) if n.kind not in ("step", "axis", "last_step", "config")]
-    words = {"runs": "several runs", "baseline": "--baseline"}
-    required = ", ".join(words.get(n.kind, n.name) for n in named if not n.optional)
-    optional = ", ".join(n.name for n in named if n.optional)
-    if not required:
-        return f"any of {optional}"
-    return f"{required}; optional: {optional}" if optional else required
 
 
 def _command_hint(source: str) -> str:
