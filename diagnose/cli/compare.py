@@ -11,7 +11,6 @@ from diagnose.cli.group import OK, WRONG
 from diagnose.console import completion, options
 from diagnose.console.output import check_places, deliver
 from diagnose.console.terminal import complain, page, progress_bar
-from diagnose.errors import SettingsError
 from diagnose.reports import COMPARISONS, format_of, render_comparison
 
 BY = ("epoch", "percent")
@@ -64,17 +63,7 @@ def compare(
         report = api.diagnose(paths, map=options.pairs(column), settings=settings, progress=progress)
     for source, message in report.errors:
         complain(source, message)
-    runs, most = report.diagnoses, len(comparison.LETTERS)
-    if len(runs) < 2:
-        raise SettingsError(f"compare: {len(runs)} of 2 runs; name two logs or more, or a directory of them")
-    if len(runs) > most:
-        raise SettingsError(
-            f"compare: {len(runs)} runs, and at most {most} go beside each other; diagnose PATHS has all"
-        )
-    try:
-        compared = comparison.compare(runs, by or "")
-    except comparison.CannotAlignError as error:
-        raise SettingsError(f"compare: {error}") from error
+    compared = comparison.compare(report.diagnoses, by or "")
     sheet = page(plain, int(width) if width else None, "auto" if out is None else "never")
     deliver(render_comparison(compared, form, Context(page=sheet)), out)
     if plot:

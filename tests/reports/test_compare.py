@@ -14,7 +14,7 @@ from diagnose import synthetic
 from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge
 from diagnose.reports import compare, comparison, plot, render_comparison
-from diagnose.reports.comparison import CannotAlignError, Comparison
+from diagnose.reports.comparison import CannotCompareError, Comparison
 from diagnose.reports.context import Context
 from diagnose.reports.page import Page
 from tests.reports.test_html import EVIL, Outline, islands
@@ -75,7 +75,7 @@ def test_without_epochs_runs_are_drawn_over_their_share() -> None:
 def test_the_axis_can_be_chosen() -> None:
     a, b = run("a", [10, 20, 30], [3, 2, 1]), run("b", [0, 20, 40], [3, 2, 1])
     assert steps(compared(a, b, by="percent")) == [[0, 50, 100], [0, 50, 100]]
-    with pytest.raises(CannotAlignError, match="b: its log holds no epochs; compare by percent"):
+    with pytest.raises(CannotCompareError, match="b: its log holds no epochs; compare by percent"):
         compared(a, replace(b, axis="step"), by="epoch")
 
 
