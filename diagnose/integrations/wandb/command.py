@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -262,45 +262,53 @@ def _write_back(
     """Show what is to be written, ask, write; whether a run could not be written to."""
     paths = {entry.listed.id: entry.listed.path for entry in audit.entries}
     lines = [line for line in overview.lines if line.diagnosis is not None]
-    failed = False
 
-    def plan(line: Line) -> tuple[Line, str, str]:
-        try:
-            made, tags = write_back.planned(server.api, paths[line.id], line, places)
-            return line, write_back.describe(line, made, tags) if made else "", ""
-        except Exception as error:
-            return line, "", server.said(error)
+    def plan(line: Line) -> str:
+        made, tags = write_back.planned(server.api, paths[line.id], line, places)
+        return write_back.describe(line, made, tags) if made else ""
 
     def write(line: Line) -> str:
-        try:
-            write_back.apply(server.api, paths[line.id], line, places)
-        except Exception as error:
-            return server.said(error)
+        write_back.apply(server.api, paths[line.id], line, places)
         return ""
 
-    with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(plan, lines))
-    for line, _, error in found:
-        if error:
-            failed = True
-            terminal.complain(paths[line.id], f"not written to: {error}")
-    todo = [(line, said) for line, said, _ in found if said]
+    def each(work: Callable[[Line], str], lines: Sequence[Line]) -> list[tuple[Line, str]]:
+        """What the work says of each run; runs at which the server fails are named and left out."""
+        answers = _in_threads(work, lines, jobs)
+        for line, answer in answers:
+            if isinstance(answer, Exception):
+                terminal.complain(paths[line.id], f"not written to: {server.said(answer)}")
+        return [(line, answer) for line, answer in answers if isinstance(answer, str)]
+
+    plans = each(plan, lines)
+    failed = len(plans) < len(lines)
+    todo = [(line, said) for line, said in plans if said]
     if not todo:
         terminal.write("\nwrite back: nothing to write, the runs say so already\n")
         return failed
     shown = "".join(f"  {said}\n" for _, said in todo)
     terminal.write(f"\nwrite back to {len(todo)} of {len(lines)} runs{' (dry run)' if dry_run else ''}:\n{shown}")
-    if dry_run:
+    if dry_run or not (yes or _agreed(f"write to {len(todo)} runs of {audit.project}?")):
         return failed
-    if not yes:
-        if not sys.stdin.isatty():
-            raise SettingsError("--write-back asks first, and there is nobody to ask: add --yes, or see --dry-run")
-        if not typer.confirm(f"write to {len(todo)} runs of {audit.project}?"):
-            return failed
-    with ThreadPoolExecutor(jobs) as pool:
-        for (line, _), error in zip(todo, pool.map(write, [line for line, _ in todo]), strict=True):
-            if error:
-                failed = True
-                terminal.complain(paths[line.id], f"not written to: {error}")
+    written = each(write, [line for line, _ in todo])
     terminal.write("written\n")
-    return failed
+    return failed or len(written) < len(todo)
+
+
+def _in_threads(work: Callable[[Line], str], lines: Sequence[Line], jobs: int) -> list[tuple[Line, str | Exception]]:
+    """Each line with what came of it: an answer, or the error that it raised."""
+
+    def tried(line: Line) -> str | Exception:
+        try:
+            return work(line)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(zip(lines, pool.map(tried, lines), strict=True))
+
+
+def _agreed(question: str) -> bool:
+    """The user's answer. Raises SettingsError where there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise SettingsError("--write-back asks first, and there is nobody to ask: add --yes, or see --dry-run")
+    return typer.confirm(question)
