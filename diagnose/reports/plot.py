@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
-STYLES = ("light", "dark")
 
 WIDTH = 8.0
 """Inches."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from diagnose import synthetic
+from diagnose.console.options import PLOT_STYLES
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
 from diagnose.judging.engine import judge
@@ -67,13 +68,13 @@ def test_values_that_are_not_finite_are_marked(tmp_path: Path) -> None:
 
 
 def test_light_and_dark_differ_in_their_ground(tmp_path: Path, ill: Diagnosis) -> None:
-    for style in plot.STYLES:
+    for style in PLOT_STYLES:
         draw([ill], tmp_path / f"{style}.svg", style=style)
     assert "#14181d" in (tmp_path / "dark.svg").read_text()
     assert "#14181d" not in (tmp_path / "light.svg").read_text()
 
 
-@pytest.mark.parametrize("style", plot.STYLES)
+@pytest.mark.parametrize("style", PLOT_STYLES)
 def test_curves_of_one_panel_differ_in_colour_and_in_line_style(style: str) -> None:
     strokes = [plot.stroke(index, style) for index in range(26)]
     assert len({(str(s["color"]), str(s["linestyle"])) for s in strokes}) == len(strokes)
