@@ -15,15 +15,14 @@ import pytest
 
 import diagnose
 from diagnose import api as audit
-from diagnose import parallel, synthetic
+from diagnose import parallel, reports, synthetic
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
 from diagnose.judging import kept
 from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.readers import ReadError
-from diagnose.reports import json as report_json
-from diagnose.reports import text
+from diagnose.reports.context import Context
 from tests.written import write_csv
 
 
@@ -35,7 +34,7 @@ def tree(folder: Path, runs: int) -> Path:
 
 
 def document(report: diagnose.Report) -> str:
-    return report_json.render(report.diagnoses, report.errors, report.across, report.across_not_judged, version="1")
+    return reports.render(report, "json", Context())
 
 
 def test_several_processes_say_what_one_says(tmp_path: Path) -> None:
@@ -184,12 +183,12 @@ def test_of_many_runs_the_table_and_the_findings_stay(tmp_path: Path, monkeypatc
     monkeypatch.setattr(audit, "WHOLE", 4)
     drawn = diagnose.diagnose(folder)
     assert document(drawn) == document(whole)
-    assert text.render(drawn.diagnoses).splitlines()[:14] == text.render(whole.diagnoses).splitlines()[:14]
+    assert str(drawn).splitlines()[:14] == str(whole).splitlines()[:14]
     monkeypatch.setattr(audit, "DRAWN", 4)
     bare = diagnose.diagnose(folder)
     assert document(bare) == document(whole)
-    assert "epochs" in text.render(bare.diagnoses)
-    assert len(text.render(bare.diagnoses)) < len(text.render(drawn.diagnoses))
+    assert "epochs" in str(bare)
+    assert len(str(bare)) < len(str(drawn))
 
 
 def test_a_directory_without_logs_is_refused_by_several_processes_too(tmp_path: Path) -> None:

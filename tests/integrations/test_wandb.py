@@ -25,6 +25,7 @@ from diagnose.integrations.wandb import write_back
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.readers import ReadError
 from diagnose.reports import json as json_report
+from diagnose.reports.context import Context
 from tests.wandb_server import KEY, Fault, StubRun, WandbServer, flaky
 
 
@@ -355,7 +356,7 @@ def test_another_question_is_asked_anew(serve: Callable[..., WandbServer]) -> No
 def test_remembered_runs_say_the_same(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
     serve([*project(6), StubRun("spiky", SPIKY)])
     audits = [projects.audited(parse("team/project"), cache=tmp_path / "a.sqlite") for _ in range(2)]
-    first, second = (json_report.document(a.report.diagnoses, version="0") for a in audits)
+    first, second = (json_report.document(a.report, Context()) for a in audits)
     assert first == second
     assert all(entry.remembered for entry in audits[1].entries)
 
