@@ -7,7 +7,7 @@ test without a registry.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from diagnose.curves import Run
@@ -141,11 +141,13 @@ class Rule:
 
     id: the module's name with hyphens.
     doc: the manual page, which is the module's docstring.
-    check: the judgement; see `diagnose.judging.engine` for what its signature means.
+    check: the judgement; see `diagnose.judging.needs` for what its signature means.
     min_points: fewest aligned points below which the rule is "not judged".
     fixes: ids of the catalogue in the order to try.
     cases: runs the rule must fire on and runs it must leave alone.
     explained_by: ids of rules whose finding in the same run explains this one's, the deepest cause first.
+    not_for: paradigm of learning (see `diagnose.names.paradigms`) -> why the rule is "not judged" where a run learns by
+        it.
     """
 
     id: str
@@ -155,6 +157,7 @@ class Rule:
     fixes: tuple[str, ...]
     cases: tuple[Case, ...] = ()
     explained_by: tuple[str, ...] = ()
+    not_for: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def title(self) -> str:

@@ -258,9 +258,9 @@ def _needs(rule: Rule) -> str:
     """What a rule needs, in words: `train_loss, val_loss; optional: learning_rate`."""
     from diagnose.judging.needs import needs
 
-    named = [n for n in needs(rule) if n.kind not in ("step", "axis", "last_step", "config")]
+    named = [n for n in needs(rule) if n.name not in ("step", "axis", "last_step", "config")]
     words = {"runs": "several runs", "baseline": "--baseline"}
-    required = ", ".join(words.get(n.kind, n.name) for n in named if not n.optional)
+    required = ", ".join(words.get(n.name, n.name) for n in named if not n.optional)
     optional = ", ".join(n.name for n in named if n.optional)
     if not required:
         return f"any of {optional}"
