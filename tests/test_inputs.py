@@ -18,8 +18,10 @@ from diagnose.curves import Array, Run, Series
 from diagnose.judging import providers
 from diagnose.judging.engine import judge
 from diagnose.judging.inputs import Key, Lack, handed, key_of, order, parameters, supply, table
+from diagnose.judging.installed import load_rules
 from diagnose.judging.needs import needs
 from diagnose.judging.providers import PROVIDERS
+from diagnose.names.paradigms import PARADIGMS
 from diagnose.rule import CannotJudge, Finding, Rule
 from tests.written import write_csv
 
@@ -115,6 +117,10 @@ def test_an_input_comes_after_what_it_is_made_of() -> None:
 
 
 # --- what a rule is not for
+
+
+def test_the_paradigms_that_rules_are_not_for_are_known() -> None:
+    assert {paradigm for rule in load_rules() for paradigm in rule.not_for} == set(PARADIGMS)
 
 
 def test_a_rule_that_is_not_for_a_paradigm_gives_its_reason_once_the_run_has_the_rest() -> None:
