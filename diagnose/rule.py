@@ -15,7 +15,9 @@ from diagnose.trials import NOT_TRIED, Tally
 
 
 class CannotJudge(Exception):  # noqa: N818 - no error: the third outcome of a check besides a finding and silence
-    """Raised by a check whose inputs are there but say nothing (a policy loss need not fall); `str()` is the reason."""
+    """Raised by a check whose inputs are there but say nothing (ten points have no period), or by the provider of an
+    input that the run does not have; `str()` is the reason.
+    """
 
 
 class Severity(StrEnum):

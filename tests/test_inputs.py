@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Array, Run, Series
-from diagnose.judging import providers
+from diagnose.errors import RulesError
+from diagnose.judging import installed, providers
 from diagnose.judging.engine import judge
 from diagnose.judging.inputs import Key, Lack, handed, key_of, order, parameters, supply, table
-from diagnose.judging.installed import load_rules
 from diagnose.judging.needs import needs
 from diagnose.judging.providers import PROVIDERS
 from diagnose.names.paradigms import PARADIGMS
@@ -120,7 +121,7 @@ def test_an_input_comes_after_what_it_is_made_of() -> None:
 
 
 def test_the_paradigms_that_rules_are_not_for_are_known() -> None:
-    assert {paradigm for rule in load_rules() for paradigm in rule.not_for} == set(PARADIGMS)
+    assert {paradigm for rule in installed.load_rules() for paradigm in rule.not_for} == set(PARADIGMS)
 
 
 def test_a_rule_that_is_not_for_a_paradigm_gives_its_reason_once_the_run_has_the_rest() -> None:
@@ -146,6 +147,8 @@ def test_a_rule_that_is_not_for_a_paradigm_gives_its_reason_once_the_run_has_the
 
 
 # --- inputs of other packages
+
+POINTS = "[diagnose.inputs]\nextra = extra:inputs\n"
 
 EXTRA = """
 from dataclasses import dataclass
@@ -185,27 +188,28 @@ def rules():
 """
 
 
-def installed(site: Path, code: str, points: str) -> dict[str, str]:
-    """The environment of a process in which a distribution with one module, `extra`, has these entry points."""
+def distribution(site: Path, code: str, points: str) -> Path:
+    """A directory in which a distribution with one module, `extra`, is installed with these entry points."""
     info = site / "extra-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(points)
     (site / "extra.py").write_text(code)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+    return site
 
 
-def diagnosed(log: Path, env: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+def diagnosed(log: Path, site: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "diagnose", str(log), "--fail-on", "never", *options]
     return subprocess.run(command, cwd=log.parent, env=env, capture_output=True, text=True, check=False)
 
 
 def test_another_package_adds_inputs_for_its_rules(tmp_path: Path) -> None:
-    points = "[diagnose.inputs]\nextra = extra:inputs\n[diagnose.rules]\nextra = extra:rules\n"
-    env = installed(tmp_path / "site", EXTRA, points)
+    points = f"{POINTS}[diagnose.rules]\nextra = extra:rules\n"
+    site = distribution(tmp_path / "site", EXTRA, points)
     run = synthetic.healthy()
     log = write_csv(run, tmp_path / "log.csv")
-    result = diagnosed(log, env, "--format", "json", "--select", "wide,narrow,broken,overfitting", "--out", "out.json")
+    result = diagnosed(log, site, "--format", "json", "--select", "wide,narrow,broken,overfitting", "--out", "out.json")
     assert (result.returncode, result.stderr) == (0, "")
     assert sorted(result.stdout.splitlines()) == ["ranged train_loss", "ranged val_loss"]  # once each, for two inputs
     [judged] = json.loads((tmp_path / "out.json").read_text())["runs"]
@@ -234,8 +238,20 @@ def test_another_package_adds_inputs_for_its_rules(tmp_path: Path) -> None:
         ("def a(b): ...\ndef b(a): ...\ninputs = [a, b]", "an input asks for itself: b for a for b"),
     ],
 )
-def test_inputs_that_cannot_be_used_name_their_package(tmp_path: Path, code: str, reason: str) -> None:
-    env = installed(tmp_path / "site", code, "[diagnose.inputs]\nextra = extra:inputs\n")
-    result = diagnosed(write_csv(synthetic.healthy(), tmp_path / "log.csv"), env)
-    said = f"diagnose: the inputs of 'extra:inputs' cannot be loaded: {reason}; update or remove that package\n"
-    assert (result.returncode, result.stdout, result.stderr) == (2, "", said)
+def test_inputs_that_cannot_be_used_name_their_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    monkeypatch.syspath_prepend(distribution(tmp_path, code, POINTS))
+    monkeypatch.delitem(sys.modules, "extra", raising=False)
+    monkeypatch.setattr(installed, "_all_points", entry_points)
+    with pytest.raises(RulesError) as refused:
+        installed.load_inputs.__wrapped__()
+    said = f"the inputs of 'extra:inputs' cannot be loaded: {reason}; update or remove that package"
+    assert str(refused.value) == said
+
+
+def test_a_package_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    site = distribution(tmp_path / "site", "inputs = 3", POINTS)
+    result = diagnosed(write_csv(synthetic.healthy(), tmp_path / "log.csv"), site)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "the inputs of 'extra:inputs' cannot be loaded" in result.stderr
