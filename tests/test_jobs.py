@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 import diagnose
-from diagnose import api as audit
 from diagnose import parallel, reports, synthetic
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
-from diagnose.judging import kept
+from diagnose.judging import kept, many
 from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.readers import ReadError
@@ -180,11 +179,11 @@ def test_means_keep_the_mean() -> None:
 def test_of_many_runs_the_table_and_the_findings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tree(tmp_path / "logs", 8)
     whole = diagnose.diagnose(folder)
-    monkeypatch.setattr(audit, "WHOLE", 4)
+    monkeypatch.setattr(many, "WHOLE", 4)
     drawn = diagnose.diagnose(folder)
     assert document(drawn) == document(whole)
     assert str(drawn).splitlines()[:14] == str(whole).splitlines()[:14]
-    monkeypatch.setattr(audit, "DRAWN", 4)
+    monkeypatch.setattr(many, "DRAWN", 4)
     bare = diagnose.diagnose(folder)
     assert document(bare) == document(whole)
     assert "epochs" in str(bare)

@@ -23,7 +23,7 @@ from diagnose.judging import groups, installed, kept
 from diagnose.judging.engine import judge_together
 from diagnose.judging.many import DRAWN
 from diagnose.judging.needs import compares_runs
-from diagnose.judging.source import Keep, Outcome, Wanted, mapped, outcome_of, share
+from diagnose.judging.source import Keep, Outcome, Wanted, mapped, outcome_of
 from diagnose.readers import ReadError, from_tables
 from diagnose.report import Report, SourceError, with_unique_names
 from diagnose.rule import RANK, Finding, NotJudged, verdict_word
@@ -167,7 +167,7 @@ def _assembled(
     """The audit out of what became of each run."""
     diagnoses = [d for run in listed if run.id in found for d in found[run.id].diagnoses]
     same: dict[Any, Any] = {}
-    named = with_unique_names([share(diagnosis, same) for diagnosis in diagnoses])
+    named = with_unique_names([kept.share(diagnosis, same) for diagnosis in diagnoses])
     entries: list[Entry] = []
     errors: list[SourceError] = []
     compared: dict[str, list[Any]] = {}
