@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from typer.testing import CliRunner
 from diagnose import synthetic
 from diagnose.cli import app
 from diagnose.curves import Run
+from diagnose.integrations.wandb import _private, write_back
 from diagnose.integrations.wandb import project as projects
-from diagnose.integrations.wandb import write_back
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.readers import ReadError
 from diagnose.reports import json as json_report
@@ -525,3 +527,101 @@ def test_an_audit_is_written_as_the_name_of_the_file_ends(
         assert "sweep s1: 1 run, 1 ill" in said
         one = run("team/project/r0000", "--format", "html")
         assert f'<a href="{server.url}/team/project/runs/r0000"' in one.stdout
+
+
+# --- a client of another version --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def take_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type, str], None]]:
+    """Hide a private part of the client from us, as in a version that calls it otherwise; the client finds it."""
+
+    def take(owner: type, name: str) -> None:
+        hidden = vars(owner)[name]
+        monkeypatch.delattr(owner, name)
+        found = {name: hidden.__get__}
+        monkeypatch.setattr(owner, "__getattr__", lambda self, asked: found[asked](self, owner), raising=False)
+        importlib.reload(_private)
+
+    yield take
+    monkeypatch.undo()
+    importlib.reload(_private)
+
+
+def test_rows_are_decoded_our_way_or_by_the_client(
+    serve: Callable[..., WandbServer], take_away: Callable[[type, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wandb.apis.public.history import HistoryScan
+
+    odd = [{"loss": 1.0 - i / 50, "acc": "NaN" if i % 2 else i, "text": "x", "nested": {"a": [i]}} for i in range(30)]
+    serve([*project(4), StubRun("odd", odd, exported=0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(HistoryScan, "_convert_history_row_to_dict", None)  # ours is used: the client's is never called
+        ours = run("team/project", "--format", "json", "--no-cache")
+    take_away(HistoryScan, "_convert_history_row_to_dict")
+    theirs = run("team/project", "--format", "json", "--no-cache")
+    assert ours.exit_code == 1, ours.output
+    assert ours.stdout == theirs.stdout
+
+
+def test_a_run_that_went_on_is_told_by_the_list_or_by_its_last_step(
+    serve: Callable[..., WandbServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wandb.apis.public import runs
+
+    server = serve([StubRun("a", FINE), StubRun("b", FINE), StubRun("void")])
+
+    def remembered(name: str) -> list[str]:
+        audit = projects.audited(parse("team/project"), cache=tmp_path / name)
+        assert [entry.verdict for entry in audit.entries][1:] == ["healthy", "not-judged"]
+        return [entry.listed.id for entry in audit.entries if entry.remembered]
+
+    def asked() -> tuple[list[str], int]:
+        before = server.operations["RunHistoryKeys"]
+        beats = [listed.heartbeat for listed in Server().runs(parse("team/project"))]
+        return beats, server.operations["RunHistoryKeys"] - before
+
+    assert (remembered("list"), remembered("list")) == ([], ["a", "b", "void"])
+    assert asked() == ([server.runs["a"].heartbeat] * 3, 0)
+    for name in ("RUN_FRAGMENT", "LIGHTWEIGHT_RUN_FRAGMENT"):
+        known = getattr(runs, name)
+        monkeypatch.setattr(runs, name, re.sub(r" +(heartbeatAt|historyLineCount)\n", "", known))
+    assert (remembered("step"), remembered("step")) == ([], ["a", "b", "void"])
+    server.runs["a"].history = ILL + ILL
+    assert remembered("step") == ["b", "void"]
+    assert asked() == ([server.runs["a"].created] * 3, 3)
+
+
+def test_an_alert_that_cannot_be_sent_is_told_before_anything_is_written(
+    serve: Callable[..., WandbServer], take_away: Callable[[type, str], None]
+) -> None:
+    from wandb.apis.public.service_api import ServiceApi
+
+    server = serve(project(2))
+    take_away(ServiceApi, "execute_graphql")
+    result = run("team/project", *EVERY, "--yes")
+    assert result.exit_code == 2
+    assert re.fullmatch(
+        r"diagnose: --write-back alert: wandb \S+ gives no way to send one \(tried with .*\); leave it out\n",
+        result.stderr,
+    )
+    assert not server.mutations
+    assert run("team/project", "--write-back", "tags,summary,notes", "--yes").stdout.endswith("written\n")
+    assert server.runs["r0000"].summary["diagnose/verdict"] == "error"
+
+
+def test_an_error_without_a_status_is_told_by_its_words(
+    serve: Callable[..., WandbServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(project(1), forbidden=True)
+    with_status = run("team/project").stderr
+    monkeypatch.setattr(_private, "http_status", lambda error: None)
+    assert run("team/project").stderr == with_status
+
+
+def test_the_versions_that_were_tried_are_those_of_the_extra() -> None:
+    """The oldest that the extra allows, and the one that is installed here."""
+    [wanted] = [name for name in requires("training-diagnose") or () if re.match(r"wandb\b.*extra == .wandb.", name)]
+    oldest = re.search(r">=([\d.]+)", wanted)
+    assert oldest is not None
+    assert any(version.startswith(oldest[1]) for version in _private.TRIED)

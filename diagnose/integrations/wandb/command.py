@@ -272,6 +272,7 @@ def _write_back(
     yes: bool,
 ) -> bool:
     """Show what is to be written, ask, write; whether a run could not be written to."""
+    write_back.check(places)
     paths = {entry.listed.id: entry.listed.path for entry in audit.entries}
     lines = [line for line in overview.lines if line.diagnosis is not None]
     failed = False
