@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -617,11 +616,3 @@ def test_an_error_without_a_status_is_told_by_its_words(
     with_status = run("team/project").stderr
     monkeypatch.setattr(_private, "http_status", lambda error: None)
     assert run("team/project").stderr == with_status
-
-
-def test_the_versions_that_were_tried_are_those_of_the_extra() -> None:
-    """The oldest that the extra allows, and the one that is installed here."""
-    [wanted] = [name for name in requires("training-diagnose") or () if re.match(r"wandb\b.*extra == .wandb.", name)]
-    oldest = re.search(r">=([\d.]+)", wanted)
-    assert oldest is not None
-    assert any(version.startswith(oldest[1]) for version in _private.TRIED)
