@@ -140,7 +140,7 @@ class Server:
         os.environ.setdefault("WANDB_SILENT", "true")
         self._secret = os.environ.get("WANDB_API_KEY", "")
         try:
-            self.api = wandb.Api(timeout=TIMEOUT)
+            self.api: Any = wandb.Api(timeout=TIMEOUT)
         except Exception as error:
             raise ServerError(self.said(error)) from error
         self._secret = self.api.api_key or self._secret
