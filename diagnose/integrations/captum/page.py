@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ from diagnose.integrations.captum.scores import Row, Scores
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import load_rules
 from diagnose.measure import statistics
-from diagnose.readers import read
+from diagnose.readers import from_tables
+from diagnose.readers.formats import focus_csv
 from diagnose.reports import text
 from diagnose.reports.page import Page, grid, item
 from diagnose.reports.words import count, one_line
@@ -32,12 +32,9 @@ EXAMPLES = 3
 
 
 def judged(scores: Scores) -> list[Diagnosis]:
-    """What the rule says of the recorded scores, by method, as `diagnose focus.csv` would."""
+    """What the rule says of the scores, by method, as it does of the table that `Scores.write` writes."""
     rules = [rule for rule in load_rules() if rule.id == RULE]
-    table = io.StringIO()
-    scores.write_to(table)
-    source = io.BytesIO(table.getvalue().encode())
-    return [judge(run, rules) for run in read(source)]
+    return [judge(run, rules) for run in from_tables(list(focus_csv.by_method(scores.table())), "bias check")]
 
 
 def found(diagnoses: Sequence[Diagnosis]) -> bool:
