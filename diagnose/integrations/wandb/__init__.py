@@ -1,6 +1,6 @@
-"""Weights & Biases: `diagnose wandb`, all that speaks with a server. Files of the client are read by `diagnose.readers`.
+"""Weights & Biases: `diagnose wandb`, and all that speaks with a server; its files are read by `diagnose.readers`.
 
 Read `command`, `project` (an audit), `server` (its runs), `cache` and `outcomes` (what is remembered), `overview` (what
-is said), `write_back` (what is written). The client is touched by `server` and `write_back`, past its public interface
-by `_private` alone, and imported when it is used: `diagnose` starts without it.
+is said) and `write_back` (what is written). Only `server` and `write_back` touch the client, which is imported when it
+is used; what of it is not public, `_private` alone.
 """
