@@ -35,7 +35,7 @@ JOBS = 16
 _UNITS = {"h": 1.0, "d": 24.0, "w": 168.0}  # hours
 
 
-def wandb(  # noqa: PLR0913 - its options are its signature
+def wandb(
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="entity/project, entity/project/RUN, or the address of their page.")
     ],
@@ -260,6 +260,7 @@ def _write_back(
     yes: bool,
 ) -> bool:
     """Show what is to be written, ask, write; whether a run could not be written to."""
+    write_back.check(places)
     paths = {entry.listed.id: entry.listed.path for entry in audit.entries}
     lines = [line for line in overview.lines if line.diagnosis is not None]
 

@@ -11,8 +11,9 @@ rest. A finished run that an audit has seen is not asked for again while the ser
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ TRIES = 3
 
 Progress = Callable[[int, int, int], None]
 """Called with the runs done, all runs, and how many of the done are ill."""
+
+Answer = tuple[Listed, Outcome]
+"""A run, and what became of it."""
 
 
 @dataclass(frozen=True)
@@ -112,47 +116,69 @@ def audited(
     asked = question(
         replace(wanted, settings=replace(wanted.settings, root=None)), samples, sorted(wanted.config.items())
     )
-    found: dict[str, Outcome] = {}
-    remembered: set[str] = set()
-    interrupted = False
     with Cache(cache) as known:
         before = known.last_audit(place)
         listed = list(server.runs(address, filters, whole=not known.has(place, asked)))
         keep: Keep = "drawn" if len(listed) <= DRAWN else "extent"
         unchanged = {run.id: run.fingerprint for run in listed if run.ended}
-        for name, outcome in known.runs(place, asked, unchanged):
-            found[name] = _thinned(outcome, keep)
-            remembered.add(name)
+        found = {name: _thinned(outcome, keep) for name, outcome in known.runs(place, asked, unchanged)}
+        remembered = set(found)
         ill = sum(map(_is_ill, found.values()))
         reading = replace(wanted, keep="drawn", compare=bool(across))
-        fresh: list[tuple[str, str, Outcome]] = []
-        if progress is not None:
-            progress(len(found), len(listed), ill)
-        todo = [run for run in listed if run.id not in found]
+        tell = progress or (lambda done, of, ill: None)
+        tell(len(found), len(listed), ill)
+
+        def read(runs: Sequence[Listed]) -> Iterator[Answer]:
+            return _spread(runs, server, reading, samples, jobs, backend, scheduler)
+
+        answers = _tried([run for run in listed if run.id not in found], read)
+        interrupted = False
         try:
-            for _ in range(TRIES):
-                for run, outcome in _spread(todo, server, reading, samples, jobs, backend, scheduler):
-                    if run.ended and not _failed(outcome):
-                        fresh.append((run.id, run.fingerprint, outcome))
-                    if len(fresh) >= SAVED_AT_ONCE:
-                        known.keep(place, asked, fresh)
-                        fresh = []
+            with contextlib.closing(_saved(answers, partial(known.keep, place, asked))) as saved:
+                for run, outcome in saved:
                     ill += _is_ill(outcome)
                     found[run.id] = _thinned(outcome, keep)
-                    if progress is not None:
-                        progress(len(found), len(listed), ill)
-                todo = [run for run in todo if _failed(found[run.id])]
-                if not todo:
-                    break
+                    tell(len(found), len(listed), ill)
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            known.keep(place, asked, fresh)
         audit = _assembled(server, address, listed, found, remembered, across, wanted)
         if not interrupted and not filters and not address.sweep:
             known.close_audit(place, asked, {entry.listed.id: entry.verdict for entry in audit.entries})
     earlier = Earlier(*before) if before is not None else None
     return replace(audit, before=earlier, left=len(listed) - len(found) if interrupted else 0)
+
+
+def _tried(runs: Sequence[Listed], read: Callable[[Sequence[Listed]], Iterator[Answer]]) -> Iterator[Answer]:
+    """What became of each run, as they come; those on which the server failed are read again after all others."""
+    for _ in range(TRIES):
+        failed = set()
+        for run, outcome in read(runs):
+            if _failed(outcome):
+                failed.add(run.id)
+            yield run, outcome
+        runs = [run for run in runs if run.id in failed]
+        if not runs:
+            return
+
+
+def _saved(
+    answers: Iterator[Answer], save: Callable[[Sequence[tuple[str, str, Outcome]]], None]
+) -> Generator[Answer, None, None]:
+    """The same answers; those that will not change are saved, `SAVED_AT_ONCE` together and the rest at the end.
+
+    save: takes (id, fingerprint, outcome) of runs.
+    """
+    fresh: list[tuple[str, str, Outcome]] = []
+    try:
+        for run, outcome in answers:
+            if run.ended and not _failed(outcome):
+                fresh.append((run.id, run.fingerprint, outcome))
+            if len(fresh) >= SAVED_AT_ONCE:
+                save(fresh)
+                fresh = []
+            yield run, outcome
+    finally:
+        save(fresh)
 
 
 def _assembled(
@@ -245,7 +271,7 @@ def _spread(
         yield from answers
 
 
-def _one(server: Server, run: Listed, wanted: Wanted, samples: int | None) -> tuple[Listed, Outcome]:
+def _one(server: Server, run: Listed, wanted: Wanted, samples: int | None) -> Answer:
     """Read and judge one run; whatever goes wrong is part of the answer."""
 
     try:
