@@ -91,8 +91,9 @@ def run(
         raise SettingsError(unknown("fault", fault, known))
     recipe = Recipe(**chosen) if fault is None else known[fault].recipe(**chosen)
     with needs_trainer():
+        from reference_trainer.learner import THROUGHPUT
         from reference_trainer.logs import CsvLog, Log, Logs, TensorBoardLog, WandbLog
-        from reference_trainer.train import THROUGHPUT, train, unlogged
+        from reference_trainer.train import train, unlogged
 
     if bias:
         with needs_bias():

@@ -30,7 +30,7 @@ from reference_trainer.ledger import LedgerError
 from reference_trainer.recipe import Recipe
 
 if TYPE_CHECKING:
-    from reference_trainer.train import Result
+    from reference_trainer.learner import Result
 
 FIRST_SEED: Mapping[Purpose, int] = {"ranking": 1000, "published": 5000}
 """The first seed of each set; a set has fewer than 1,000. The seeds from 2000 and from 4000 on were the published ones
