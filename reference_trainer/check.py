@@ -125,11 +125,8 @@ def measure(
 
 
 def _outcomes(left: Sequence[Trial], jobs: int) -> Iterator[Outcome]:
-    """The outcomes in order, by several processes where more than one is asked for."""
-    if jobs == 1:
-        yield from map(run, left)
-        return
-    answers = parallel.in_order(run, left, jobs, prepare=_prepare, most_chunk=1)
+    """The outcomes in order."""
+    answers = parallel.in_order(run, left, parallel.Processes(jobs, _prepare, most_chunk=1))
     for trial, answer in zip(left, answers, strict=True):
         yield Outcome(trial, trial.digest, None, math.nan) if isinstance(answer, parallel.Lost) else answer
 

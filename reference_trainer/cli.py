@@ -41,7 +41,7 @@ def needs_trainer() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "joblib", "matplotlib"):
+        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "matplotlib"):
             raise
         raise SettingsError(f"the reference trainer needs {error.name}, which is not installed; {EXTRA}") from error
 
@@ -169,7 +169,7 @@ def trials(
     below its bar over all faults.
     """
     with needs_trainer():
-        import joblib  # noqa: F401
+        import sklearn  # noqa: F401
         import torch  # noqa: F401
 
     from diagnose import trials as evidence

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,7 +231,7 @@ def measure(
 ) -> list[Training]:
     """The trainings of all trials; those in the ledger at `path` are not run again, new ones are appended as they come.
 
-    jobs: processes. backend: of joblib: `loky` for processes here, `dask` for the workers of `scheduler` (an address).
+    jobs: processes. backend: `loky` for processes here, `dask` for the workers of `scheduler` (an address).
     progress: told how many trials are done of how many, and which was done last.
     Raises LedgerError for a file that is something else; TrialsError where workers end,
     SettingsError where they cannot be reached.
@@ -264,27 +263,15 @@ def _whole(trial: Trial, trainings: Iterable[Training]) -> bool:
 def _spread(
     left: Sequence[Trial], jobs: int, backend: str, scheduler: str | None, kept: str
 ) -> Iterator[list[Training]]:
-    """The trainings of each trial, as they come, from the workers of a backend of joblib."""
-    import joblib
-
-    if not left:
-        return
-    with ExitStack() as opened:
-        if backend == "dask":
-            opened.enter_context(parallel.cluster(scheduler))
-            opened.enter_context(joblib.parallel_config(backend="dask"))
-            pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        else:
-            pool = joblib.Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered", batch_size=1)
-        try:
-            yield from pool(joblib.delayed(run)(trial) for trial in left)
-        except Exception as error:
-            if type(error).__name__ not in ("TerminatedWorkerError", "KilledWorker", "BrokenProcessPool"):
-                raise
+    """The trainings of each trial, as they come."""
+    here = parallel.Processes(jobs, most_chunk=1)
+    for _, trainings in parallel.as_it_comes(run, left, parallel.Cluster(scheduler) if backend == "dask" else here):
+        if isinstance(trainings, parallel.Lost):
             raise TrialsError(
-                f"a worker was killed ({type(error).__name__}: too little memory?); what is done is in {kept}: run the "
-                "same command again, with fewer --jobs"
-            ) from error
+                f"a worker was killed (too little memory?); what is done is in {kept}: run the same command again, "
+                "with fewer --jobs"
+            )
+        yield trainings
 
 
 def _line(training: Training) -> tuple[Any, ...]:
