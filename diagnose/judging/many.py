@@ -76,7 +76,7 @@ def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outco
         return
     from diagnose import parallel
 
-    answers = parallel.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
+    answers = parallel.in_order(_outcome_in_process, files, parallel.Processes(jobs, _prepare, (wanted,)))
     for item in items:
         if not is_stored(item):
             yield outcome(item, wanted)

@@ -38,6 +38,8 @@ SAVED_AT_ONCE = 50
 TRIES = 3
 """Times that a run is asked for, each after all others: the client tries again by itself, but not after nonsense."""
 
+KILLED = "the workers that read it were killed; if memory ran out, give them more"
+
 Progress = Callable[[int, int, int], None]
 """Called with the runs done, all runs, and how many of the done are ill."""
 
@@ -253,49 +255,41 @@ def _spread(
     scheduler: str | None,
 ) -> Iterator[tuple[Listed, Outcome]]:
     """Each run and what became of it, as they come."""
-    import joblib
-
-    if not runs:
-        return
     if backend == "dask":
-        with parallel.cluster(scheduler), joblib.parallel_config(backend="dask"):
-            pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            work = joblib.delayed(_elsewhere)
-            yield from pool(work(replace(run, handle=None), wanted, samples) for run in runs)
-        return
-    with contextlib.closing(
-        joblib.Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered", batch_size=1)(
-            joblib.delayed(_one)(server, run, wanted, samples) for run in runs
-        )
-    ) as answers:
-        yield from answers
+        work = partial(_elsewhere, wanted=wanted, samples=samples)
+        answers = parallel.as_it_comes(work, [replace(run, handle=None) for run in runs], parallel.Cluster(scheduler))
+    else:
+        work = partial(_one, server=server, wanted=wanted, samples=samples)
+        answers = parallel.as_it_comes(work, runs, parallel.Threads(jobs))
+    for run, answer in answers:
+        yield run, Outcome([], [], KILLED, is_log=False) if isinstance(answer, parallel.Lost) else answer
 
 
-def _one(server: Server, run: Listed, wanted: Wanted, samples: int | None) -> Answer:
+def _one(run: Listed, server: Server, wanted: Wanted, samples: int | None) -> Outcome:
     """Read and judge one run; whatever goes wrong is part of the answer."""
 
     try:
         table = server.read(run, samples)
     except ServerError as error:
-        return run, Outcome([], [], str(error), is_log=False)
+        return Outcome([], [], str(error), is_log=False)
     except ReadError as error:
-        return run, Outcome([], [], str(error))
+        return Outcome([], [], str(error))
 
     def runs() -> list[Any]:
         return mapped(lambda overrides: from_tables([table], run.path, overrides), wanted, twice=True)
 
-    return run, outcome_of(runs, wanted)._replace(is_log=True)
+    return outcome_of(runs, wanted)._replace(is_log=True)
 
 
 _server: Server | None = None
 """In a worker of a cluster, its own connection: its key is its own."""
 
 
-def _elsewhere(run: Listed, wanted: Wanted, samples: int | None) -> tuple[Listed, Outcome]:
+def _elsewhere(run: Listed, wanted: Wanted, samples: int | None) -> Outcome:
     """`_one` on a worker of a cluster."""
     global _server
     try:
         _server = _server or Server()
     except ReadError as error:
-        return run, Outcome([], [], f"the worker cannot reach the server: {error}", is_log=False)
-    return _one(_server, run, wanted, samples)
+        return Outcome([], [], f"the worker cannot reach the server: {error}", is_log=False)
+    return _one(run, _server, wanted, samples)
