@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
-from diagnose.measure import shapes, statistics
+from diagnose.measure import binning, shapes, statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 50
@@ -45,7 +45,7 @@ def check(
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     long = train_loss.size > 4 * BLOCKS
-    swings = shapes.late_swings(statistics.block_means(train_loss, BLOCKS) if long else train_loss)
+    swings = shapes.late_swings(binning.block_means(train_loss, BLOCKS) if long else train_loss)
     found = _swings_too_far(swings, swing_warning, level_least)
     if long and not found:
         swings = shapes.late_swings(train_loss)

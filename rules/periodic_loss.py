@@ -32,7 +32,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
-from diagnose.measure import epochs, statistics
+from diagnose.measure import binning, epochs, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 40
@@ -127,7 +127,7 @@ def find_period(values: Array, least: float, z_least: float) -> Period | None:
     recent = values[-FINE:]
     found = _repetition(recent, WINDOW, recent.size // LEAST_CYCLES, least, z_least)
     if found is None and values.size >= 2 * COARSE:
-        blocks = statistics.block_means(values, COARSE)
+        blocks = binning.block_means(values, COARSE)
         found = _repetition(blocks, COARSE // 8 + 1, COARSE // 16, least, z_least)
         if found is not None:
             return found._replace(points=found.points * values.size / COARSE)
@@ -176,9 +176,8 @@ def _cycle(values: Array, period: float) -> Array:
     parts = min(64, int(period))
     part = ((np.arange(values.size) % period) * (parts / period)).astype(np.intp)
     part = np.minimum(part, parts - 1)
-    totals = np.bincount(part, weights=values - trend, minlength=parts)
-    cycle: Array = totals / np.maximum(np.bincount(part, minlength=parts), 1)
-    return cycle
+    order = np.argsort(part, kind="stable")
+    return binning.means((values - trend)[order], binning.placed(part[order], parts))
 
 
 def _repeats(steps: Array, rate: Series, period: float, least: float) -> bool:

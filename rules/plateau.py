@@ -48,7 +48,7 @@ def check(
         and train_accuracy.finite().values[-1:].max(initial=0) >= 0.99
     ):
         return None
-    level = statistics.blocks(train_loss, BLOCKS)
+    level = statistics.block_medians(train_loss, BLOCKS)
     start = max(float(level[0]), statistics.median(level[:3])) if train_loss.size < 200 else float(level[0])
     end = statistics.median(level[-max(3, level.size // 10) :])
     improvement = start - end

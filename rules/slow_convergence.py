@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
-from diagnose.measure import statistics
+from diagnose.measure import binning, statistics
 from diagnose.names import optimizers, traits
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
@@ -106,7 +106,7 @@ def forecast(loss: Array) -> tuple[float, float, float]:
     Each family is linear in c and a once its shape is fixed, so a grid over shapes and least squares fit it. Time runs
     from 0 to 1 over the curve; a row of a family is one shape, over the second half of the curve and, last, at 1.5.
     """
-    values = statistics.block_means(loss, 200)
+    values = binning.block_means(loss, 200)
     half = values.size // 2
     time = np.append(np.linspace(0.0, 1.0, values.size + 1)[1:][half:], 1.5)
     families = (

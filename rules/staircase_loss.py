@@ -39,7 +39,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
-from diagnose.measure import epochs, statistics
+from diagnose.measure import binning, epochs, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 BINS = 8  # parts of an epoch; a quarter on each side of a turn is two of them
@@ -145,12 +145,12 @@ def _search(values: Array, *, most: int = 40, points: int = 16, fine: int = 4096
     if most < 5:
         return None
     # Cheap refusal first: without sudden falls beyond the usual ones there are no stairs to look for.
-    level = statistics.block_means(values, 4 * most)
+    level = binning.block_means(values, 4 * most)
     fall = -np.diff(level)[level.size // 10 :]
     if np.count_nonzero(fall - np.median(fall) > 2.5 * statistics.spread(fall)) < 3:
         return Stairs(np.zeros(1, dtype=np.intp), 0.0, 0.0, 0.0, 0.0)
     each = max(values.size // fine, 1)
-    short = values[: values.size // each * each].reshape(-1, each).mean(axis=1)
+    short = binning.block_means(values, values.size // each)
     best: Stairs | None = None
     clearest = 0.0
     for count in np.arange(5.0, most, 1.0 / BINS):  # each moves the last turn by one part of an epoch

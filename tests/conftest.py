@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -32,6 +35,19 @@ def typed(*arguments: str) -> Done:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Done(done.exit_code, done.stdout, done.stderr)
+
+
+def interruptible(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """A process `diagnose ARGUMENTS` that Ctrl-C ends, also where the tests run behind `nohup` or `&`.
+
+    A process inherits from its parent that SIGINT is ignored, and nothing else of how it is handled.
+    """
+    command = [sys.executable, "-m", "diagnose", *map(str, arguments)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, text=True, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -184,8 +184,7 @@ def test_detection_prints_its_figures(tiny: Path, tmp_path: Path, capsys: pytest
     disputed = tmp_path / "disputed.csv"
     disputed.write_text('id,label,reason\nr2,overfitting,"it is healthy, look"\n')
     sheets = tmp_path / "sheets"
-    matplotlib = pytest.importorskip("matplotlib")
-    assert matplotlib
+    pytest.importorskip("matplotlib")
     arguments = ["--corpus", str(tiny), "--disputed", str(disputed), "--plot", str(sheets), "--seeds", "1"]
     assert detection.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -244,8 +243,20 @@ def test_of_a_chart_with_several_runs_the_manifests_is_scored() -> None:
 # --- peers ------------------------------------------------------------------------------------------------------------
 
 
-def test_peers_are_optional() -> None:
-    versions, answers = _versus.ask_peers(sys.executable, {"healthy": synthetic.healthy()})
+def test_a_peer_is_asked_where_it_is_installed_and_left_out_where_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds = "from types import SimpleNamespace as Found\n\ndef detect_anomalies(rows, **names):\n"
+    (tmp_path / "runwise.py").write_text(f"{finds}    return [Found(type='overfit', severity=str(len(rows)))]\n")
+    (tmp_path / "runwise-9.1.dist-info").mkdir()
+    (tmp_path / "runwise-9.1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: runwise\nVersion: 9.1\n")
+    (tmp_path / "runmedic.py").write_text("raise ImportError\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = synthetic.healthy()
+    versions, answers = _versus.ask_peers(sys.executable, {"healthy": run})
+    assert versions["runwise"] == "9.1"
+    assert answers["runwise"]["healthy"]["found"] == [["overfit", str(run.points)]]
+    assert "runmedic" not in versions
     assert set(versions) == set(answers) <= set(_peers.TOOLS)
 
 

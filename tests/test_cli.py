@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from diagnose import cli, synthetic
 from diagnose.judging.installed import load_rules
 from diagnose.judging.needs import compares_runs, needs_baseline
+from tests.conftest import interruptible
 from tests.written import write_csv
 
 ONLY = ("--select", "overfitting,loss-spike")
@@ -443,9 +444,7 @@ def test_many_sources_show_their_progress_on_a_terminal_only(ill: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_interrupt_is_one_line_and_130() -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "diagnose", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    child = interruptible("-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stderr is not None
     time.sleep(1.5)  # until it waits for its input

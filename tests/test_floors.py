@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 
@@ -15,12 +17,13 @@ def test_contracts_are_kept() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_heavy_libraries_wait_until_they_are_needed() -> None:
+@pytest.mark.parametrize("log", ["samples/healthy.csv", "samples/overfitting.csv"])
+def test_heavy_libraries_wait_until_they_are_needed(log: str) -> None:
     """A cold start pays for NumPy and typer alone."""
     heavy = {"pandas", "scipy", "pyarrow", "matplotlib", "torch", "wandb", "rich", "yaml"}
     code = (
         "import sys, diagnose.cli as cli\n"
-        "try: cli.main(['samples/healthy.csv'])\n"
+        f"try: cli.main([{log!r}])\n"
         "except SystemExit: pass\n"
         f"print('LOADED', sorted({heavy!r} & set(sys.modules)))"
     )

@@ -23,6 +23,7 @@ from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.readers import ReadError
 from diagnose.reports.context import Context
+from tests.conftest import interruptible
 from tests.written import write_csv
 
 
@@ -180,13 +181,7 @@ def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
     for place in range(8):
         os.mkfifo(folder / f"pipe{place}.csv")  # reading blocks until someone writes
     pipes = sorted(map(str, folder.glob("pipe*")))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "diagnose", *pipes, "--jobs", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    child = interruptible(*pipes, "--jobs", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     time.sleep(4)  # until its processes wait
     os.killpg(child.pid, signal.SIGINT)
     _, said = child.communicate(timeout=20)

@@ -179,8 +179,8 @@ SHIPPED = load_trials()
 
 
 def test_the_table_is_installed() -> None:
-    assert trials.read(TABLE) == SHIPPED or any(math.isnan(shipped.gain) for shipped in SHIPPED)
     assert SHIPPED
+    assert list(map(repr, trials.read(TABLE))) == list(map(repr, SHIPPED))  # a gain that is NaN equals no other
 
 
 def test_the_table_speaks_of_what_there_is() -> None:

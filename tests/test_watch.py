@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from diagnose import cli, synthetic
 from diagnose.cli.watch import told_at
 from diagnose.console.options import severities
 from diagnose.readers import expand, read
+from tests.conftest import interruptible
 from tests.readers.test_wandb_file import EXIT, history, log_of, run_record
 from tests.written import write_csv
 
@@ -33,12 +33,11 @@ class Watch:
     """A process that watches, and all that it has written to stdout so far."""
 
     def __init__(self, *arguments: str | Path) -> None:
-        command = [sys.executable, "-m", "diagnose", "--watch", "--plain", "--select", "overfitting,loss-spike"]
-        self.child = subprocess.Popen(
-            [*command, *map(str, arguments)],
+        self.child = interruptible(
+            *("--watch", "--plain", "--select", "overfitting,loss-spike"),
+            *arguments,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
             env={**os.environ, "DIAGNOSE_TRACEBACK": ""},
         )
         self.said = ""

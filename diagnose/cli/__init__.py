@@ -55,7 +55,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.command(DEFAULT, cls=ReadLogs, hidden=True)
-def check(
+def check(  # noqa: PLR0913 - its options are its signature
     paths: Annotated[
         list[str] | None,
         typer.Argument(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from diagnose.curves import Array, Series
+from diagnose.measure import binning
 
 
 def align(curves: Sequence[Series]) -> tuple[Array, list[Array]]:
@@ -35,10 +36,5 @@ def align(curves: Sequence[Series]) -> tuple[Array, list[Array]]:
 
 def _resample(curve: Series, axis: Array) -> Array:
     """Mean of the curve over (previous axis point, axis point]; linear interpolation where that holds no point."""
-    edges = np.searchsorted(curve.steps, axis, side="right")
-    starts = np.concatenate([[0], edges[:-1]])
-    counts = edges - starts
-    total = np.concatenate([[0.0], np.cumsum(curve.values)])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (total[edges] - total[starts]) / counts
-    return np.where(counts > 0, means, np.interp(axis, curve.steps, curve.values))
+    edges = np.concatenate([[0], np.searchsorted(curve.steps, axis, side="right")])
+    return binning.filled(binning.means(curve.values, edges), axis, curve.steps, curve.values)

@@ -1,4 +1,4 @@
-"""Runs of the same thing beside each other: which are comparable, what differs between them, and by how much.
+"""Runs of the same thing beside each other: by how much their curves differ.
 
 Curves are compared over the steps that all of them cover, as means over equal stretches of the axis ("bins"), so that
 runs logged at different cadences meet on one axis. Differences are counted in the direction in which a curve gets
@@ -15,25 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array, Series
-from diagnose.measure import statistics
+from diagnose.measure import binning, statistics
 
 CURVES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 """Roles whose levels are compared between runs."""
-
 
 Bins = npt.NDArray[np.float64]
 """Shape (runs, bins): the mean of each run's curve in each stretch of the axis."""
 
 _MOST_BINS = 48
-
-
-# --- which runs belong together
-
-
-# --- what differs between their configurations
-
-
-# --- their curves on one axis
 
 
 def binned(curves: Sequence[Series]) -> tuple[Array, Bins] | None:
@@ -52,19 +42,12 @@ def binned(curves: Sequence[Series]) -> tuple[Array, Bins] | None:
     count = min(_MOST_BINS, *(int(keep.sum()) for keep in inside))
     if count < 5:
         return None
-    width = (high - low) / count
-    middles = low + width * (np.arange(count, dtype=np.float64) + 0.5)
-    rows = [_means(c.steps[keep], c.values[keep], low, width, middles) for c, keep in zip(finite, inside, strict=True)]
+    middles = low + (high - low) / count * (np.arange(count, dtype=np.float64) + 0.5)
+    rows = []
+    for curve, keep in zip(finite, inside, strict=True):
+        edges = binning.equal(curve.steps[keep], low, high, count)
+        rows.append(binning.filled(binning.means(curve.values[keep], edges), middles, curve.steps, curve.values))
     return middles, np.array(rows)
-
-
-def _means(steps: Array, values: Array, low: float, width: float, middles: Array) -> Array:
-    place = np.minimum(((steps - low) / width).astype(int), middles.size - 1)
-    counts = np.bincount(place, minlength=middles.size)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.bincount(place, weights=values, minlength=middles.size) / counts
-    filled = counts > 0
-    return np.where(filled, means, np.interp(middles, middles[filled], means[filled]))
 
 
 def worse_by(role: str) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array, Run, Series
+from diagnose.measure import binning
 
 GLANCE_POINTS = 24
 """Points kept of the curve that shows a run at a glance."""
@@ -27,13 +28,13 @@ def extremes(curve: Series, points: int) -> Series:
     size = len(curve)
     if size <= points:
         return curve
-    edges = np.linspace(0, size, points // 2 + 1).astype(int)
+    edges = binning.even(size, points // 2)
     block = np.repeat(np.arange(edges.size - 1), np.diff(edges))
     finite = np.isfinite(curve.values)
     keep = [np.array([0, size - 1]), _first_of_each(block, np.flatnonzero(~finite))]
     for sign in (1.0, -1.0):
         values = np.where(finite, sign * curve.values, np.inf)
-        lowest = np.minimum.reduceat(values, edges[:-1])
+        lowest = binning.reduced(np.minimum, values, edges)
         keep.append(_first_of_each(block, np.flatnonzero(finite & (values == lowest[block]))))
     index = np.unique(np.concatenate(keep))
     return Series(curve.name, curve.steps[index], curve.values[index], curve.blank_from)
@@ -59,14 +60,8 @@ def means(run: Run, roles: Collection[str], points: int) -> Run:
 
 
 def _block_means(curve: Series, points: int, steps: dict[int, Array]) -> Series:
-    if len(curve) == 0:
-        return curve
-    size = len(curve)
-    edges = np.arange(size) if size <= points else np.linspace(0, size, points + 1)[:-1].astype(int)
-    counts = np.diff(np.append(edges, size))
+    """The means of a curve; `steps` holds those of the steps that are done, by the identity of their array."""
     key = id(curve.steps)
     if key not in steps:
-        steps[key] = np.add.reduceat(curve.steps, edges) / counts
-    with np.errstate(invalid="ignore", over="ignore"):  # infinity minus infinity, and sums of the very large
-        values = np.add.reduceat(curve.values, edges) / counts
-    return Series(curve.name, steps[key], values, curve.blank_from)
+        steps[key] = binning.block_means(curve.steps, points)
+    return Series(curve.name, steps[key], binning.block_means(curve.values, points), curve.blank_from)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array, Series
-from diagnose.measure import statistics
+from diagnose.measure import binning, statistics
 
 Indices = npt.NDArray[np.intp]
 
@@ -61,10 +61,7 @@ def whole_bins(values: Array, firsts: Indices, bins: int) -> Array:
     whole = np.arange(start, stop)
     offsets = np.arange(bins) / bins
     cuts = (firsts[whole, None] + np.floor(offsets * lengths[whole, None])).astype(np.intp)
-    sizes = np.diff(np.column_stack([cuts, edges[whole + 1]]), axis=1)
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    means: Array = (total[cuts + sizes] - total[cuts]) / sizes
-    return means
+    return binning.means(values, np.append(cuts, edges[stop])).reshape(-1, bins)
 
 
 def settling(values: Array, firsts: Indices) -> float:

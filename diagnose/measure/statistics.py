@@ -1,12 +1,17 @@
 """Arrays in, numbers out: the measurements that the rules share.
 
-Everything here needs NumPy alone, is linear or n log n in the number of points, expects finite values, and names the
-source of its formula.
+Everything here is linear or n log n in the number of points, expects finite values, and names the source of its
+formula.
+
+SciPy is asked where runs are compared or relevance is judged, and imported there: `scipy.special` takes 0.25 s and
+`scipy.stats` 0.5 s, as much as a whole run takes otherwise. What one ordinary run needs is computed by NumPy alone, and
+tests/test_statistics.py holds it to SciPy's answers.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -14,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
+from diagnose.measure.binning import Edges, block_means, even
 
 GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation, 1 / Phi^-1(3/4)."""
@@ -50,7 +56,10 @@ def median(values: Array) -> float:
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share, as fractions [Wilson, Probable Inference, 1927]; (0, 1) without trials."""
+    """95 % interval of a share, as fractions [Wilson, Probable Inference, 1927]; (0, 1) without trials.
+
+    That of `scipy.stats.binomtest`, for which every run with an advice would wait.
+    """
     if trials == 0:
         return 0.0, 1.0
     share, z2 = successes / trials, NORMAL_95**2
@@ -61,41 +70,17 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def student_above(t: float, degrees: float) -> float:
-    """The chance that Student's t with so many degrees of freedom is `t` or more.
+    """The chance that Student's t with so many degrees of freedom is `t` or more."""
+    from scipy.special import stdtr
 
-    Half of the incomplete beta function I_x(degrees/2, 1/2) at x = degrees / (degrees + t^2) for a positive t
-    [Abramowitz & Stegun 26.7.1]. SciPy's `stdtr` says the same, but its import takes as long as judging ten logs.
-    """
-    whole = degrees + t * t
-    tail = 0.5 * _incomplete_beta(0.5 * degrees, 0.5, degrees / whole, t * t / whole)
-    return tail if t > 0 else 1.0 - tail
-
-
-def _incomplete_beta(a: float, b: float, x: float, y: float) -> float:
-    """I_x(a, b) by its continued fraction with Lentz' method [Press et al., Numerical Recipes, 6.4]; y is 1 - x."""
-    if x <= 0.0 or y <= 0.0:
-        return 0.0 if x <= 0.0 else 1.0
-    if x > (a + 1.0) / (a + b + 2.0):
-        return 1.0 - _incomplete_beta(b, a, y, x)
-    logarithm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(y)
-    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0))
-    fraction = d
-    for m in range(1, 200):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1.0 / (1.0 + term * d)
-            c = 1.0 + term / c
-            fraction *= c * d
-        if abs(c * d - 1.0) < 1e-15:
-            break
-    return math.exp(logarithm) * fraction / a
+    return float(stdtr(degrees, -t))
 
 
 def bootstrap_median(values: Array, *, samples: int = 1000, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the median: percentiles of the medians of samples drawn with replacement [Efron 1979].
 
-    NaN for no value. The seed makes the same values give the same interval.
+    NaN for no value. The seed makes the same values give the same interval. That of `scipy.stats.bootstrap`, whose
+    name for the seed differs between the versions that are allowed.
     """
     if values.size == 0:
         return math.nan, math.nan
@@ -106,27 +91,20 @@ def bootstrap_median(values: Array, *, samples: int = 1000, seed: int = 0) -> tu
 
 def rank_sum(low: Array, high: Array) -> float:
     """One-sided p that values of `low` are not the smaller ones [Mann and Whitney 1947], by the normal approximation
-    with the correction for ties; 0.5 where either is empty.
+    with the correction for ties; 0.5 where either is empty or all values are the same.
     """
-    n, m = low.size, high.size
-    if not n or not m:
+    if not low.size or not high.size or np.ptp(np.concatenate([low, high])) == 0.0:
         return 0.5
-    both = np.concatenate([low, high])
-    _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
-    u = float(ranks[:n].sum()) - n * (n + 1) / 2.0
-    total = n + m
-    ties = float((counts**3 - counts).sum()) / (total * (total - 1)) if total > 1 else 0.0
-    variance = n * m / 12.0 * (total + 1 - ties)
-    if variance <= 0.0:
-        return 0.5
-    return 0.5 * math.erfc((n * m / 2.0 - u) / math.sqrt(2.0 * variance))
+    from scipy.stats import mannwhitneyu
+
+    return float(mannwhitneyu(low, high, use_continuity=False, alternative="less", method="asymptotic").pvalue)
 
 
 def spread(values: Array) -> float:
     """Robust standard deviation: 1.4826 times the median absolute deviation [Hampel 1974].
 
-    0 for fewer than 2 values. Long arrays are sampled, see `SAMPLE`.
+    0 for fewer than 2 values. Long arrays are sampled, see `SAMPLE`. Of short ones that of
+    `scipy.stats.median_abs_deviation`, for which every run would wait.
     """
     if values.size < 2:
         return 0.0
@@ -181,24 +159,17 @@ def _stepwise_median(values: Array, size: int, count: int) -> Array:
     return np.append(smooth, np.full(values.size - whole, smooth[-1]))
 
 
-def blocks(values: Array, count: int) -> Array:
-    """Medians of at most `count` consecutive blocks of equal length (the first blocks one longer where it does not
-    divide), shape (min(n, count),): a long noisy curve made short without moving its level.
+def medians(values: Array, edges: Edges) -> Array:
+    """The median of each bin of finite values, shape (bins,); NaN for an empty one. See `diagnose.measure.binning`."""
+    bins = itertools.pairwise(edges.tolist())
+    return np.array([median(values[start:stop]) if stop > start else math.nan for start, stop in bins])
+
+
+def block_medians(values: Array, count: int) -> Array:
+    """Medians of at most `count` blocks of equally many points, shape (min(n, count),): a long noisy curve made short
+    without moving its level.
     """
-    if values.size <= count:
-        return values
-    return np.array([median(part) for part in np.array_split(values, count)])
-
-
-def block_means(values: Array, count: int) -> Array:
-    """Means of the same blocks as `blocks`, without a loop over them."""
-    if values.size <= count:
-        return values
-    size, longer = divmod(values.size, count)
-    starts = np.concatenate([np.arange(longer) * (size + 1), longer * (size + 1) + np.arange(count - longer) * size])
-    lengths = np.diff(np.append(starts, values.size))
-    means: Array = np.add.reduceat(values, starts) / lengths
-    return means
+    return medians(values, even(values.size, count))
 
 
 class Trend(NamedTuple):
@@ -217,7 +188,8 @@ def mann_kendall(values: Array, *, most: int = 400) -> Trend:
     """Mann-Kendall trend test, with the correction of the variance for ties [Mann 1945; Kendall 1975, ch. 4].
 
     Curves longer than `most` are first made `most` block means, so that the cost stays bounded.
-    Fewer than 3 values, or a constant curve, have tau 0 and p 0.5.
+    Fewer than 3 values, or a constant curve, have tau 0 and p 0.5. Score and variance are those of
+    `scipy.stats.kendalltau`, for which every run would wait; it has tau-b, and a p without correction for continuity.
     """
     values = block_means(values, most)
     n = values.size

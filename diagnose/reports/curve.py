@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array, Series
+from diagnose.measure import binning, statistics
 from diagnose.reports.panels import LOG_DECADES
 from diagnose.reports.words import number
 
@@ -204,20 +205,12 @@ def _scale(curves: Sequence[Series]) -> _Scale:
 
 def _columns(series: Series, first: float, last: float, columns: int) -> _Columns:
     """Gather the points of each stretch; an empty stretch between two points is bridged."""
-    width = (last - first) or 1.0
-    bins = np.minimum(((series.steps - first) / width * columns).astype(np.int64), columns - 1)
-    finite = np.isfinite(series.values)
-    broken = np.zeros(columns, dtype=np.bool_)
-    broken[bins[~finite]] = True
-    bins, values = bins[finite], series.values[finite]
-    low, high, median = (np.full(columns, np.nan) for _ in range(3))
-    starts = np.flatnonzero(np.diff(bins, prepend=-1))
-    low[bins[starts]] = np.minimum.reduceat(values, starts)
-    high[bins[starts]] = np.maximum.reduceat(values, starts)
+    curve = series.finite()
+    edges = binning.equal(curve.steps, first, last, columns)
+    low, high = (binning.reduced(ends, curve.values, edges) for ends in (np.minimum, np.maximum))
     with np.errstate(over="ignore"):  # the mean of the two middle values near the end of the float range
-        for column, chunk in zip(bins[starts], np.split(values, starts[1:]), strict=True):
-            median[column] = np.median(chunk)
-    median = np.clip(median, low, high)
+        median = np.clip(statistics.medians(curve.values, edges), low, high)
+    broken: Grid = np.diff(binning.equal(series.steps, first, last, columns)) > np.diff(edges)
     _bridge(low, high, median, broken)
     return _Columns(low, high, median, broken)
 

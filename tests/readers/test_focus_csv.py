@@ -65,11 +65,11 @@ def test_a_table_without_numbers_is_refused_in_one_line() -> None:
 
 
 def test_classes_with_commas_and_spaces_survive_the_writing(tmp_path: Path) -> None:
+    pytest.importorskip("captum", reason="Captum is not installed")
+    from diagnose.integrations.captum import focus
     from tests.integrations.blobs import images, network
 
-    scores = pytest.importorskip("diagnose.integrations.captum").focus(
-        network(), images(), classes=("red, dark", "a b", 'quo"ted'), mosaics=30, sanity=False
-    )
+    scores = focus(network(), images(), classes=("red, dark", "a b", 'quo"ted'), mosaics=30, sanity=False)
     scores.write(tmp_path / "focus.csv")
     [run] = read(tmp_path / "focus.csv")
     assert list(run.family("focus")) == ["red, dark", "a b", 'quo"ted']

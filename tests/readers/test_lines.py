@@ -95,5 +95,6 @@ def test_a_thinned_run_points_at_the_same_lines(turn: int, every: int) -> None:
         path.write_text("step,train_loss,val_loss\n" + "".join(f"{x},{1 / (x + 1):.5f},{y:.5f}\n" for x, y in rows))
         [diagnosis] = diagnose(path)
     thin = kept.judged(diagnosis)
+    assert diagnosis.findings
     for finding in diagnosis.findings:
         assert places.lines(thin.run, finding) == places.lines(diagnosis.run, finding) is not None

@@ -102,8 +102,9 @@ def test_each_source_once(tmp_path: Path) -> None:
 def test_labels_cannot_steer_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "a\x1b[31m.csv"
     path.write_text(LOG)
-    for source in expand([str(path), str(tmp_path), "no\x1bthing"]):
-        assert source.label.isprintable()
+    labels = [source.label for source in expand([str(path), str(tmp_path), "no\x1bthing"])]
+    assert len(labels) == 2
+    assert all(map(str.isprintable, labels))
 
 
 def test_the_last_checkpoint_speaks_for_all(tmp_path: Path) -> None:

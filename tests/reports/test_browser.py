@@ -152,9 +152,11 @@ def shown(page: Any) -> list[str]:
 def test_findings_are_seen_beside_their_curves(see: Any, written: Any, name: str, says: str) -> None:
     page = see(written(name))
     assert says in one(page, "main").text
+    assert all_of(page, "figure.chart")
     for figure in all_of(page, "figure.chart"):
         assert one(figure, "svg.curves").is_displayed()
         assert all(path.get_attribute("d") for path in all_of(figure, "svg.curves path.curve"))
+    assert all_of(page, ".finding")
     for finding in all_of(page, ".finding"):
         if figures := all_of(finding, "figure"):
             words, picture = one(finding, ".words").rect, figures[0].rect

@@ -145,6 +145,7 @@ def test_what_code_scanning_asks_for_is_there(together: Report, samples: Path) -
     for text in (of(together, "sarif"), printed(samples, "--format", "sarif")):
         [log] = json.loads(text)["runs"]
         rules = log["tool"]["driver"]["rules"]
+        assert log["results"]
         for result in log["results"]:
             assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
             assert result["level"] in ("error", "warning", "note")

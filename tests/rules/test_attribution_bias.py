@@ -29,6 +29,7 @@ def test_the_class_its_place_and_what_moved_are_named() -> None:
         r"when the lower left corner is exchanged with other images; 4\d % of its log-odds go along", finding.summary
     )
     assert finding.cause == "place"
+    assert finding.marks
     assert all(61 <= mark <= 80 for mark in finding.marks)  # mosaics of class 3
     assert "look at the images of mosaics 6" in finding.recommendations[0].title
 

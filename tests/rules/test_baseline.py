@@ -64,7 +64,7 @@ def test_a_baseline_may_be_files_patterns_and_frames(project: Path) -> None:
 def test_a_run_of_the_baseline_is_held_against_the_others(project: Path) -> None:
     report = diagnose.diagnose("good", baseline="good", select=["baseline-regression"])
     assert report.findings == ()
-    assert all(d.judged == ("baseline-regression",) for d in report)
+    assert [d.judged for d in report] == [("baseline-regression",)] * 5
 
 
 def test_the_settings_name_a_baseline(project: Path) -> None:

@@ -160,7 +160,7 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(finite)) if finite else float("nan")
 
 
-def focus(
+def focus(  # noqa: PLR0913 - each has a default that fits, and one is named at a time
     model: nn.Module,
     dataset: Iterable[tuple[Tensor, int]] | tuple[Tensor, Tensor],
     *,

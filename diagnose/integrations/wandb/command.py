@@ -35,7 +35,7 @@ JOBS = 16
 _UNITS = {"h": 1.0, "d": 24.0, "w": 168.0}  # hours
 
 
-def wandb(
+def wandb(  # noqa: PLR0913 - its options are its signature
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="entity/project, entity/project/RUN, or the address of their page.")
     ],
