@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from diagnose.errors import ReadError
@@ -408,7 +408,16 @@ WORDS = st.sampled_from(
 )
 
 
-@given(st.text(max_size=400) | st.lists(WORDS, max_size=200).map(" ".join) | st.lists(WORDS, max_size=200).map("".join))
+LINES = st.builds("epoch {} loss {:.3f}\n".format, st.integers(0, 30), st.floats(0.0, 9.0))
+
+
+@given(
+    st.text(max_size=400)
+    | st.lists(WORDS, max_size=200).map(" ".join)
+    | st.lists(WORDS, max_size=200).map("".join)
+    | st.lists(LINES | LINES | LINES | WORDS, max_size=60).map("".join)
+)
+@example("".join(f"epoch {epoch} loss {1.0 / epoch:.3f}\n" for epoch in range(1, 9)))  # one that is read
 def test_any_text_is_read_or_refused(text: str):
     document = Document("log", data=(text or " ").encode(errors="replace"))
     text_log.recognise(document)
