@@ -221,7 +221,9 @@ def _whole(form: _Form, value: Any) -> Any:
 
 def _same(plain: Any, said: Any) -> bool:
     """Whether two values of JSON are the same text: 1 is not 1.0, and NaN is NaN."""
-    return plain is said or repr(plain) == repr(said)
+    if type(plain) is not type(said):
+        return False
+    return bool(plain == said) if isinstance(plain, str) else repr(plain) == repr(said)
 
 
 def _number(value: Any) -> Any:
