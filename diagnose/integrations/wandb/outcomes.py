@@ -33,10 +33,10 @@ from diagnose.trials import Tally
 ABSENT: Any = object()
 """What stands beside a value of which the document says everything."""
 
-HERE = ""
-"""The key of a value whose fields the document has among those of the value that holds it."""
+HERE: Any = object()
+"""In place of the key of a value whose fields the document has among those of the value that holds it."""
 
-_TOLD_AS = {
+_TOLD_AS: Mapping[tuple[Any, str], Any] = {
     (Outcome, "diagnoses"): "runs",
     (Diagnosis, "run"): HERE,
     (Run, "logged"): "points",
@@ -114,6 +114,7 @@ def _simple(to_json: Callable[[Any], Any], from_json: Callable[[Any], Any] | Non
 
 
 def _as_it_is(said: Any, beside: Any) -> Any:
+    """What stands beside, else what the document says."""
     return said if beside is ABSENT else beside
 
 
@@ -171,7 +172,7 @@ def _optional(inner: _Form) -> _Form:
             return None
         return inner.read(said, beside)
 
-    return _Form(beside, read, inner.has_fields)
+    return _Form(beside, read)
 
 
 def _sequence(kind: type, arguments: tuple[Any, ...]) -> _Form:
