@@ -146,3 +146,10 @@ def test_a_judged_run_comes_back_and_its_document_is_the_report() -> None:
 def test_a_type_that_json_cannot_hold_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match=r"set\[str\] cannot be remembered"):
         outcomes._form(set[str])
+
+
+def test_what_may_be_absent_is_so_within_a_sequence() -> None:
+    form = outcomes._form(tuple[Evidence | None, ...])
+    value = (None, Evidence("a", 1.0), None)
+    beside = json.loads(json.dumps(form.beside(value, [None, {"statistic": "a", "value": 1.0}, None])))
+    assert form.read([None, {"statistic": "a", "value": 1.0}, None], beside) == value

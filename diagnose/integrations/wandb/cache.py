@@ -103,6 +103,8 @@ class Cache:
 
     def keep(self, place: str, asked: str, found: Sequence[tuple[str, str, Outcome]]) -> None:
         """Remember (id, fingerprint, outcome) of runs."""
+        if self._base is None:
+            return
         now = time.time()
         rows = [(place, name, asked, fingerprint, *_packed(outcome), now) for name, fingerprint, outcome in found]
         self._write("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

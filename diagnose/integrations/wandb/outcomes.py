@@ -34,10 +34,10 @@ from diagnose.trials import Tally
 ABSENT: Any = object()
 """What stands beside a value of which the document says everything."""
 
-HERE = ""
-"""The key of a value whose fields the document has among those of the value that holds it."""
+HERE: Any = object()
+"""In place of the key of a value whose fields the document has among those of the value that holds it."""
 
-_TOLD_AS = {
+_TOLD_AS: Mapping[tuple[Any, str], Any] = {
     (Outcome, "diagnoses"): "runs",
     (Diagnosis, "run"): HERE,
     (Run, "logged"): "points",
@@ -116,6 +116,7 @@ def _simple(to_json: Callable[[Any], Any], from_json: Callable[[Any], Any] | Non
 
 
 def _as_it_is(said: Any, beside: Any) -> Any:
+    """What stands beside, else what the document says."""
     return said if beside is ABSENT else beside
 
 
@@ -173,7 +174,7 @@ def _optional(inner: _Form) -> _Form:
             return None
         return inner.read(said, beside)
 
-    return _Form(beside, read, inner.has_fields)
+    return _Form(beside, read)
 
 
 def _choice(parts: tuple[Any, ...]) -> _Form:
@@ -235,7 +236,9 @@ def _whole(form: _Form, value: Any) -> Any:
 
 def _same(plain: Any, said: Any) -> bool:
     """Whether two values of JSON are the same text: 1 is not 1.0, and NaN is NaN."""
-    return plain is said or repr(plain) == repr(said)
+    if type(plain) is not type(said):
+        return False
+    return bool(plain == said) if isinstance(plain, str) else repr(plain) == repr(said)
 
 
 def _number(value: Any) -> Any:
