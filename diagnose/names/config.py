@@ -114,33 +114,38 @@ def _stops_early(name: str, value: Any) -> bool:
 
 def _entries(config: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(path, plain value) of everything that is set, in the order of the file."""
-    visited = 0
+    return _walk(config, (), iter(range(_MOST_ENTRIES)))
 
-    def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-        nonlocal visited
-        visited += 1
-        if visited > _MOST_ENTRIES:
-            raise ConfigError(f"holds more than {_MOST_ENTRIES:,} entries; give the configuration of one run")
-        value = _unwrap(value) if path else value
-        if isinstance(value, Mapping):
-            if len(path) >= _DEEPEST:
-                return
-            kind = _kind(path, value)
-            if kind is not None:
-                yield (*path[:-1], hyperparameters.hyperparameter(path[-1])), kind
-            for key, inner in value.items():
-                name = str(key).strip(" ./")
-                if name and not name.startswith("_"):  # `_wandb`, and what lies inside of a pickled object
-                    yield from walk(inner, (*path, name))
-        elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-            for index, item in enumerate(value[:100]):  # a list of callbacks; a longer one is data
-                yield from walk(item, (*path, str(index)))
-        else:
-            plain = _plain(value)
-            if plain is not None and path:
-                yield path, plain
 
-    yield from walk(config, ())
+def _walk(value: Any, path: tuple[str, ...], left: Iterator[int]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The entries at and below a path; `left` gives a number for each entry that may still be visited."""
+    if next(left, None) is None:
+        raise ConfigError(f"holds more than {_MOST_ENTRIES:,} entries; give the configuration of one run")
+    value = _unwrap(value) if path else value
+    inside = _inside(value)
+    if inside is None:
+        plain = _plain(value)
+        if plain is not None and path:
+            yield path, plain
+        return
+    if isinstance(value, Mapping) and len(path) >= _DEEPEST:
+        return
+    kind = _kind(path, value)
+    if kind is not None:
+        yield (*path[:-1], hyperparameters.hyperparameter(path[-1])), kind
+    for name, inner in inside:
+        yield from _walk(inner, (*path, name), left)
+
+
+def _inside(value: Any) -> list[tuple[str, Any]] | None:
+    """What a table, or a list of tables, holds, each with its name or place; None for anything else."""
+    if isinstance(value, Mapping):
+        named = ((str(key).strip(" ./"), inner) for key, inner in value.items())
+        # `_wandb`, and what lies inside of a pickled object, are none of the user's
+        return [(name, inner) for name, inner in named if name and not name.startswith("_")]
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        return [(str(index), item) for index, item in enumerate(value[:100])]  # callbacks; a longer list is data
+    return None
 
 
 def _unwrap(value: Any) -> Any:
@@ -157,9 +162,9 @@ def _unwrap(value: Any) -> Any:
     return value
 
 
-def _kind(path: tuple[str, ...], table: Mapping[Any, Any]) -> str | None:
+def _kind(path: tuple[str, ...], table: Any) -> str | None:
     """Which optimizer, scheduler ... a table configures, where it stands under such a name and says so."""
-    if not path or hyperparameters.hyperparameter(path[-1]) not in _NAMED:
+    if not path or not isinstance(table, Mapping) or hyperparameters.hyperparameter(path[-1]) not in _NAMED:
         return None
     named = (table[key] for key in _NAMING if isinstance(table.get(key), str))
     return next((name for name in named if name), None)
