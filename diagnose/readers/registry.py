@@ -21,11 +21,7 @@ FORMATS = (
     # delimited text, told by its header
     "focus_csv",
     "yolo_results",
-    "wandb_export",
-    "stable_baselines",
-    "ultralytics",
-    "lightning",
-    "keras_csv",
+    "known_csv",
     # lines of text with named numbers in them; before the delimited text that any `;` or `|` could be
     "text_log",
     "generic_csv",
