@@ -70,6 +70,9 @@ _METHODS = {
 }
 """What only some trainings have, or what a log may count by (`patience`): no sign of a table of runs."""
 
+HYPERPARAMETERS = frozenset(_SETTINGS | _METHODS)
+"""Canonical names of all of them."""
+
 SETTINGS = frozenset(_SETTINGS)
 """Canonical names of the hyperparameters by which a table of runs is told from a log."""
 
