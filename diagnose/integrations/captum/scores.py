@@ -160,7 +160,7 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(finite)) if finite else float("nan")
 
 
-def focus(
+def focus(  # noqa: PLR0913 - the options of a check, each by name and with a default that fits
     model: nn.Module,
     dataset: Iterable[tuple[Tensor, int]] | tuple[Tensor, Tensor],
     *,
