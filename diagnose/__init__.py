@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from diagnose._version import __version__
 
 if TYPE_CHECKING:
+    from diagnose.api import Report as Report
     from diagnose.api import diagnose as diagnose
     from diagnose.readers import ReadError as ReadError
-    from diagnose.report import Report as Report
 
 __all__ = ["ReadError", "Report", "__version__", "diagnose"]
 
@@ -22,7 +22,7 @@ __all__ = ["ReadError", "Report", "__version__", "diagnose"]
 def __getattr__(name: str) -> Any:
     """Import the API at its first use, so that `diagnose --version` does not wait for NumPy."""
     if name in {"ReadError", "Report", "diagnose"}:
-        from diagnose import api as audit
+        from diagnose import api
 
-        return getattr(audit, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

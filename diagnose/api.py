@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from diagnose import report as plain
+from diagnose import reports
 from diagnose import settings as project
 from diagnose.judging.installed import load_rules
 from diagnose.judging.many import Progress, audit, baseline_runs
@@ -21,8 +23,22 @@ from diagnose.judging.needs import thresholds_of
 from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers import ReadError
-from diagnose.report import Report
+from diagnose.reports.context import Context
 from diagnose.settings import Settings
+
+
+class Report(plain.Report):
+    """What `diagnose` answers: the plain value, which also prints itself and shows itself in a notebook."""
+
+    def __str__(self) -> str:
+        said = reports.render(self, "text", Context())
+        return said + "".join(f"{source}: {message}\n" for source, message in self.errors)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of the report."""
+        from diagnose.reports import notebook
+
+        return notebook.render(self, Context())
 
 
 def diagnose(
@@ -64,7 +80,8 @@ def diagnose(
     earlier = baseline_runs(settings.baseline_paths() if baseline is None else baseline, wanted)
     every = select is None and settings.select is None
     wanted = replace(wanted, baseline=earlier) if earlier or not every else wanted.without_baseline()
-    report = audit([sources] if single else list(sources), wanted, workers, progress)
+    judged = audit([sources] if single else list(sources), wanted, workers, progress)
+    report = Report(**vars(judged))
     if single and not report.diagnoses and report.errors:
         raise ReadError("; ".join(f"{source}: {message}" for source, message in report.errors))
     return report

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from diagnose.curves import Run
 from diagnose.measure import statistics
 from diagnose.names import roles
+from diagnose.names.paradigms import paradigms
 
 LEARNED_NOISE = 3.0
 """Standard deviations of its noise by which a loss must have fallen to count as having learned anything."""
@@ -48,7 +49,7 @@ class Milestone(NamedTuple):
 
 def milestone(run: Run) -> Milestone:
     """The milestone the run is working on, from its training and validation curves."""
-    if run.curve("reward") is not None:
+    if "reinforcement" in paradigms(run):
         return Milestone("unknown", "the milestones are those of supervised training; this log has a reward")
     train = _levels(run, "train_loss")
     accuracy = _levels(run, "train_accuracy")

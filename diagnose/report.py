@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from diagnose.rule import Diagnosis, Finding, NotJudged
+from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, verdict_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,23 +41,20 @@ class Report:
         """The findings of all runs, run after run, worst first within each."""
         return tuple(finding for diagnosis in self.diagnoses for finding in diagnosis.findings)
 
+    @property
+    def worst_first(self) -> tuple[Diagnosis, ...]:
+        """The diagnoses by verdict, the worst first; those of one verdict in the order of the sources."""
+        return tuple(sorted(self.diagnoses, key=lambda diagnosis: RANK[verdict_word(diagnosis)]))
+
+    def fails(self, severities: Collection[str]) -> bool:
+        """Whether a finding, of a run or of several together, is of one of these severities."""
+        return any(finding.severity in severities for finding in (*self.findings, *self.across))
+
     def __iter__(self) -> Iterator[Diagnosis]:
         return iter(self.diagnoses)
 
     def __len__(self) -> int:
         return len(self.diagnoses)
-
-    def __str__(self) -> str:
-        from diagnose.reports import text
-
-        said = text.render(self.diagnoses, self.across, self.across_not_judged)
-        return said + "".join(f"{source}: {message}\n" for source, message in self.errors)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows of the report."""
-        from diagnose.reports import notebook
-
-        return notebook.render(self.diagnoses, self.errors, self.across)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per finding: source, run, rule, severity, confidence, first_step, last_step, summary, fix.

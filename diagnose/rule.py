@@ -16,7 +16,9 @@ from diagnose.trials import NOT_TRIED, Tally
 
 
 class CannotJudge(Exception):  # noqa: N818 - no error: the third outcome of a check besides a finding and silence
-    """Raised by a check whose inputs are there but say nothing (a policy loss need not fall); `str()` is the reason."""
+    """Raised by a check whose inputs are there but say nothing (ten points have no period), or by the provider of an
+    input that the run does not have; `str()` is the reason.
+    """
 
 
 class Severity(StrEnum):
@@ -219,11 +221,13 @@ class Rule:
 
     id: the module's name with hyphens.
     doc: the manual page, which is the module's docstring.
-    check: the judgement; see `diagnose.judging.engine` for what its signature means.
+    check: the judgement; see `diagnose.judging.needs` for what its signature means.
     min_points: fewest aligned points below which the rule is "not judged".
     fixes: ids of the catalogue in the order to try.
     cases: runs the rule must fire on and runs it must leave alone.
     explained_by: ids of rules whose finding in the same run explains this one's, the deepest cause first.
+    not_for: paradigm of learning (see `diagnose.names.paradigms`) -> why the rule is "not judged" where a run learns by
+        it.
     """
 
     id: str
@@ -233,6 +237,7 @@ class Rule:
     fixes: tuple[str, ...]
     cases: tuple[Case, ...] = ()
     explained_by: tuple[str, ...] = ()
+    not_for: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def title(self) -> str:

@@ -71,9 +71,12 @@ class Trials:
 COLUMNS = tuple(field.name for field in fields(Trials))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """Trials of one fix put together. Everything is as in `Trials`; metric is "" where there were several."""
+    """Trials of one fix put together. Everything is as in `Trials`; metric is "" where there were several.
+
+    What is not known, a NaN, equals itself: findings of one log are equal however often it is judged.
+    """
 
     runs: int
     trials: int
@@ -83,6 +86,12 @@ class Tally:
     gain_low: float = NO_DIFFERENCE
     gain_high: float = NO_DIFFERENCE
     cost: float = math.nan
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tally) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     @property
     def interval(self) -> tuple[float, float]:

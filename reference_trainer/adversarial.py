@@ -14,14 +14,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import Optimizer
 
-from reference_trainer import models, monitors, optimizers, regularizers
 from reference_trainer.data import Data
-from reference_trainer.initializers import initialize
+from reference_trainer.learner import THROUGHPUT, Fit, Learner, Player
 from reference_trainer.networks import Gan
 from reference_trainer.recipe import Recipe
 from reference_trainer.schedules import SCHEDULES
-from reference_trainer.train import THROUGHPUT, Learner, train
 
 SAMPLES = 512
 """Digits that are made to judge the generator by."""
@@ -31,82 +30,74 @@ CLASSES = 10
 
 
 class Adversaries(Learner):
-    """A generator and a discriminator that take turns; the schedule, clipping and decay hold for both."""
+    """A generator and a discriminator that take turns; the schedule, clipping and decay hold for both.
+
+    fit: trains the judge of what was made.
+    """
+
+    def __init__(self, recipe: Recipe, data: Data, fit: Fit) -> None:
+        self.fit = fit
+        super().__init__(recipe, data)
 
     @functools.cached_property
     def judge(self) -> nn.Module:
         """The classifier that looks at what was made."""
-        return judge(self.data)
+        return judge(self.data, self.fit)
 
-    def build(self) -> None:
-        """Both networks and their optimizers, anew."""
-        recipe = self.recipe
-        self.model: Gan = cast(Gan, models.build(recipe, self.data.inputs, self.data.outputs).to(self.dtype))
-        initialize(self.model, recipe)
-        self.optimizers = [self._optimizer(part) for part in (self.model.generator, self.model.discriminator)]
-        self.optimizer = self.optimizers[0]
-        self.schedules = [SCHEDULES[recipe.scheduler](optimizer, recipe, self.span) for optimizer in self.optimizers]
-        self.updates = monitors.Updates(self.model.generator)
+    def _players(self) -> tuple[Player, ...]:
+        """The discriminator, and then the generator, which meets what the other has just learned."""
+        self.gan = cast(Gan, self.model)
+        turns = (
+            (self.gan.discriminator, self._tell, self._told_apart),
+            (self.gan.generator, self._deceive, self._deceived),
+        )
+        players = []
+        for part, forward, loss in turns:
+            optimizer = self._optimizer(part)
+            schedule = SCHEDULES[self.recipe.scheduler](optimizer, self.recipe, self.span)
+            players.append(Player(part, optimizer, schedule, forward, loss))
+        return tuple(players)
 
-    def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
-        groups = regularizers.decay_groups(part, self.recipe.weight_decay)
-        optimizer = optimizers.OPTIMIZERS[self.recipe.optimizer](groups, self.recipe)
+    def _optimizer(self, part: nn.Module) -> Optimizer:
+        """The recipe's optimizer, without momentum where that is one of Adam's."""
+        optimizer = super()._optimizer(part)
         if "betas" in optimizer.defaults:
             for group in optimizer.param_groups:
                 group["betas"] = (0.0, 0.999)  # Brock, Donahue and Simonyan (2019): with momentum the two swing
         return optimizer
 
-    def update(self, x: Tensor, y: Tensor, *, watch: bool) -> None:
-        """One step of the discriminator and one of the generator."""
-        real = x.to(self.dtype)
-        made = self.model.sample(len(real))
-        told = self.model.discriminator(torch.cat([real, made.detach()]))
-        truth = torch.cat([torch.ones_like(told[: len(real)]), torch.zeros_like(told[len(real) :])])
-        loss = binary_cross_entropy_with_logits(told, truth)
-        self._step(1, loss)
-        fooled = binary_cross_entropy_with_logits(self.model.discriminator(made), truth[: len(real)])
-        if watch:
-            self.updates.before()
-        self.rate = self.optimizer.param_groups[0]["lr"]
-        self._step(0, fooled, watch=watch)
-        if watch:
-            self.update_ratio = self.updates.ratio()
-        self.total += torch.stack([fooled.detach(), loss.detach()]).double() * len(real)
-        self.examples += len(real)
+    def _tell(self, real: Tensor) -> Tensor:
+        """Logits of being real: of n real images, and then of n that are made, shape (2n,)."""
+        self.made = self.gan.sample(len(real))
+        logits: Tensor = self.gan.discriminator(torch.cat([real, self.made.detach()]))
+        return logits
 
-    def _step(self, which: int, loss: Tensor, *, watch: bool = False) -> None:
-        part = (self.model.generator, self.model.discriminator)[which]  # the other has gradients of earlier losses
-        self.optimizers[which].zero_grad()
-        loss.backward()
-        if watch:
-            self.grad_norm = monitors.gradient_norm(part)
-        if self.recipe.gradient_clip is not None:
-            regularizers.clip_gradients(part, self.recipe.gradient_clip)
-        self.optimizers[which].step()
-        if self.recipe.scheduler != "plateau":
-            self.schedules[which].step()
+    def _told_apart(self, logits: Tensor, y: Tensor) -> Tensor:
+        """What the discriminator has to lower."""
+        real, made = logits.chunk(2)
+        return binary_cross_entropy_with_logits(logits, torch.cat([torch.ones_like(real), torch.zeros_like(made)]))
 
-    def reset(self) -> None:
-        """Begin new means."""
-        self.total = torch.zeros(2, dtype=torch.float64)
-        self.examples = 0
+    def _deceive(self, real: Tensor) -> Tensor:
+        """Logits of being real: of the images that were made, shape (n,)."""
+        logits: Tensor = self.gan.discriminator(self.made)
+        return logits
+
+    def _deceived(self, logits: Tensor, y: Tensor) -> Tensor:
+        """What the generator has to lower."""
+        return binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
 
     def measured(self) -> dict[str, float]:
-        """The means since the last call, and what was seen at the last step."""
-        generator, discriminator = (self.total / self.examples).tolist()
-        self.reset()
-        return {
-            "generator_loss": generator,
-            "discriminator_loss": discriminator,
-            "learning_rate": self.rate,
-            "grad_norm": self.grad_norm,
-            "update_ratio": self.update_ratio,
-        }
+        """The means since the last call, and what was seen at the generator's last step."""
+        discriminator, generator = self.players
+        losses = {"generator_loss": generator.meter.loss(), "discriminator_loss": discriminator.meter.loss()}
+        for player in self.players:
+            player.meter.reset()
+        return losses | generator.seen()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """What a classifier of real digits makes of digits that were made, see `modes`."""
-        confidence, entropy = modes(self.model.sample(SAMPLES).float(), self.judge)
+        confidence, entropy = modes(self.gan.sample(SAMPLES).float(), self.judge)
         return {"sample_confidence": confidence, "sample_entropy": entropy}
 
     def columns(self) -> tuple[str, ...]:
@@ -114,14 +105,14 @@ class Adversaries(Learner):
         losses = ("generator_loss", "discriminator_loss", "learning_rate", "grad_norm", "update_ratio", THROUGHPUT)
         return ("epoch", "step", *losses, "sample_confidence", "sample_entropy")
 
-    def schedule_epoch(self, row: Mapping[str, float]) -> None:
+    def after_epoch(self, row: Mapping[str, float]) -> None:
         """Adversaries have no validation loss for a schedule to wait for."""
 
 
-def judge(data: Data) -> nn.Module:
+def judge(data: Data, fit: Fit) -> nn.Module:
     """A classifier that knows the digits of a generation task: right, and confident, in 98 of 100."""
     labelled = replace(data, outputs=CLASSES, classes=CLASSES)
-    return train(Recipe(task="digits", model="mlp", examples=len(data.x)), data=labelled).model
+    return fit(Recipe(task="digits", model="mlp", examples=len(data.x)), labelled)
 
 
 def modes(images: Tensor, judge: nn.Module) -> tuple[float, float]:

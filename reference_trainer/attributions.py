@@ -8,8 +8,8 @@ from diagnose.console import terminal
 from diagnose.integrations.captum import page
 from diagnose.integrations.captum.command import scored
 from reference_trainer.data import TASKS
+from reference_trainer.learner import Result
 from reference_trainer.recipe import CONVOLUTIONAL, Recipe, RecipeError
-from reference_trainer.train import Result
 
 
 def check_recipe(recipe: Recipe) -> None:

@@ -7,16 +7,15 @@ as they come: what is there already is not run again, unless its recipe has chan
 from __future__ import annotations
 
 import math
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diagnose import parallel
-from diagnose.api import diagnose
 from diagnose.errors import SettingsError, unknown
 from reference_trainer import ledger
+from reference_trainer.diagnosed import diagnosed
 from reference_trainer.faults import FAULTS
 from reference_trainer.healthy import HEALTHY, healthy
 from reference_trainer.recipe import Recipe
@@ -87,51 +86,31 @@ def trials(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Trial]:
 
 def run(trial: Trial) -> Outcome:
     """Train, write the log, and diagnose it."""
-    from reference_trainer.logs import CsvLog
-    from reference_trainer.train import train, unlogged
-
     began = time.perf_counter()
-    recipe = trial.build()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "run.csv"
-        train(recipe, lambda columns: CsvLog(path, columns, recipe.config(), leave_out=unlogged(recipe)))
-        report = diagnose(str(path))
+    _, report, _ = diagnosed(trial.build())
     if report.errors:
         raise CheckError(f"{trial.name}, seed {trial.seed}: {report.errors[0][1]}")
     findings = tuple(f"{finding.rule}:{finding.severity}" for finding in report.findings)
     return Outcome(trial, trial.digest, findings, time.perf_counter() - began)
 
 
-def measure(
-    wanted: Sequence[Trial], path: Path, jobs: int, progress: Callable[[int, int, str], None] | None = None
-) -> list[Outcome]:
+def measure(wanted: Sequence[Trial], path: Path, jobs: int, progress: ledger.Progress | None = None) -> list[Outcome]:
     """The outcomes of all trials, those in the file at `path` first; new ones are appended to it as they come.
 
-    jobs: processes. progress: told how many are done of how many, and what is under way.
+    jobs: processes. progress: told how many are done of how many, and which was done last.
     Raises LedgerError where the file is something else or cannot be written.
     """
     known = {outcome.trial: outcome for outcome in read(path)}
-    done = [known[trial] for trial in wanted if trial in known and known[trial].digest == trial.digest]
-    left = [trial for trial in wanted if trial not in {outcome.trial for outcome in done}]
-    with ledger.appending(path, COLUMNS) as write:
-        for trial, outcome in zip(left, _outcomes(left, jobs), strict=True):
-            if progress is not None:
-                progress(len(done), len(wanted), trial.name)
-            done.append(outcome)
-            write([_line(outcome)])
-    if progress is not None:
-        progress(len(wanted), len(wanted), "")
-    return done
+    done = {trial: known[trial] for trial in wanted if trial in known and known[trial].digest == trial.digest}
 
+    def work(left: Sequence[Trial]) -> Iterator[tuple[Trial, Outcome]]:
+        answers = parallel.in_order(run, left, parallel.Processes(jobs, _prepare, most_chunk=1))
+        for trial, answer in zip(left, answers, strict=True):
+            if isinstance(answer, parallel.Lost):
+                answer = Outcome(trial, trial.digest, None, math.nan)
+            yield trial, answer
 
-def _outcomes(left: Sequence[Trial], jobs: int) -> Iterator[Outcome]:
-    """The outcomes in order, by several processes where more than one is asked for."""
-    if jobs == 1:
-        yield from map(run, left)
-        return
-    answers = parallel.in_order(run, left, jobs, prepare=_prepare, most_chunk=1)
-    for trial, answer in zip(left, answers, strict=True):
-        yield Outcome(trial, trial.digest, None, math.nan) if isinstance(answer, parallel.Lost) else answer
+    return ledger.resumed(wanted, done, work, path, COLUMNS, lambda outcome: [_line(outcome)], progress)
 
 
 def _prepare() -> None:
@@ -149,11 +128,14 @@ def read(path: Path) -> list[Outcome]:
 
     Raises LedgerError where the file is something else.
     """
-    found: dict[Trial, Outcome] = {}
-    for kind, name, seed, digest, findings, seconds in ledger.lines(path, COLUMNS):
-        trial = Trial(kind, name, int(seed))
-        found[trial] = Outcome(trial, digest, None if findings == "lost" else tuple(findings.split()), float(seconds))
-    return list(found.values())
+    return list({outcome.trial: outcome for outcome in ledger.read(path, COLUMNS, _outcome)}.values())
+
+
+def _outcome(cells: Sequence[str]) -> Outcome:
+    """The outcome of a line. Raises ValueError."""
+    kind, name, seed, digest, findings, seconds = cells
+    found = None if findings == "lost" else tuple(findings.split())
+    return Outcome(Trial(kind, name, int(seed)), digest, found, float(seconds))
 
 
 def rates(outcomes: Iterable[Outcome]) -> Mapping[tuple[str, str], tuple[int, int]]:

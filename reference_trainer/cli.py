@@ -10,9 +10,10 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -20,8 +21,12 @@ from diagnose import parallel
 from diagnose.console import terminal
 from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.captum.command import needs_bias
-from reference_trainer.faults import BIASES, FAULTS
+from reference_trainer.faults import BIASES, FAULTS, Fault
 from reference_trainer.recipe import CHOICES, Recipe
+
+if TYPE_CHECKING:
+    from reference_trainer.learner import Result
+    from reference_trainer.logs import Log
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -41,7 +46,7 @@ def needs_trainer() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "joblib", "matplotlib"):
+        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "matplotlib"):
             raise
         raise SettingsError(f"the reference trainer needs {error.name}, which is not installed; {EXTRA}") from error
 
@@ -81,18 +86,9 @@ def run(
     **given: Any,
 ) -> None:
     """Train one recipe and write its log; then: diagnose run.csv."""
-    chosen = {name: value for name, value in given.items() if value not in (None, [], ())}
-    if "initial_bias" in chosen:
-        chosen["bias"] = chosen.pop("initial_bias")
-    if "corrupt_at" in chosen:
-        chosen["corrupt_at"] = tuple(chosen["corrupt_at"])
-    known = {**FAULTS, **BIASES}
-    if fault is not None and fault not in known:
-        raise SettingsError(unknown("fault", fault, known))
-    recipe = Recipe(**chosen) if fault is None else known[fault].recipe(**chosen)
+    recipe = _recipe(fault, given)
     with needs_trainer():
-        from reference_trainer.logs import CsvLog, Log, Logs, TensorBoardLog, WandbLog
-        from reference_trainer.train import THROUGHPUT, train, unlogged
+        from reference_trainer.train import train
 
     if bias:
         with needs_bias():
@@ -100,45 +96,99 @@ def run(
 
             from reference_trainer import attributions
         attributions.check_recipe(recipe)
-    config = recipe.config() | ({} if fault is None else {"fault": fault})
-    name = fault or f"{recipe.model}-{recipe.optimizer}"
-
-    def open_log(columns: tuple[str, ...]) -> Log:
-        logs: list[Log] = []
-        if out is not None:
-            left = [column for column in unlogged(recipe) if not (throughput and column == THROUGHPUT)]
-            logs.append(CsvLog(out, columns, config, leave_out=left))
-        if wandb is not None:
-            logs.append(WandbLog(wandb, wandb_project, name, config))
-        if tensorboard is not None:
-            logs.append(TensorBoardLog(tensorboard, config))
-        return Logs(logs)
-
+    places = Places(out, wandb, wandb_project, tensorboard, throughput)
     began = time.perf_counter()
     with terminal.bar(recipe.epochs, f"{recipe.model} on {recipe.task}") as step:
-        result = train(recipe, open_log, step and (lambda epoch, row: step(epoch, _measured(row))))
-    seconds = time.perf_counter() - began
-    last = {key: value for row in result.rows for key, value in row.items()}
-    shown = [
-        f"{key} {value:.4g}" for key, value in last.items() if re.match(r"(train|val|sample|generator|disc)_?\w*$", key)
-    ]
-    typer.echo(f"{recipe.model} on {recipe.task}: {last['epoch']:g} epochs in {seconds:.1f} s; {', '.join(shown)}")
-    wrote = [str(place) for place in (out, out and out.with_suffix(".yaml"), tensorboard) if place is not None]
-    if wrote:
-        typer.echo(f"wrote {', '.join(wrote)}")
-    if out is None and wandb is None and tensorboard is None:
-        typer.echo("nothing was written; name a log with --out run.csv, --wandb offline or --tensorboard tb/")
-    elif out is not None:
-        expected = f"   ({fault} must give {FAULTS[fault].finding})" if fault and fault in FAULTS else ""
-        typer.echo(f"next: diagnose {out}{expected}")
+        result = train(
+            recipe,
+            partial(_logs, places, recipe, fault),
+            step and (lambda epoch, row: step(epoch, _measured(row))),
+        )
+    typer.echo(_summary(result, time.perf_counter() - began))
+    for line in _written(places, fault):
+        typer.echo(line)
     if bias:
         table = None if out is None else out.with_name(f"{out.stem}_focus.csv")
         attributions.report(result, table)
         if table is not None:
-            expected = f"   ({fault} must give {BIASES[fault].finding})" if fault and fault in BIASES else ""
-            typer.echo(f"\nwrote {table}; next: diagnose {table}{expected}")
+            typer.echo(f"\nwrote {table}; next: diagnose {table}{_must_give(fault, BIASES)}")
     elif fault in BIASES:
         typer.echo(f"no curve shows {fault}; what the network looks at does: --bias")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the log of a training goes: a CSV, W&B (`offline` or `online`), TensorBoard; None for not there.
+
+    throughput: whether the CSV has that column, too.
+    """
+
+    out: Path | None
+    wandb: str | None
+    wandb_project: str
+    tensorboard: Path | None
+    throughput: bool
+
+
+def _recipe(fault: str | None, given: Mapping[str, Any]) -> Recipe:
+    """The recipe that the options say, with the fault. Raises SettingsError."""
+    chosen = {name: value for name, value in given.items() if value not in (None, [], ())}
+    if "initial_bias" in chosen:
+        chosen["bias"] = chosen.pop("initial_bias")
+    if "corrupt_at" in chosen:
+        chosen["corrupt_at"] = tuple(chosen["corrupt_at"])
+    if fault is None:
+        return Recipe(**chosen)
+    known = {**FAULTS, **BIASES}
+    if fault not in known:
+        raise SettingsError(unknown("fault", fault, known))
+    return known[fault].recipe(**chosen)
+
+
+def _logs(places: Places, recipe: Recipe, fault: str | None, columns: tuple[str, ...]) -> Log:
+    """All logs that are asked for, of these columns. Raises LogError."""
+    from reference_trainer.learner import THROUGHPUT
+    from reference_trainer.logs import CsvLog, Logs, TensorBoardLog, WandbLog
+    from reference_trainer.train import unlogged
+
+    config = recipe.config() | ({} if fault is None else {"fault": fault})
+    logs: list[Log] = []
+    if places.out is not None:
+        left = [column for column in unlogged(recipe) if not (places.throughput and column == THROUGHPUT)]
+        logs.append(CsvLog(places.out, columns, config, leave_out=left))
+    if places.wandb is not None:
+        name = fault or f"{recipe.model}-{recipe.optimizer}"
+        logs.append(WandbLog(places.wandb, places.wandb_project, name, config))
+    if places.tensorboard is not None:
+        logs.append(TensorBoardLog(places.tensorboard, config))
+    return Logs(logs)
+
+
+def _summary(result: Result, seconds: float) -> str:
+    """What was trained for how long, and the last figures."""
+    last = {key: value for row in result.rows for key, value in row.items()}
+    shown = [
+        f"{key} {value:.4g}" for key, value in last.items() if re.match(r"(train|val|sample|generator|disc)_?\w*$", key)
+    ]
+    recipe = result.recipe
+    return f"{recipe.model} on {recipe.task}: {last['epoch']:g} epochs in {seconds:.1f} s; {', '.join(shown)}"
+
+
+def _written(places: Places, fault: str | None) -> list[str]:
+    """Where the log is, and what to do with it, in lines."""
+    out = places.out
+    if out is None and places.wandb is None and places.tensorboard is None:
+        return ["nothing was written; name a log with --out run.csv, --wandb offline or --tensorboard tb/"]
+    wrote = [str(place) for place in (out, out and out.with_suffix(".yaml"), places.tensorboard) if place is not None]
+    lines = [f"wrote {', '.join(wrote)}"] if wrote else []
+    if out is not None:
+        lines.append(f"next: diagnose {out}{_must_give(fault, FAULTS)}")
+    return lines
+
+
+def _must_give(fault: str | None, faults: Mapping[str, Fault]) -> str:
+    """The finding that the fault must cause, where it is one of these."""
+    return f"   ({fault} must give {faults[fault].finding})" if fault is not None and fault in faults else ""
 
 
 @app.command()
@@ -168,7 +218,7 @@ def trials(
     below its bar over all faults.
     """
     with needs_trainer():
-        import joblib  # noqa: F401
+        import sklearn  # noqa: F401
         import torch  # noqa: F401
 
     from diagnose import trials as evidence

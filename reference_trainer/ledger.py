@@ -1,17 +1,36 @@
-"""A CSV that grows by one batch of lines at a time and survives being killed: what is in it need not be done again."""
+"""A CSV that grows by one batch of lines at a time and survives being killed: what is in it need not be done again.
+
+done = {outcome.trial: outcome for outcome in read(path, COLUMNS, parse)}
+outcomes = resumed(trials, done, work, path, COLUMNS, lambda outcome: [line(outcome)])
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from diagnose.errors import SettingsError
 
+
+class Named(Protocol):
+    """What is worked on; the name is what a bar of progress shows."""
+
+    @property
+    def name(self) -> str:
+        """Of the work."""
+
+
+Item = TypeVar("Item", bound=Named)
+Answer = TypeVar("Answer")
+
 Write = Callable[[Iterable[Sequence[Any]]], None]
 """Appends lines, and has them on disk when it returns."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with how many are done of how many, and which was done last."""
 
 
 class LedgerError(SettingsError):
@@ -35,6 +54,40 @@ def lines(path: Path, columns: Sequence[str]) -> list[list[str]]:
         path.write_text("".join(found[:-1]), encoding="utf-8")
         found = found[:-1]
     return list(csv.reader(found[1:]))
+
+
+def read(path: Path, columns: Sequence[str], parse: Callable[[Sequence[str]], Answer]) -> Iterator[Answer]:
+    """What `parse` makes of each line; it raises ValueError for cells that are none of its own. Raises LedgerError."""
+    for cells in lines(path, columns):
+        try:
+            yield parse(cells)
+        except ValueError as error:
+            raise LedgerError(f"{path}: holds a line that is no training ({error}); name another file") from error
+
+
+def resumed(
+    wanted: Sequence[Item],
+    done: Mapping[Item, Answer],
+    work: Callable[[Sequence[Item]], Iterable[tuple[Item, Answer]]],
+    path: Path,
+    columns: Sequence[str],
+    told: Callable[[Answer], Iterable[Sequence[Any]]],
+    progress: Progress | None = None,
+) -> list[Answer]:
+    """The answers for all that is wanted: those `done`, in the order wanted, and then those of `work` as they come.
+
+    work: the items that are left -> each with its answer. told: an answer -> its lines in the file at `path`, which are
+    on disk before the next answer is asked for. Raises LedgerError where the file cannot be written.
+    """
+    tell = progress or (lambda done, total, name: None)
+    found = [done[item] for item in wanted if item in done]
+    with appending(path, columns) as write:
+        tell(len(found), len(wanted), "")
+        for item, answer in work([item for item in wanted if item not in done]):
+            write(told(answer))
+            found.append(answer)
+            tell(len(found), len(wanted), item.name)
+    return found
 
 
 @contextmanager

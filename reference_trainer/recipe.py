@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -101,6 +101,15 @@ CONVOLUTIONAL = ("cnn", "vgg", "inception", "resnet", "bottleneck-resnet", "effi
 
 NORMALIZED = ("mlp", *CONVOLUTIONAL, "encoder-decoder", "unet", "upscaler", "gan")
 """Models with batch norms, where the recipe wants them."""
+
+DROPPING = ("mlp", "rnn", *CONVOLUTIONAL)
+"""Models with a place for every kind of dropout but, without feature maps, the spatial one."""
+
+OF_IMAGES = ("shift-flip", "cutout", "cutmix", "auto")
+"""Augmentations that move or cut pixels."""
+
+SGD = ("sgd", "momentum", "nesterov")
+"""Optimizers that are SGD to PyTorch, with another momentum."""
 
 BLOCKS: Mapping[str, str] = {
     "vgg": "vgg",
@@ -310,52 +319,21 @@ class Recipe:
                 f"{self.model} learns {' or '.join(learned)}, not {self.task}; models for {self.task}: "
                 f"{', '.join(makers)}"
             )
-        kind = KINDS[self.task]
-        classified = {
-            "label_noise": self.label_noise > 0.0,
-            "imbalance": self.imbalance != 1.0,
-            "leak": self.leak > 0,
-            "label_smoothing": self.label_smoothing > 0.0,
-            "self_training": self.self_training != "none",
-            "augmentation": self.augmentation != "none",
-            "metric": self.metric != "default",
-            "balance": self.balance,
-            "class_weights": self.class_weights,
-            "stable_logits": self.stable_logits,
-        }
-        for name, used in classified.items():
-            if used and kind != "classification":
-                raise RecipeError(f"{name} is for classification, not for {kind}; leave it out or choose --task digits")
-        supervised = {
-            "patience": self.patience is not None,
-            "resume_at": self.resume_at is not None,
-            "frozen": self.frozen != "none",
-            "l1": self.l1 > 0.0,
-            "l2": self.l2 > 0.0,
-            "max_norm_constraint": self.max_norm_constraint is not None,
-            "log_manifold": self.log_manifold,
-            "weight_average": self.weight_average is not None,
-            "scheduler": self.scheduler == "plateau",
-        }
-        for name, used in supervised.items():
-            if used and kind == "generation":
+        for name in CLASSIFICATION:
+            if self._chosen(name) and self.kind != "classification":
+                raise RecipeError(
+                    f"{name} is for classification, not for {self.kind}; leave it out or choose --task digits"
+                )
+        for name in ONE_LOSS:
+            if self._chosen(name) and self.kind == "generation":
                 raise RecipeError(f"{name} needs a loss that falls, which adversaries have not; leave it out")
-        if self.artefact != "none" and self.task != "digits-colour":
-            raise RecipeError(f"an artefact is planted on digits-colour, not on {self.task}; choose that task")
-        if self.class_weights and self.loss_function not in ("default", "cross-entropy"):
-            raise RecipeError(f"class_weights are for the cross-entropy, not for {self.loss_function}; leave them out")
-        images = self.augmentation in ("shift-flip", "cutout", "cutmix", "auto")
-        if images and self.task == "digits-rows":
-            raise RecipeError(f"augmentation {self.augmentation} is for images, not for {self.task}; try mixup")
-        if self.loss_function not in ("default", *LOSSES_OF_KIND[kind]):
-            valid = ", ".join(("default", *LOSSES_OF_KIND[kind]))
-            raise RecipeError(f"loss function {self.loss_function} is not for {kind}; valid: {valid}")
-        if self.model not in CONVOLUTIONAL and self.dropout_kind == "spatial" and self.dropout:
-            raise RecipeError(f"spatial dropout drops whole feature maps, and {self.model} has none; try --model cnn")
-        if self.model not in ("mlp", "rnn", *CONVOLUTIONAL) and self.dropout_kind != "dropout" and self.dropout:
-            raise RecipeError(f"{self.model} takes plain dropout only; {self.dropout_kind} works with mlp and cnn")
-        if self.block != BLOCKS.get(self.model, self.block):
-            raise RecipeError(f"{self.model} is made of the block {BLOCKS[self.model]}; try --model cnn")
+        for clash, said in CLASHES:
+            if clash(self):
+                raise RecipeError(said(self))
+
+    def _chosen(self, name: str) -> bool:
+        """Whether a field holds something else than where nothing is said."""
+        return bool(getattr(self, name) != DEFAULTS[name])
 
     def _check_numbers(self) -> None:
         """Raises RecipeError for numbers out of their range."""
@@ -389,6 +367,11 @@ class Recipe:
         return KINDS[self.task]
 
     @property
+    def loss_functions(self) -> tuple[str, ...]:
+        """Those that go with what is learned."""
+        return ("default", *LOSSES_OF_KIND[self.kind])
+
+    @property
     def digest(self) -> str:
         """Eight characters that change with the recipe, and not with a new field that it leaves at its default."""
         chosen = {name: value for name, value in asdict(self).items() if value != DEFAULTS[name]}
@@ -396,36 +379,12 @@ class Recipe:
 
     def config(self) -> dict[str, Any]:
         """The recipe as it is written beside its log: what is not used is left out, names are the rules' own."""
-        said = {name: value for name, value in asdict(self).items() if value is not None and value != ()}
-        for name in ("balance", "class_weights", "stable_logits"):
-            if not said[name]:
-                del said[name]
-        if self.artefact == "none":
-            del said["artefact"], said["artefact_class"], said["artefact_share"]
-        if self.model not in CONVOLUTIONAL:
-            for name in ("block", "convolution", "kernel_size", "stride", "padding", "pooling", "pool_size", "head"):
-                del said[name]
-        for name in ("loss_function", "metric"):
-            if said[name] == "default":
-                del said[name]
-        if self.convolution != "dilated" or self.model not in CONVOLUTIONAL:
-            del said["dilation"]
-        said["optimizer"] = "sgd" if self.optimizer in ("momentum", "nesterov") else self.optimizer
-        said["momentum"] = self.momentum if self.optimizer in ("momentum", "nesterov") else 0.0
-        said["nesterov"] = self.optimizer == "nesterov"
-        if said["optimizer"] != "sgd":
-            del said["momentum"], said["nesterov"]
-        if self.l2 and not self.weight_decay:
-            del said["weight_decay"]  # an L2 term in the loss: `l2` is what the rules then read
-        if not self.corrupt_at and self.corrupt_every is None:
-            del said["corruption"]
-        if not self.scheduler.startswith("warmup"):
-            del said["warmup"]
-        if self.resume_at is None:
-            del said["restore_optimizer"]
-        if self.descent == "batch":
-            del said["batch_size"]
-        elif self.descent == "stochastic":
+        unused = {name for names, used in USED for name in names if not used(self)}
+        said = {name: value for name, value in asdict(self).items() if value not in (None, ()) and name not in unused}
+        if self.optimizer in SGD:
+            said |= {"optimizer": "sgd", "nesterov": self.optimizer == "nesterov"}
+            said["momentum"] = 0.0 if self.optimizer == "sgd" else self.momentum
+        if self.descent == "stochastic":
             said["batch_size"] = 1
         if self.kind == "classification":
             said["num_classes"] = 10
@@ -438,3 +397,72 @@ DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Rec
 
 NAMES = tuple(DEFAULTS)
 """The fields of a recipe."""
+
+
+# --- what goes with what, read from top to bottom ---------------------------------------------------------------------
+
+CLASSIFICATION = (
+    *("label_noise", "imbalance", "leak", "label_smoothing", "self_training", "augmentation", "metric"),
+    *("balance", "class_weights", "stable_logits"),
+)
+"""Fields that need classes."""
+
+ONE_LOSS = ("patience", "resume_at", "frozen", "l1", "l2", "max_norm_constraint", "log_manifold", "weight_average")
+"""Fields that need one loss that falls; with them the `plateau` schedule."""
+
+CLASHES: tuple[tuple[Callable[[Recipe], bool], Callable[[Recipe], str]], ...] = (
+    (
+        lambda recipe: recipe.scheduler == "plateau" and recipe.kind == "generation",
+        lambda recipe: "scheduler needs a loss that falls, which adversaries have not; leave it out",
+    ),
+    (
+        lambda recipe: recipe.artefact != "none" and recipe.task != "digits-colour",
+        lambda recipe: f"an artefact is planted on digits-colour, not on {recipe.task}; choose that task",
+    ),
+    (
+        lambda recipe: recipe.class_weights and recipe.loss_function not in ("default", "cross-entropy"),
+        lambda recipe: f"class_weights are for the cross-entropy, not for {recipe.loss_function}; leave them out",
+    ),
+    (
+        lambda recipe: recipe.augmentation in OF_IMAGES and recipe.task == "digits-rows",
+        lambda recipe: f"augmentation {recipe.augmentation} is for images, not for {recipe.task}; try mixup",
+    ),
+    (
+        lambda recipe: recipe.loss_function not in recipe.loss_functions,
+        lambda recipe: (
+            f"loss function {recipe.loss_function} is not for {recipe.kind}; valid: {', '.join(recipe.loss_functions)}"
+        ),
+    ),
+    (
+        lambda recipe: bool(recipe.dropout) and recipe.dropout_kind == "spatial" and recipe.model not in CONVOLUTIONAL,
+        lambda recipe: f"spatial dropout drops whole feature maps, and {recipe.model} has none; try --model cnn",
+    ),
+    (
+        lambda recipe: bool(recipe.dropout) and recipe.dropout_kind != "dropout" and recipe.model not in DROPPING,
+        lambda recipe: f"{recipe.model} takes plain dropout only; {recipe.dropout_kind} works with mlp and cnn",
+    ),
+    (
+        lambda recipe: recipe.block != BLOCKS.get(recipe.model, recipe.block),
+        lambda recipe: f"{recipe.model} is made of the block {BLOCKS[recipe.model]}; try --model cnn",
+    ),
+)
+"""Whether two choices of a recipe do not go together, and what is then said."""
+
+USED: tuple[tuple[tuple[str, ...], Callable[[Recipe], bool]], ...] = (
+    (("balance",), lambda recipe: recipe.balance),
+    (("class_weights",), lambda recipe: recipe.class_weights),
+    (("stable_logits",), lambda recipe: recipe.stable_logits),
+    (("artefact", "artefact_class", "artefact_share"), lambda recipe: recipe.artefact != "none"),
+    (("block", "convolution", "kernel_size", "stride", "padding"), lambda recipe: recipe.model in CONVOLUTIONAL),
+    (("pooling", "pool_size", "head"), lambda recipe: recipe.model in CONVOLUTIONAL),
+    (("dilation",), lambda recipe: recipe.model in CONVOLUTIONAL and recipe.convolution == "dilated"),
+    (("loss_function",), lambda recipe: recipe.loss_function != "default"),
+    (("metric",), lambda recipe: recipe.metric != "default"),
+    (("momentum",), lambda recipe: recipe.optimizer in SGD),
+    (("weight_decay",), lambda recipe: recipe.weight_decay != 0.0 or not recipe.l2),  # else `l2` is what the rules read
+    (("corruption",), lambda recipe: bool(recipe.corrupt_at) or recipe.corrupt_every is not None),
+    (("warmup",), lambda recipe: recipe.scheduler.startswith("warmup")),
+    (("restore_optimizer",), lambda recipe: recipe.resume_at is not None),
+    (("batch_size",), lambda recipe: recipe.descent != "batch"),
+)
+"""Fields -> whether the recipe uses them, where that is not always so; those that it does not use are not written."""

@@ -1,4 +1,7 @@
-"""Learning from examples without labels: what is done to the data before the training begins."""
+"""Learning from examples without labels: what is done to the data before the training begins.
+
+SELF_TRAINING["noisy-student"](recipe, data, fit)       # fit(recipe, data) trains a teacher
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from reference_trainer.data import Data
+from reference_trainer.learner import DTYPES, Fit
 from reference_trainer.losses import probabilities
 from reference_trainer.recipe import Recipe
 
@@ -15,7 +19,7 @@ CONFIDENT = 0.5
 """Probability from which on the teacher's answer is worth learning; a few classes share what is left."""
 
 
-def none(recipe: Recipe, data: Data) -> Data:
+def none(recipe: Recipe, data: Data, fit: Fit) -> Data:
     """The labelled examples alone.
 
     Source: lecture notes, "Noisy Student (Not Using)".
@@ -23,7 +27,7 @@ def none(recipe: Recipe, data: Data) -> Data:
     return data
 
 
-def noisy_student(recipe: Recipe, data: Data) -> Data:
+def noisy_student(recipe: Recipe, data: Data, fit: Fit) -> Data:
     """A teacher labels what has no labels; a student learns from both, under the noise of its recipe.
 
     The teacher is trained as the recipe says, without its dropout and augmentation: the noise is the student's. Its
@@ -32,12 +36,10 @@ def noisy_student(recipe: Recipe, data: Data) -> Data:
 
     Source: Xie et al., Self-Training with Noisy Student Improves ImageNet Classification (2020).
     """
-    from reference_trainer.train import DTYPES, train
-
     if data.spare is None or not len(data.spare):
         return data
     plain = replace(recipe, self_training="none", augmentation="none", dropout=0.0, log_every=None, log_manifold=False)
-    teacher = train(plain, data=data).model
+    teacher = fit(plain, data)
     with torch.no_grad():
         answers = teacher(data.spare.to(DTYPES[recipe.precision])).float().softmax(dim=1)
     sure = answers.max(dim=1).values >= CONFIDENT
@@ -45,4 +47,4 @@ def noisy_student(recipe: Recipe, data: Data) -> Data:
     return replace(data, x=torch.cat([data.x, data.spare[sure]]), y=labels)
 
 
-SELF_TRAINING: dict[str, Callable[[Recipe, Data], Data]] = {"none": none, "noisy-student": noisy_student}
+SELF_TRAINING: dict[str, Callable[[Recipe, Data, Fit], Data]] = {"none": none, "noisy-student": noisy_student}

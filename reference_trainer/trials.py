@@ -7,30 +7,26 @@ it the table that the reports read. The seeds that rank the fixes are others tha
 from __future__ import annotations
 
 import math
-import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diagnose import parallel
-from diagnose.api import diagnose
 from diagnose.errors import SettingsError, unknown
 from diagnose.judging.installed import load_rules
 from diagnose.rule import Diagnosis
 from diagnose.trials import Purpose
 from reference_trainer import ledger, remedies
 from reference_trainer.benches import BENCHES
+from reference_trainer.diagnosed import diagnosed
 from reference_trainer.faults import FAULTS
-from reference_trainer.ledger import LedgerError
 from reference_trainer.recipe import Recipe
 
 if TYPE_CHECKING:
-    from reference_trainer.train import Result
+    from reference_trainer.learner import Result
 
 FIRST_SEED: Mapping[Purpose, int] = {"ranking": 1000, "published": 5000}
 """The first seed of each set; a set has fewer than 1,000. The seeds from 2000 and from 4000 on were the published ones
@@ -69,6 +65,11 @@ class Trial:
     fault: str
     task: str
     seed: int
+
+    @property
+    def name(self) -> str:
+        """What is tried."""
+        return self.fault
 
     def build(self) -> Recipe:
         """The recipe with the fault."""
@@ -183,15 +184,7 @@ def trained(recipe: Recipe) -> tuple[Result, Diagnosis | None, float]:
 
     No diagnosis where the log has too few points to be read as one.
     """
-    from reference_trainer.logs import CsvLog
-    from reference_trainer.train import train, unlogged
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "run.csv"
-        began = time.process_time()
-        result = train(recipe, lambda columns: CsvLog(path, columns, recipe.config(), leave_out=unlogged(recipe)))
-        seconds = time.process_time() - began
-        report = diagnose([str(path)])
+    result, report, seconds = diagnosed(recipe)
     return result, next(iter(report.diagnoses), None), seconds
 
 
@@ -228,11 +221,11 @@ def measure(
     *,
     backend: str = "loky",
     scheduler: str | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: ledger.Progress | None = None,
 ) -> list[Training]:
     """The trainings of all trials; those in the ledger at `path` are not run again, new ones are appended as they come.
 
-    jobs: processes. backend: of joblib: `loky` for processes here, `dask` for the workers of `scheduler` (an address).
+    jobs: processes. backend: `loky` for processes here, `dask` for the workers of `scheduler` (an address).
     progress: told how many trials are done of how many, and which was done last.
     Raises LedgerError for a file that is something else; TrialsError where workers end,
     SettingsError where they cannot be reached.
@@ -240,51 +233,25 @@ def measure(
     known: dict[Trial, list[Training]] = defaultdict(list)
     for training in read(path):
         known[training.trial].append(training)
-    done = {trial for trial in wanted if _whole(trial, known.get(trial, ()))}
-    left = [trial for trial in wanted if trial not in done]
-    found = [training for trial in wanted if trial in done for training in known[trial]]
-    count = len(done)
-    with ledger.appending(path, COLUMNS) as write:
-        if progress is not None:
-            progress(count, len(wanted), "")
-        for trainings in _spread(left, jobs, backend, scheduler, str(path)):
-            write(map(_line, trainings))
-            found += trainings
-            count += 1
-            if progress is not None:
-                progress(count, len(wanted), trainings[-1].trial.fault)
-    return found
+    done = {trial: known[trial] for trial in wanted if _whole(trial, known.get(trial, ()))}
+    where = parallel.Cluster(scheduler) if backend == "dask" else parallel.Processes(jobs, most_chunk=1)
+
+    def work(left: Sequence[Trial]) -> Iterator[tuple[Trial, list[Training]]]:
+        for trial, trainings in parallel.as_it_comes(run, left, where):
+            if isinstance(trainings, parallel.Lost):
+                raise TrialsError(
+                    f"a worker was killed (too little memory?); what is done is in {path}: run the same command again, "
+                    "with fewer --jobs"
+                )
+            yield trial, trainings
+
+    found = ledger.resumed(wanted, done, work, path, COLUMNS, lambda trainings: map(_line, trainings), progress)
+    return [training for trainings in found for training in trainings]
 
 
 def _whole(trial: Trial, trainings: Iterable[Training]) -> bool:
     """Whether the training before, which is written last, is there, and is that of the present recipe."""
     return any(not training.fix and training.recipe == trial.build().digest for training in trainings)
-
-
-def _spread(
-    left: Sequence[Trial], jobs: int, backend: str, scheduler: str | None, kept: str
-) -> Iterator[list[Training]]:
-    """The trainings of each trial, as they come, from the workers of a backend of joblib."""
-    import joblib
-
-    if not left:
-        return
-    with ExitStack() as opened:
-        if backend == "dask":
-            opened.enter_context(parallel.cluster(scheduler))
-            opened.enter_context(joblib.parallel_config(backend="dask"))
-            pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        else:
-            pool = joblib.Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered", batch_size=1)
-        try:
-            yield from pool(joblib.delayed(run)(trial) for trial in left)
-        except Exception as error:
-            if type(error).__name__ not in ("TerminatedWorkerError", "KilledWorker", "BrokenProcessPool"):
-                raise
-            raise TrialsError(
-                f"a worker was killed ({type(error).__name__}: too little memory?); what is done is in {kept}: run the "
-                "same command again, with fewer --jobs"
-            ) from error
 
 
 def _line(training: Training) -> tuple[Any, ...]:
@@ -304,11 +271,7 @@ def read(path: Path) -> list[Training]:
     """
     whole: dict[Trial, list[Training]] = {}
     pending: dict[Trial, dict[str, Training]] = defaultdict(dict)
-    for cells in ledger.lines(path, COLUMNS):
-        try:
-            training = _training(cells)
-        except ValueError as error:
-            raise LedgerError(f"{path}: holds a line that is no training ({error}); name another file") from error
+    for training in ledger.read(path, COLUMNS, _training):
         trial = training.trial
         if trial.fault in FAULTS and trial.task in BENCHES[trial.fault]:
             pending[trial][training.fix] = training

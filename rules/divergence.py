@@ -24,17 +24,15 @@ from __future__ import annotations
 import numpy as np
 
 from diagnose import synthetic
-from diagnose.curves import Array, Series
+from diagnose.curves import Array
 from diagnose.measure import statistics
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 
 def check(
     step: Array,
     train_loss: Array,
     axis: str,
-    reward: Series | None = None,
-    discriminator_loss: Series | None = None,
     *,
     rise_warning: float = 0.5,  # of the improvement: half of what had been learned is lost
     rise_error: float = 0.9,  # of the improvement: (almost) back at the start
@@ -42,10 +40,6 @@ def check(
     decades: float = 10.0,  # end over best level from which the logarithmic ratio counts
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
-    if reward is not None:
-        raise CannotJudge("the log has a reward: the loss of a policy may rise in healthy training")
-    if discriminator_loss is not None:
-        raise CannotJudge("the log has a discriminator loss: adversarial losses may rise in healthy training")
     size = train_loss.size
     smooth = statistics.rolling_median(train_loss, statistics.ends(size, 0.05, 3) | 1)
     best = int(np.argmin(smooth))
@@ -96,6 +90,10 @@ RULE = Rule(
     min_points=8,
     fixes=("lower-learning-rate", "warmup", "clip-gradients", "inspect-batch", "normalize-inputs"),
     explained_by=("exploding-gradient", "non-finite"),
+    not_for={
+        "reinforcement": "the log has a reward: the loss of a policy may rise in healthy training",
+        "adversarial": "the log has a discriminator loss: adversarial losses may rise in healthy training",
+    },
     cases=(
         Case("falls, then climbs past its start", synthetic.diverging, Severity.ERROR),
         Case("healthy run", synthetic.healthy),

@@ -41,8 +41,6 @@ MOST_MARKS = 24  # places named in a finding; more cannot be told apart on a cur
 def check(
     axis: str,
     grad_norm: Series,
-    reward: Series | None = None,
-    discriminator_loss: Series | None = None,
     *,
     growth_warning: float = 1.0,  # orders of magnitude beyond the earlier level
     burst_height: float = 1.0,  # orders of magnitude above the level around it
@@ -50,8 +48,6 @@ def check(
     bursts_least: int = 3,  # fewer are single events, which `loss-spike` judges by what they do to the loss
 ) -> Finding | None:
     """Judge the logarithm of the norm."""
-    if reward is not None or discriminator_loss is not None:
-        raise CannotJudge("the gradient of a policy or of adversarial networks has no level to be held to")
     steps, log = logarithm(grad_norm)
     if log.size < LEAST_POINTS:
         raise CannotJudge(f"fewer than {LEAST_POINTS} positive points of grad norm")
@@ -128,6 +124,10 @@ RULE = Rule(
         "stabilize-logits",
         "initialize-weights",
         "inspect-batch",
+    ),
+    not_for=dict.fromkeys(
+        ("reinforcement", "adversarial"),
+        "the gradient of a policy or of adversarial networks has no level to be held to",
     ),
     cases=(
         Case("grows a hundredfold beside a calm loss", synthetic.exploding_gradients, Severity.WARNING),

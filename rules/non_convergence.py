@@ -41,7 +41,7 @@ from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 from diagnose.names import optimizers, roles, traits
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 FIXES_OF: Mapping[str, tuple[str, ...]] = {
     "rate-too-high": ("typical-learning-rate", "lower-learning-rate", "warmup", "clip-gradients"),
@@ -63,8 +63,6 @@ def check(
     config: Mapping[str, Any],
     train_accuracy: Series | None = None,
     learning_rate: Series | None = None,
-    reward: Series | None = None,
-    discriminator_loss: Series | None = None,
     dead_units: Series | None = None,
     num_classes: int | None = None,
     *,
@@ -79,10 +77,6 @@ def check(
     dead_least: float = 0.9,  # of the units; with fewer dead ones the others still learn
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
-    if reward is not None:
-        raise CannotJudge("the log has a reward: the loss of a policy need not fall")
-    if discriminator_loss is not None:
-        raise CannotJudge("the log has a discriminator loss: adversarial losses need not fall")
     count = statistics.ends(train_loss.size, 0.1, 2)
     start = statistics.level(train_loss, 0, count)
     end = statistics.level(train_loss, train_loss.size - count, train_loss.size)
@@ -264,6 +258,10 @@ RULE = Rule(
         "simplify",
     ),
     explained_by=("vanishing-gradient", "learning-rate-schedule", "learning-rate-range"),
+    not_for={
+        "reinforcement": "the log has a reward: the loss of a policy need not fall",
+        "adversarial": "the log has a discriminator loss: adversarial losses need not fall",
+    },
     cases=(
         Case("loss at ln 10, accuracy at 0.1", synthetic.stuck, Severity.ERROR),
         Case("an absurd start is unlearned, and nothing is learned", synthetic.unlearned, Severity.ERROR),

@@ -23,7 +23,7 @@ from __future__ import annotations
 from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import binning, shapes, statistics
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 50
 
@@ -36,8 +36,6 @@ def check(
     train_loss: Array,
     axis: str,
     val_loss: Series | None = None,
-    reward: Series | None = None,
-    discriminator_loss: Series | None = None,
     *,
     swing_warning: float = 0.5,  # of the improvement: half of all that was gained, up and down again
     level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
@@ -46,8 +44,6 @@ def check(
     calm_most: float = 0.5,  # of the swings: a validation loss that swings less follows weights that do not
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
-    if reward is not None or discriminator_loss is not None:
-        raise CannotJudge("the loss of a policy or of adversarial networks swings in healthy training")
     long = train_loss.size > 4 * BLOCKS
     swings = shapes.late_swings(binning.block_means(train_loss, BLOCKS) if long else train_loss)
     found = _swings_too_far(swings, swing_warning, level_least)
@@ -94,6 +90,9 @@ RULE = Rule(
     min_points=12,
     fixes=("lower-learning-rate", "decay-learning-rate", "larger-batch"),
     explained_by=("non-convergence", "divergence", "learning-rate-range"),
+    not_for=dict.fromkeys(
+        ("reinforcement", "adversarial"), "the loss of a policy or of adversarial networks swings in healthy training"
+    ),
     cases=(
         Case("train_loss swings by its whole improvement", synthetic.oscillating, Severity.WARNING),
         Case("the validation loss swings with it", synthetic.oscillating_with_validation, Severity.WARNING),

@@ -26,7 +26,7 @@ import numpy as np
 from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 40
 
@@ -36,15 +36,12 @@ def check(
     train_loss: Array,
     axis: str,
     train_accuracy: Series | None = None,
-    reward: Series | None = None,
     *,
     share_note: float = 0.5,  # of the run; half of the epochs without visible gain
     gain_most: float = 0.01,  # of the improvement that the plateau may still bring
     done_level: float = 0.02,  # of the start; a loss that has fallen to a fiftieth is finished
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
-    if reward is not None:
-        raise CannotJudge("the log has a reward: the loss of a policy need not fall")
     if (
         train_accuracy is not None
         and len(train_accuracy)
@@ -89,6 +86,7 @@ RULE = Rule(
     min_points=12,
     fixes=("decay-learning-rate", "larger-network", "train-shorter"),
     explained_by=("vanishing-gradient",),
+    not_for={"reinforcement": "the log has a reward: the loss of a policy need not fall"},
     cases=(
         Case("flat from a fifth of the run on", synthetic.plateaued, Severity.NOTE),
         Case("healthy run that falls to its end", synthetic.falling),

@@ -68,8 +68,6 @@ def check(
     train_loss: Series | None = None,
     train_loss_step: Series | None = None,
     learning_rate: Series | None = None,
-    reward: Series | None = None,
-    discriminator_loss: Series | None = None,
     *,
     z_least: float = 3.5,  # standard deviations; tests/rules/test_rates.py measures the rates
     height_least: float = 0.1,  # of the level; less is not seen on the curve
@@ -79,8 +77,6 @@ def check(
     rival_most: float = 0.5,  # of the jump; a curve with other rises of that height swings
 ) -> Finding | None:
     """Judge the training loss as finely as it is logged."""
-    if reward is not None or discriminator_loss is not None:
-        raise CannotJudge("losses of a policy or of adversarial networks may rise at any time")
     known = epochs.finest(train_loss, train_loss_step)
     if known is None or len(known[1]) < LEAST_POINTS:
         raise CannotJudge(f"fewer than {LEAST_POINTS} points of the training loss")
@@ -180,6 +176,9 @@ RULE = Rule(
     check=check,
     min_points=LEAST_POINTS,
     fixes=("restore-state", "inspect-data", "warmup"),
+    not_for=dict.fromkeys(
+        ("reinforcement", "adversarial"), "losses of a policy or of adversarial networks may rise at any time"
+    ),
     cases=(
         Case("the level nearly doubles from one step on", synthetic.resumed, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

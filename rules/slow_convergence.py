@@ -29,7 +29,7 @@ from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import binning, statistics
 from diagnose.names import optimizers, traits
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 FAR_BELOW = ("typical-learning-rate", "raise-learning-rate", "train-longer")
 """Fixes where the learning rate is far below the usual one."""
@@ -40,7 +40,6 @@ def check(
     train_loss: Array,
     axis: str,
     val_loss: Series | None = None,
-    reward: Series | None = None,
     optimizer: str | None = None,
     learning_rate: float | None = None,
     model: str | None = None,
@@ -51,8 +50,6 @@ def check(
     rate_most: float = 0.033,  # of the optimizer's usual rate; a lower one is more than one search step away
 ) -> Finding | None:
     """Judge a training loss of shape (n,), and the validation loss where there is one."""
-    if reward is not None:
-        raise CannotJudge("the log has a reward: the loss of a policy need not fall")
     late, p = _late_fall(train_loss)
     if late < late_note or p > trend_p:
         return None
@@ -140,6 +137,7 @@ RULE = Rule(
     min_points=5,
     fixes=("train-longer", "raise-learning-rate"),
     explained_by=("learning-rate-range",),
+    not_for={"reinforcement": "the log has a reward: the loss of a policy need not fall"},
     cases=(
         Case("both losses fall to the last epoch", synthetic.falling, Severity.NOTE),
         Case("levelled off", synthetic.plateaued),

@@ -36,8 +36,6 @@ def check(
     axis: str,
     grad_norm: Series,
     train_loss: Series,
-    reward: Series | None = None,
-    discriminator_loss: Series | None = None,
     *,
     decades_least: float = 3.0,  # orders of magnitude; noise and schedules move the norm by one at most
     relative_most: float = 1e-6,  # of the loss; below it float32 weights of order 1 hardly move
@@ -45,8 +43,6 @@ def check(
     moving_most: float = 0.05,  # of the level, over the last third; the loss still moves
 ) -> Finding | None:
     """Judge the levels of both curves at the start and at the end."""
-    if reward is not None or discriminator_loss is not None:
-        raise CannotJudge("the gradient of a policy or of adversarial networks may vanish in healthy training")
     norm, loss = grad_norm.finite(), train_loss.finite()
     if len(norm) < 10 or len(loss) < 10:
         raise CannotJudge("fewer than 10 finite points of grad norm or train_loss")
@@ -100,6 +96,10 @@ RULE = Rule(
         "normalize-inputs",
         "lower-learning-rate",
         "check-frozen-weights",
+    ),
+    not_for=dict.fromkeys(
+        ("reinforcement", "adversarial"),
+        "the gradient of a policy or of adversarial networks may vanish in healthy training",
     ),
     cases=(
         Case("five decades down, the loss near ln 10", synthetic.vanishing_gradients, Severity.WARNING),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +60,15 @@ def test_a_report_can_be_walked_and_printed(ill: Path, fine: Path) -> None:
     assert len(report) == 2
     assert "2 runs" in str(report)
     assert str(report).endswith("gone.csv: no such file\n")
+
+
+def test_a_report_knows_what_is_worst_and_whether_it_fails(ill: Path, fine: Path) -> None:
+    report = diagnose.diagnose([fine, ill], select=["overfitting"])
+    assert [d.run.name for d in report.worst_first] == ["ill", "fine"]
+    assert report.fails(("error",))
+    assert not report.fails(("note", "warning"))
+    assert replace(report, diagnoses=(), across=report.findings).fails(("error",))
+    assert not diagnose.Report().fails(("note", "warning", "error"))
 
 
 def test_one_unreadable_source_raises_and_of_many_it_is_collected(tmp_path: Path, ill: Path) -> None:

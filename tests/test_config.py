@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.errors import ConfigError
-from diagnose.names import config, hyperparameters
+from diagnose.names import hyperparameters
 from diagnose.names.config import load, normalise
 
 
@@ -229,9 +229,12 @@ def test_normalises(given: dict[str, Any], expected: dict[str, Any]) -> None:
     assert not found.keys() - expected.keys() - {"opt/_target_", "scheduler/type", "callbacks/0/class_path", "aa"}
 
 
-def test_names_are_known_to_one_table_only() -> None:
-    known = {alias: hyperparameters.hyperparameter(alias) for alias in config._ALIASES}
-    assert {alias: name for alias, name in known.items() if name in hyperparameters.HYPERPARAMETERS} == {}
+def test_every_alias_has_one_meaning() -> None:
+    table = hyperparameters._SETTINGS | hyperparameters._METHODS
+    meanings = {(alias.replace("_", ""), name) for name, known in table.items() for alias in known.split()}
+    assert len({alias for alias, _ in meanings}) == len(meanings)
+    assert not hyperparameters._SETTINGS.keys() & hyperparameters._METHODS.keys()
+    assert {name: hyperparameters.hyperparameter(name) for name in table} == {name: name for name in table}
 
 
 NAMES = (

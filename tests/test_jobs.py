@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,16 +15,14 @@ import numpy as np
 import pytest
 
 import diagnose
-from diagnose import api as audit
-from diagnose import parallel, synthetic
+from diagnose import parallel, reports, synthetic
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
-from diagnose.judging import kept
+from diagnose.judging import kept, many
 from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.readers import ReadError
-from diagnose.reports import json as report_json
-from diagnose.reports import text
+from diagnose.reports.context import Context
 from tests.conftest import interruptible
 from tests.written import write_csv
 
@@ -36,7 +35,7 @@ def tree(folder: Path, runs: int) -> Path:
 
 
 def document(report: diagnose.Report) -> str:
-    return report_json.render(report.diagnoses, report.errors, report.across, report.across_not_judged, version="1")
+    return reports.render(report, "json", Context())
 
 
 def test_several_processes_say_what_one_says(tmp_path: Path) -> None:
@@ -87,24 +86,82 @@ def _double(item: int) -> int:
     return 2 * item
 
 
-def _ready() -> None:
-    """Nothing to prepare."""
-
-
 def _broken() -> None:
     os._exit(3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_item_that_kills_its_process_is_lost_alone() -> None:
-    answers = list(parallel.in_order(_double, range(20), 2, prepare=_ready))
+    answers = list(parallel.in_order(_double, range(20), parallel.Processes(2)))
     assert isinstance(answers[7], parallel.Lost)
     assert [a for i, a in enumerate(answers) if i != 7] == [2 * i for i in range(20) if i != 7]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_item_that_kills_its_process_is_lost_alone_where_answers_come_as_they_are() -> None:
+    answers = dict(parallel.as_it_comes(_double, range(20), parallel.Processes(2, most_chunk=1)))
+    assert isinstance(answers.pop(7), parallel.Lost)
+    assert answers == {i: 2 * i for i in range(20) if i != 7}
+
+
+def test_one_job_is_done_in_this_process() -> None:
+    prepared: list[str] = []
+    answers = parallel.in_order(
+        lambda item: (item, os.getpid()), "ab", parallel.Processes(1, prepared.append, ("once",))
+    )
+    assert next(answers) == ("a", os.getpid())
+    assert list(answers) == [("b", os.getpid())]
+    assert prepared == ["once"]
+
+
+def test_threads_give_what_is_there_first_or_in_order() -> None:
+    told = threading.Event()
+
+    def slow(item: int) -> int:
+        if item == 0:
+            assert told.wait(60.0)
+        return item
+
+    found = parallel.as_it_comes(slow, range(8), parallel.Threads(2))
+    first = [item for item, _ in (next(found) for _ in range(7))]
+    told.set()
+    assert first == list(range(1, 8))
+    assert list(found) == [(0, 0)]
+    assert list(parallel.in_order(slow, range(8), parallel.Threads(2))) == list(range(8))
+
+
+@pytest.mark.parametrize("where", [parallel.Processes(1), parallel.Processes(2), parallel.Threads(2)], ids=str)
+def test_what_the_work_raises_is_raised(where: parallel.Where) -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(parallel.in_order(_inverse, [1, 0, 2], where))
+    assert list(parallel.in_order(_inverse, [], where)) == []
+
+
+def _inverse(item: int) -> float:
+    return 1.0 / item
+
+
+def test_an_item_that_kills_the_workers_of_a_cluster_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+    ):
+        there = parallel.Cluster(cluster.scheduler_address)
+        monkeypatch.setattr(parallel, "PATIENCE", 2.0)
+        with pytest.raises(SettingsError, match="has no workers; start some: `dask worker tcp://"):
+            list(parallel.in_order(_double, [1], there))
+        cluster.scale(2)
+        monkeypatch.setattr(parallel, "PATIENCE", 120.0)
+        (answer,) = parallel.in_order(_double, [7], there)
+        assert isinstance(answer, parallel.Lost)
+        assert list(parallel.in_order(_double, range(6), there)) == [0, 2, 4, 6, 8, 10]
+        assert dict(parallel.as_it_comes(_double, range(6), there)) == {i: 2 * i for i in range(6)}
+
+
 def test_processes_that_cannot_start_are_told_once() -> None:
     with pytest.raises(parallel.CannotStartError):
-        list(parallel.in_order(_double, range(20), 2, prepare=_broken))
+        list(parallel.in_order(_double, range(20), parallel.Processes(2, _broken)))
 
 
 def test_a_script_without_a_guard_gets_one_line(tmp_path: Path) -> None:
@@ -176,15 +233,15 @@ def test_means_keep_the_mean() -> None:
 def test_of_many_runs_the_table_and_the_findings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tree(tmp_path / "logs", 8)
     whole = diagnose.diagnose(folder)
-    monkeypatch.setattr(audit, "WHOLE", 4)
+    monkeypatch.setattr(many, "WHOLE", 4)
     drawn = diagnose.diagnose(folder)
     assert document(drawn) == document(whole)
-    assert text.render(drawn.diagnoses).splitlines()[:14] == text.render(whole.diagnoses).splitlines()[:14]
-    monkeypatch.setattr(audit, "DRAWN", 4)
+    assert str(drawn).splitlines()[:14] == str(whole).splitlines()[:14]
+    monkeypatch.setattr(many, "DRAWN", 4)
     bare = diagnose.diagnose(folder)
     assert document(bare) == document(whole)
-    assert "epochs" in text.render(bare.diagnoses)
-    assert len(text.render(bare.diagnoses)) < len(text.render(drawn.diagnoses))
+    assert "epochs" in str(bare)
+    assert len(str(bare)) < len(str(drawn))
 
 
 def test_a_directory_without_logs_is_refused_by_several_processes_too(tmp_path: Path) -> None:

@@ -50,6 +50,15 @@ def test_without_trials_anything_may_be() -> None:
     assert statistics.wilson(0, 0) == (0.0, 1.0)
 
 
+def test_what_is_not_known_equals_itself() -> None:
+    unknown = Tally(20, 9, 3, cost=1.5)
+    again = Tally(20, 9, 3, gain=float("nan"), gain_low=float("nan"), gain_high=float("nan"), cost=1.5)
+    assert unknown == again
+    assert len({unknown, again}) == 1
+    assert unknown != Tally(20, 9, 3, gain=0.0, cost=1.5)
+    assert unknown != Tally(20, 9, 4, cost=1.5)
+
+
 # --- pooling ----------------------------------------------------------------------------------------------------------
 
 

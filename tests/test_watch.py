@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from diagnose import cli, synthetic
 from diagnose.cli.watch import told_at
-from diagnose.console.output import severities
+from diagnose.console.options import severities
 from diagnose.readers import expand, read
 from tests.conftest import interruptible
 from tests.readers.test_wandb_file import EXIT, history, log_of, run_record

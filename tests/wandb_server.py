@@ -158,22 +158,22 @@ class WandbServer:
         if self.forbidden:
             raise PermissionError("permission denied")
         if operation in ("UpsertBucket", "NotifyScriptableRunAlert"):
-            return self._mutate(operation, variables)
+            return self._mutate(operation, variables, query)
         if "project(" not in query:
             return {"serverInfo": None}
         if variables.get("project") != self.project or variables.get("entity") != self.entity:
             return {"project": None}
         if operation == "Runs":
-            return {"project": self._page(variables, whole="summaryMetrics" in query)}
+            return {"project": self._page(variables, query)}
         run = self.runs.get(variables.get("name") or variables.get("runName") or variables.get("run") or "")
         return {"project": {"run": None if run is None else self._run(operation, run, variables, query)}}
 
-    def _page(self, variables: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    def _page(self, variables: dict[str, Any], query: str) -> dict[str, Any]:
         wanted = [run for run in self.runs.values() if _matches(run, json.loads(variables.get("filters") or "{}"))]
         start = int(variables.get("cursor") or 0)
         page = wanted[start : start + int(variables.get("perPage") or 50)]
         edges = [
-            {"node": {"projectId": 1, **self._node(run, whole=whole)}, "cursor": str(start + i + 1)}
+            {"node": {"projectId": 1, **self._node(run, query)}, "cursor": str(start + i + 1)}
             for i, run in enumerate(page)
         ]
         more = start + len(page) < len(wanted)
@@ -184,8 +184,9 @@ class WandbServer:
             "runs": {"edges": edges, "pageInfo": {"endCursor": str(start + len(page)), "hasNextPage": more}},
         }
 
-    def _node(self, run: StubRun, *, whole: bool) -> dict[str, Any]:
-        light = {
+    def _node(self, run: StubRun, query: str) -> dict[str, Any]:
+        """What a query asks of a run."""
+        known = {
             "id": f"storage-{run.id}",
             "tags": list(run.tags),
             "name": run.id,
@@ -202,15 +203,12 @@ class WandbServer:
             "notes": run.notes,
             "historyLineCount": len(run.history),
             "user": {"name": "Ada", "username": "ada"},
-        }
-        if not whole:
-            return light
-        return light | {
             "config": json.dumps({key: {"value": value, "desc": None} for key, value in run.config.items()}),
             "systemMetrics": "{}",
             "summaryMetrics": json.dumps(run.summary),
             "historyKeys": self._keys(run),
         }
+        return {name: value for name, value in known.items() if re.search(rf"\b{name}\b", query)}
 
     def _keys(self, run: StubRun) -> dict[str, Any] | None:
         rows = run.rows
@@ -232,9 +230,9 @@ class WandbServer:
             rows, samples = run.rows, int(variables["samples"])
             chosen = rows[:: max(1, -(-len(rows) // samples))]
             return {"history": [json.dumps(row) for row in chosen]}
-        return {"projectId": 1, **self._node(run, whole="summaryMetrics" in query)}
+        return {"projectId": 1, **self._node(run, query)}
 
-    def _mutate(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
+    def _mutate(self, operation: str, variables: dict[str, Any], query: str) -> dict[str, Any]:
         self.mutations.append((operation, variables))
         if operation == "NotifyScriptableRunAlert":
             return {"notifyScriptableRunAlert": {"success": True}}
@@ -244,7 +242,7 @@ class WandbServer:
         else:
             run.tags, run.notes = list(variables["tags"] or ()), variables["notes"]
             run.config = {key: item["value"] for key, item in json.loads(variables["config"]).items()}
-        return {"upsertBucket": {"bucket": {"projectId": 1, **self._node(run, whole=True)}, "inserted": False}}
+        return {"upsertBucket": {"bucket": {"projectId": 1, **self._node(run, query)}, "inserted": False}}
 
     def parquet_file(self, name: str) -> bytes:
         """The exported history, made once."""

@@ -10,7 +10,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,13 +19,10 @@ import diagnose
 from diagnose.cli import compare
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
-from diagnose.console.output import FORMATS, check_places, draw, format_of, render, severities, write_file
-from diagnose.console.terminal import WIDTH, complain, page, progress_bar, write
+from diagnose.console.output import check_places, deliver, write_file
+from diagnose.console.terminal import complain, file_page, page, progress_bar, write
 from diagnose.errors import unknown
-
-if TYPE_CHECKING:
-    from diagnose.report import Report
-    from diagnose.rule import Rule
+from diagnose.reports import FORMATS, format_of, render
 
 COMMANDS = ("rules", "explain", "schema", "init", "compare")
 ANYWAY = (
@@ -57,7 +55,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.command(DEFAULT, cls=ReadLogs, hidden=True)
-def check(
+def check(  # noqa: PLR0913 - its options are its signature
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -90,7 +88,7 @@ def check(
     form: Annotated[
         str | None,
         options.one_of(
-            FORMATS,
+            tuple(FORMATS),
             "For a person, or for a program (`diagnose schema` describes json and jsonl).  [default: text, or as the "
             "file's name ends]",
             "--format",
@@ -145,13 +143,15 @@ def check(
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
     form = form or format_of(out)
     _refuse_beside_watch(watch, paths, form, out, idle_timeout)
-    from diagnose import api as audit
+    from diagnose import api
+    from diagnose.judging.installed import load_rules
+    from diagnose.reports.context import Context
 
     check_places(form, out, plot)
-    settings = audit.load_settings(paths[0])
-    level = fail_on or settings.fail_on or "warning"
+    settings = api.load_settings(paths[0])
+    failing = options.severities(fail_on or settings.fail_on or "warning")
     judge = partial(
-        audit.diagnose,
+        api.diagnose,
         map=options.pairs(column),
         select=options.split(select),
         ignore=options.split(ignore),
@@ -162,27 +162,25 @@ def check(
     )
     columns = int(width) if width else None
     if watch:
-        from diagnose.cli import watch as watching
+        from diagnose.cli.watch import follow
 
-        told = watching.told_at(severities(level))
         idle = float(idle_timeout) if idle_timeout else None
-        report = watching.follow(paths, judge, levels=told, idle=idle, page=page(plain, columns, color))
+        report = follow(paths, judge, failing=failing, idle=idle, page=page(plain, columns, color))
     else:
         with progress_bar() as progress:
             report = judge(paths, progress=progress)
     if lenient:
         report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
-    if out is not None:
-        from diagnose.reports.page import Page
-
-        write_file(out, render(report, form, page=Page(columns or WIDTH, picture=not plain), fail_on=level))
-    elif not watch:  # what is watched was told as it came
-        write(render(report, form, page=page(plain, columns, color), fail_on=level))
+    if out is not None or not watch:  # what is watched was told as it came
+        sheet = page(plain, columns, color) if out is None else file_page(plain, columns)
+        deliver(render(report, form, Context(page=sheet, rules=load_rules(), failing=failing)), out)
     if plot is not None:
-        draw(report, plot, plot_style)
+        from diagnose.reports.plot import draw
+
+        draw(report, Path(plot), style=plot_style)
     for source, message in report.errors:
         complain(source, message + _command_hint(source))
-    code = _exit_code(report, level)
+    code = WRONG if report.errors else FOUND if report.fails(failing) else OK
     if code == FOUND and os.environ.get("PRE_COMMIT"):
         complain("diagnose", ANYWAY)
     raise typer.Exit(code)
@@ -207,10 +205,10 @@ def rules(
 ) -> None:
     """List the rules: what each finds and what it needs."""
     from diagnose.judging.installed import load_rules
+    from diagnose.judging.needs import needs
     from diagnose.reports import manual
 
-    rows = [(rule, _needs(rule)) for rule in load_rules()]
-    write(manual.table(rows, page=page(plain, None, "auto")))
+    write(manual.table([(rule, needs(rule)) for rule in load_rules()], page(plain, None, "auto")))
 
 
 @app.command()
@@ -221,7 +219,7 @@ def explain(
     """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
     from diagnose import trials
     from diagnose.judging.installed import load_fixes, load_rules, load_trials
-    from diagnose.judging.needs import thresholds_of
+    from diagnose.judging.needs import needs, thresholds_of
     from diagnose.reports import manual
 
     known = {r.id: r for r in load_rules()}
@@ -230,8 +228,7 @@ def explain(
     found, catalogue = known[rule], load_fixes()
     tried = load_trials()
     fixes = [catalogue[name] for name in trials.order(tried, found.id, "", found.fixes) if name in catalogue]
-    sheet = page(plain, None, "auto")
-    write(manual.manual(found, thresholds_of(found), fixes, _needs(found), tried, page=sheet))
+    write(manual.manual(found, needs(found), thresholds_of(found), fixes, tried, page(plain, None, "auto")))
 
 
 @app.command()
@@ -245,34 +242,11 @@ def schema() -> None:
 @app.command()
 def init() -> None:
     """Begin the settings of a project: a commented [tool.diagnose] in the pyproject.toml of this directory."""
-    from pathlib import Path
-
     from diagnose import settings
 
     path, content = settings.begin(Path.cwd())
     write_file(str(path), content)
     typer.echo(f"{path.name}: [tool.diagnose] is there; take away the marks of what you want")
-
-
-def _needs(rule: Rule) -> str:
-    """What a rule needs, in words: `train_loss, val_loss; optional: learning_rate`."""
-    from diagnose.judging.needs import needs
-
-    named = [n for n in needs(rule) if n.kind not in ("step", "axis", "last_step", "config")]
-    words = {"runs": "several runs", "baseline": "--baseline"}
-    required = ", ".join(words.get(n.kind, n.name) for n in named if not n.optional)
-    optional = ", ".join(n.name for n in named if n.optional)
-    if not required:
-        return f"any of {optional}"
-    return f"{required}; optional: {optional}" if optional else required
-
-
-def _exit_code(report: Report, fail_on: str) -> int:
-    if report.errors:
-        return WRONG
-    levels = severities(fail_on)
-    findings = (*report.findings, *report.across)
-    return FOUND if any(finding.severity in levels for finding in findings) else OK
 
 
 def _command_hint(source: str) -> str:

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-import diagnose
 from diagnose.cli.group import OK, WRONG
 from diagnose.console import completion, options
-from diagnose.console.output import check_places, format_of, write_file
-from diagnose.console.terminal import complain, page, progress_bar, write
-from diagnose.errors import SettingsError
+from diagnose.console.output import check_places, deliver
+from diagnose.console.terminal import complain, page, progress_bar
+from diagnose.reports import COMPARISONS, format_of, render_comparison
 
-FORMATS = ("text", "html")
 BY = ("epoch", "percent")
 
 
@@ -33,7 +31,7 @@ def compare(
     form: Annotated[
         str | None,
         options.one_of(
-            FORMATS,
+            tuple(COMPARISONS),
             "For a terminal, or as a page for a browser.  [default: text, or as the file's name ends]",
             "--format",
         ),
@@ -54,41 +52,22 @@ def compare(
     ] = None,
 ) -> None:
     """Hold runs beside each other: curves over each other, and what differs in findings, values and configuration."""
-    form = form or (format_of(out) if format_of(out) in FORMATS else "text")
+    form = form or format_of(out, COMPARISONS)
     check_places(form, out, plot)
-    from diagnose import api as audit
-    from diagnose.reports import compare as text
+    from diagnose import api
     from diagnose.reports import comparison
+    from diagnose.reports.context import Context
 
-    settings = audit.load_settings(paths[0])
+    settings = api.load_settings(paths[0])
     with progress_bar() as progress:
-        report = audit.diagnose(paths, map=options.pairs(column), settings=settings, progress=progress)
+        report = api.diagnose(paths, map=options.pairs(column), settings=settings, progress=progress)
     for source, message in report.errors:
         complain(source, message)
-    runs, most = report.diagnoses, len(comparison.LETTERS)
-    if len(runs) < 2:
-        raise SettingsError(f"compare: {len(runs)} of 2 runs; name two logs or more, or a directory of them")
-    if len(runs) > most:
-        raise SettingsError(
-            f"compare: {len(runs)} runs, and at most {most} go beside each other; diagnose PATHS has all"
-        )
-    try:
-        compared = comparison.compare(runs, by or "")
-    except comparison.CannotAlignError as error:
-        raise SettingsError(f"compare: {error}") from error
-    if form == "html":
-        from diagnose.reports import html
-
-        said = html.render_comparison(compared, version=diagnose.__version__)
-    else:
-        sheet = page(plain, int(width) if width else None, "auto" if out is None else "never")
-        said = text.render(compared, page=sheet)
-    if out is None:
-        write(said)
-    else:
-        write_file(out, said)
+    compared = comparison.compare(report.diagnoses, by or "")
+    sheet = page(plain, int(width) if width else None, "auto" if out is None else "never")
+    deliver(render_comparison(compared, form, Context(page=sheet)), out)
     if plot:
-        from diagnose.reports import plot as picture
+        from diagnose.reports.plot import draw_comparison
 
-        picture.draw_comparison(compared, Path(plot), style=plot_style)
+        draw_comparison(compared, Path(plot), style=plot_style)
     raise typer.Exit(WRONG if report.errors else OK)

@@ -16,7 +16,8 @@ from typing import Any
 from diagnose.console.terminal import complain, write
 from diagnose.readers import Source, ended, expand
 from diagnose.report import Report
-from diagnose.reports import page, text
+from diagnose.reports import text
+from diagnose.reports.page import Page
 from diagnose.reports.words import number, place
 from diagnose.rule import Diagnosis, Severity
 
@@ -45,17 +46,18 @@ def follow(
     paths: Sequence[str],
     judge: Callable[[Sequence[Any]], Report],
     *,
-    levels: Sequence[str],
+    failing: Sequence[str],
     idle: float | None,
-    page: page.Page,
+    page: Page,
 ) -> Report:
     """Watch until every run is over, nothing has changed for `idle` seconds, or Ctrl-C; then judge as without --watch.
 
     judge: makes a report on sources.
-    levels: severities that are told as they appear.
+    failing: the severities that are a failure.
     idle: None to wait for the end of the runs, which few formats know.
     """
     watched: dict[str, _Watched] = {}
+    levels = told_at(failing)
     complain("diagnose", f"watching {', '.join(map(place, paths))}; Ctrl-C ends it")
     try:
         changed = time.monotonic()
@@ -71,7 +73,7 @@ def follow(
     except KeyboardInterrupt:
         pass
     report = judge(paths)
-    write("".join(f"{line}\n" for line in text.headlines(report.diagnoses, page)))
+    write("".join(f"{line}\n" for line in text.headlines(report, page)))
     return report
 
 
@@ -80,7 +82,7 @@ def _look(
     watched: dict[str, _Watched],
     judge: Callable[[Sequence[Any]], Report],
     levels: Sequence[str],
-    page: page.Page,
+    page: Page,
 ) -> bool:
     """Judge a source where it has changed, and tell what is new; whether it had changed."""
     state = tuple(_files(source))
@@ -98,7 +100,7 @@ def _look(
     return True
 
 
-def _tell(diagnosis: Diagnosis, told: dict[tuple[str, str], int], levels: Sequence[str], page: page.Page) -> None:
+def _tell(diagnosis: Diagnosis, told: dict[tuple[str, str], int], levels: Sequence[str], page: Page) -> None:
     run = diagnosis.run
     for finding in diagnosis.findings:
         key = (run.name, finding.rule)
@@ -125,6 +127,6 @@ def _size(state: State) -> int:
     return sum(size for _, size, _ in state)
 
 
-def told_at(fail_on: Sequence[str]) -> tuple[str, ...]:
-    """The severities that are told as they appear: warnings and errors, and what `--fail-on` asks for."""
-    return tuple(severity.value for severity in Severity if severity is not Severity.NOTE or severity.value in fail_on)
+def told_at(failing: Sequence[str]) -> tuple[str, ...]:
+    """The severities that are told as they appear: warnings and errors, and notes where these are a failure."""
+    return tuple(severity.value for severity in Severity if severity is not Severity.NOTE or severity.value in failing)

@@ -75,6 +75,11 @@ def pairs(values: list[str] | None) -> dict[str, str]:
     return found
 
 
+def severities(fail_on: str) -> tuple[str, ...]:
+    """The severities at or above a level of `--fail-on`; none for `never`."""
+    return FAIL_ON[FAIL_ON.index(fail_on) : -1]
+
+
 Column = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role: train_loss=my_loss. Repeatable."),
@@ -93,6 +98,7 @@ Ignore = Annotated[
 """Parsed by `split`."""
 
 FailOn = Annotated[str | None, one_of(FAIL_ON, "The severity from which on the exit code is 1.  [default: warning]")]
+"""Parsed by `severities`."""
 
 PlotStyle = Annotated[str, one_of(PLOT_STYLES, "Colours of --plot.")]
 

@@ -54,6 +54,13 @@ def page(plain: bool, width: int | None, color: str) -> Page:
     )
 
 
+def file_page(plain: bool, width: int | None) -> Page:
+    """The page that a file is: without colours, with all characters."""
+    from diagnose.reports.page import Page
+
+    return Page(width or WIDTH, picture=not plain)
+
+
 def write(text: str) -> None:
     """Write to stdout; a reader that has gone away (`| head`) is no error."""
     try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from diagnose import trials as evidence
 from diagnose.curves import Run
 from diagnose.judging.groups import FEWEST, comparable
+from diagnose.judging.inputs import Known, handed
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs_baseline
 from diagnose.milestone import milestone
+from diagnose.names.paradigms import paradigms
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule
 from diagnose.trials import Trials
 
@@ -36,28 +39,30 @@ def judge(
     if rules is None:
         rules = [r for r in load_rules() if not compares_runs(r) and (baseline or not needs_baseline(r))]
     catalogue = load_fixes() if fixes is None else fixes
+    known, learns_by = handed(run, baseline), paradigms(run)
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
     for rule in rules:
-        given = arguments(run, rule, baseline)
-        if isinstance(given, str):
-            missing.append(NotJudged(rule.id, given))
-            continue
-        try:
-            finding = rule.check(**given, **(thresholds or {}).get(rule.id, {}))
-        except CannotJudge as outcome:
-            missing.append(NotJudged(rule.id, str(outcome)))
-            continue
-        except Exception as error:  # a broken third-party rule must not lose the others' findings
-            missing.append(NotJudged(rule.id, _failed(error)))
+        said = _said(rule, partial(_check, rule, known, learns_by, (thresholds or {}).get(rule.id, {})))
+        if isinstance(said, NotJudged):
+            missing.append(said)
             continue
         judged.append(rule.id)
-        if finding is not None:
-            findings.append(_complete(finding, rule, run, catalogue, trials))
+        if said is not None:
+            findings.append(_complete(said, rule, run, catalogue, trials))
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
+
+
+def _check(rule: Rule, known: Known, learns_by: Sequence[str], thresholds: Mapping[str, Any]) -> Finding | None:
+    """What the rule finds in a run. Raises CannotJudge where it lacks something, or is not for how the run learns."""
+    given = arguments(rule, known)
+    for paradigm in learns_by:
+        if paradigm in rule.not_for:
+            raise CannotJudge(rule.not_for[paradigm])
+    return rule.check(**given, **thresholds)
 
 
 def judge_together(
@@ -68,7 +73,7 @@ def judge_together(
     fixes: Mapping[str, Fix] | None = None,
     trials: Sequence[Trials] | None = None,
 ) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
-    """Apply the rules across runs to each group of comparable runs (see `diagnose.measure.between_runs`).
+    """Apply the rules across runs to each group of comparable runs (see `diagnose.judging.groups`).
 
     rules: None for all installed ones; those that judge one run are passed over.
     thresholds, fixes, trials: as in `judge`.
@@ -84,17 +89,13 @@ def judge_together(
     for group in groups:
         found = []
         for rule in across:
-            try:
-                finding = rule.check(group, **(thresholds or {}).get(rule.id, {}))
-            except CannotJudge as outcome:
-                reasons.setdefault(rule.id, str(outcome))
-                continue
-            except Exception as error:
-                reasons.setdefault(rule.id, _failed(error))
+            said = _said(rule, partial(rule.check, group, **(thresholds or {}).get(rule.id, {})))
+            if isinstance(said, NotJudged):
+                reasons.setdefault(rule.id, said.reason)
                 continue
             judged.add(rule.id)
-            if finding is not None:
-                finding = _complete(finding, rule, group[0], catalogue, trials)
+            if said is not None:
+                finding = _complete(said, rule, group[0], catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
     alone = f"no {FEWEST} of the runs are comparable"
@@ -102,8 +103,17 @@ def judge_together(
     return tuple(findings), tuple(missing)
 
 
-def _failed(error: Exception) -> str:
-    return f"the rule failed ({type(error).__name__}: {error}); please report this"
+def _said(rule: Rule, check: Callable[[], Finding | None]) -> Finding | NotJudged | None:
+    """What the check of a rule says: a finding, nothing, or why it could not judge.
+
+    A rule that fails is one that could not judge: a broken one of another package must not lose the others' findings.
+    """
+    try:
+        return check()
+    except CannotJudge as outcome:
+        return NotJudged(rule.id, str(outcome))
+    except Exception as error:
+        return NotJudged(rule.id, f"the rule failed ({type(error).__name__}: {error}); please report this")
 
 
 def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tuple[str, ...]]) -> list[Finding]:

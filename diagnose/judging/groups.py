@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +15,17 @@ from diagnose.measure.between_runs import CURVES
 FEWEST = 3
 """Runs from which on there is something to say about them together."""
 
-
 _IDENTITY = ("dataset", "model", "loss_function")
+"""Hyperparameters by which runs are trainings of one thing."""
 
+_START_FACTOR = 2.0
+"""Between the first levels of runs of one thing: they start from chance."""
 
-_START_FACTOR = 2.0  # between the first levels of runs of one thing: they start from chance
+_LENGTH_FACTOR = 1.25
+"""Between their last steps."""
 
-
-_LENGTH_FACTOR = 1.25  # between their last steps
-
-
-_ALIKE = 0.7  # share of the runs that must be alike in both
+_ALIKE = 0.7
+"""Share of the runs that must be alike in both."""
 
 
 def comparable(runs: Sequence[Run]) -> list[list[Run]]:
@@ -46,20 +45,22 @@ def comparable(runs: Sequence[Run]) -> list[list[Run]]:
     return [alike for group in groups if len(alike := _alike(group)) >= FEWEST]
 
 
-def _by(runs: Iterable[Run], key: Any) -> list[list[Run]]:
+def _by(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+    """The runs in groups of one key, in the order of their first."""
     groups: dict[Hashable, list[Run]] = {}
     for run in runs:
         groups.setdefault(key(run), []).append(run)
     return list(groups.values())
 
 
+def _kin(run: Run) -> Hashable:
+    """What runs of one thing have in common."""
+    return run.format, run.axis, _main(run), tuple(str(run.config.get(name)) for name in _IDENTITY)
+
+
 def _main(run: Run) -> tuple[tuple[str, str], ...]:
     """The roles of the compared curves and their columns."""
     return tuple((role, run.roles[role]) for role in CURVES if run.curve(role) is not None)
-
-
-def _kin(run: Run) -> Hashable:
-    return run.format, run.axis, _main(run), tuple(str(run.config.get(name)) for name in _IDENTITY)
 
 
 def _folder(run: Run) -> str:
@@ -74,27 +75,29 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
     lengths = np.array([_length(run, role) for run in runs])
     if not (np.isfinite(starts).any() and np.isfinite(lengths).any()):
         return []
-    start, length = float(np.nanmedian(starts)), float(np.nanmedian(lengths))
     with np.errstate(invalid="ignore", divide="ignore"):
-        close = _within(starts, start, _START_FACTOR) & _within(lengths, length, _LENGTH_FACTOR)
+        close = _near_the_middle(starts, _START_FACTOR) & _near_the_middle(lengths, _LENGTH_FACTOR)
     if int(close.sum()) < _ALIKE * len(runs):
         return []
     return [run for run, keep in zip(runs, close, strict=True) if keep]
 
 
-def _within(values: Array, middle: float, factor: float) -> npt.NDArray[np.bool_]:
+def _near_the_middle(values: Array, factor: float) -> npt.NDArray[np.bool_]:
+    """Which of the values, shape (n,), lie within this factor of their median; NaN does not."""
+    middle = float(np.nanmedian(values))
     if middle <= 0.0:
         return np.abs(values - middle) <= (factor - 1.0) * max(abs(middle), 1e-12)
     return (values <= factor * middle) & (values >= middle / factor)
 
 
 def _start(run: Run, role: str) -> float:
+    """The first finite value of a curve; NaN where there is none."""
     curve = run.curve(role)
     finite = None if curve is None else curve.finite().values
     return float(finite[0]) if finite is not None and finite.size else math.nan
 
 
 def _length(run: Run, role: str) -> float:
-    """How far the axis reaches; a run whose loss became NaN is as long as it went on."""
+    """How far the axis reaches; a run whose loss became NaN is as long as it went on. NaN for a single point."""
     curve = run.curve(role)
     return float(curve.steps[-1] - curve.steps[0]) if curve is not None and len(curve) > 1 else math.nan

@@ -7,6 +7,7 @@ names, its extent, and the curves that a finding draws.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,15 +35,26 @@ def judged(diagnosis: Diagnosis, *, drawn: bool = True) -> Diagnosis:
         for role in (name, name.replace("val_", "train_", 1))
         if (column := run.roles.get(role, role)) in run.series
     }
-    shared: dict[int, Array] = {}  # columns of one table have their steps in common, and keep them in common
-    kept = dict.fromkeys(pictured, DRAWN_POINTS)
+    points = dict.fromkeys(pictured, DRAWN_POINTS)
     if drawn and (shown := glance(run)) is not None:
-        kept.setdefault(shown, GLANCE_POINTS)
-    series = {
-        name: _extremes(curve, kept[name], shared) if name in kept else _ends(curve, shared)
-        for name, curve in run.series.items()
-    }
+        points.setdefault(shown, GLANCE_POINTS)
+    steps: dict[tuple[int, int], Array] = {}
+    series = {name: _small(curve, points.get(name, 0), steps) for name, curve in run.series.items()}
     return replace(diagnosis, run=replace(run, series=series, logged=run.points, lines=_told(run, diagnosis)))
+
+
+def _small(curve: Series, points: int, steps: dict[tuple[int, int], Array]) -> Series:
+    """About this many points of a curve, or its ends for 0, in arrays of its own: a view would hold the whole table.
+
+    steps: those kept so far, by what they were and how many: columns of one table keep their steps in common.
+    """
+    if 0 < points < len(curve):
+        return extremes(curve, points)
+    places = np.array([0, -1]) if points == 0 and len(curve) > 2 else np.arange(len(curve))
+    key = id(curve.steps), places.size
+    if key not in steps:
+        steps[key] = curve.steps[places]
+    return Series(curve.name, steps[key], curve.values[places], curve.blank_from)
 
 
 def _told(run: Run, diagnosis: Diagnosis) -> Series | None:
@@ -55,19 +67,17 @@ def _told(run: Run, diagnosis: Diagnosis) -> Series | None:
     return Series(run.lines.name, run.lines.steps[index], run.lines.values[index])
 
 
-def _ends(curve: Series, shared: dict[int, Array]) -> Series:
-    """The first and the last point."""
-    if len(curve) <= 2:
-        return curve
-    key = id(curve.steps)
-    if key not in shared:
-        shared[key] = curve.steps[[0, -1]]
-    return Series(curve.name, shared[key], curve.values[[0, -1]], curve.blank_from)
-
-
-def _extremes(curve: Series, points: int, shared: dict[int, Array]) -> Series:
-    """As `extremes`, in arrays of its own: a view would hold the whole table that it is of."""
-    if len(curve) > points:
-        return extremes(curve, points)
-    steps = shared.setdefault(-id(curve.steps), curve.steps.copy())
-    return Series(curve.name, steps, curve.values.copy(), curve.blank_from)
+def share(diagnosis: Diagnosis, same: dict[Any, Any]) -> Diagnosis:
+    """The diagnosis with the parts that runs have in common held once: what could not be judged, roles, fixes."""
+    run = diagnosis.run
+    roles = same.setdefault(tuple(run.roles.items()), run.roles)
+    findings = tuple(
+        replace(f, recommendations=tuple(same.setdefault(r, r) for r in f.recommendations)) for f in diagnosis.findings
+    )
+    return replace(
+        diagnosis,
+        run=replace(run, roles=roles),
+        findings=findings,
+        judged=same.setdefault(diagnosis.judged, diagnosis.judged),
+        not_judged=same.setdefault(diagnosis.not_judged, diagnosis.not_judged),
+    )

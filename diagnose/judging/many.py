@@ -8,56 +8,27 @@ from typing import Any
 
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
-from diagnose.judging import groups, installed
+from diagnose.judging import groups, installed, kept
 from diagnose.judging.engine import judge_together
 from diagnose.judging.needs import compares_runs
-from diagnose.judging.source import Keep, Outcome, Wanted, is_path, label_of, outcome, read_runs, share
+from diagnose.judging.source import Keep, Outcome, Wanted, is_path, is_stored, label_of, outcome, read_runs
 from diagnose.measure import between_runs, downsample
 from diagnose.readers import ReadError, Source, expand, no_log
 from diagnose.report import Report, SourceError, with_unique_names
-from diagnose.rule import Diagnosis
 
 Progress = Callable[[int, int, str], None]
 """Called before each source with the number done, the number of all, and the source's name."""
 
-
 WHOLE = 100
 """Sources up to which the report keeps the runs whole; of more, it keeps what `diagnose.judging.kept.judged` leaves."""
-
 
 DRAWN = 1000
 """Sources up to which the report has a picture of each finding; of more, it keeps no curves."""
 
-
 BASELINE_POINTS = 512
 """Points of each curve of a baseline."""
 
-
 KILLED = "the process that judged it was killed; if memory ran out, use fewer --jobs"
-
-
-def _expanded(sources: Sequence[Any]) -> list[Any]:
-    """What can be read of these, each once."""
-    items = [item for source in sources for item in (expand([str(source)]) if is_path(source) else [source])]
-    return list({_key(item): item for item in items}.values())
-
-
-def baseline_runs(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
-    """The runs of a baseline, their compared curves thinned. Raises SettingsError where it holds none."""
-    sources = [] if sources is None else list(sources) if isinstance(sources, list | tuple) else [sources]
-    runs: list[Run] = []
-    for item in _expanded(sources):
-        try:
-            found = read_runs(item, wanted)
-        except ReadError as error:
-            if not (isinstance(item, Source) and item.folder):
-                raise SettingsError(f"baseline: {label_of(item)}: {error}") from error
-            continue
-        runs += [downsample.means(run, between_runs.CURVES, BASELINE_POINTS) for run in found]
-    if sources and not runs:
-        named = (str(source) if is_path(source) else label_of(source) for source in sources)
-        raise SettingsError(f"baseline: no run in {', '.join(named)}")
-    return tuple(runs)
 
 
 def audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress | None) -> Report:
@@ -66,43 +37,48 @@ def audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress 
     across = [rule for name in wanted.rules if compares_runs(rule := installed.known_rules()[name])]
     keep: Keep = "whole" if len(items) <= WHOLE else "drawn" if len(items) <= DRAWN else "extent"
     wanted = replace(wanted, keep=keep, compare=bool(across))
-    diagnoses: list[Diagnosis] = []
-    compared: list[Run] = []
+    answers = _outcomes(items, wanted, jobs)
+    outcomes: list[Outcome] = []
+    same: dict[Any, Any] = {}
+    for done, item in enumerate(items):
+        if progress is not None:
+            progress(done, len(items), label_of(item))
+        answer = next(answers)
+        outcomes.append(answer._replace(diagnoses=[kept.share(diagnosis, same) for diagnosis in answer.diagnoses]))
+    errors = _errors(items, outcomes)
+    named = with_unique_names([diagnosis for each in outcomes for diagnosis in each.diagnoses])
+    compared = [run for each in outcomes for run in each.compared]
+    if len(compared) < groups.FEWEST:
+        return Report(named, errors)
+    compared = [replace(run, name=d.run.name) for run, d in zip(compared, named, strict=True)]
+    return Report(named, errors, *judge_together(compared, across, thresholds=wanted.thresholds))
+
+
+def _errors(items: Sequence[Any], outcomes: Sequence[Outcome]) -> tuple[SourceError, ...]:
+    """What could not be judged, and the folders without a log; a file of a folder that is no log is none."""
     errors: list[SourceError] = []
     folders: dict[str, bool] = {}
-    same: dict[Any, Any] = {}
-    outcomes = _outcomes(items, wanted, jobs)
-    for done, item in enumerate(items):
-        label = label_of(item)
-        if progress is not None:
-            progress(done, len(items), label)
-        became = next(outcomes)
+    for item, became in zip(items, outcomes, strict=True):
         folder = item.folder if isinstance(item, Source) else ""
         folders[folder] = folders.get(folder, False) or became.is_log
         if became.error and (became.is_log or not folder):
-            errors.append(SourceError(label, became.error))
-        diagnoses += [share(diagnosis, same) for diagnosis in became.diagnoses]
-        compared += became.compared
+            errors.append(SourceError(label_of(item), became.error))
     errors += [SourceError(folder, no_log(folder)) for folder, useful in folders.items() if folder and not useful]
-    named = with_unique_names(diagnoses)
-    if len(compared) < groups.FEWEST:
-        return Report(named, tuple(errors))
-    compared = [replace(run, name=d.run.name) for run, d in zip(compared, named, strict=True)]
-    return Report(named, tuple(errors), *judge_together(compared, across, thresholds=wanted.thresholds))
+    return tuple(errors)
 
 
 def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outcome]:
     """One outcome per item, in order; files are judged in `jobs` processes, streams and frames in this one."""
-    files = [item for item in items if isinstance(item, Source) and (item.paths or item.address)]
+    files = [item for item in items if is_stored(item)]
     jobs = min(jobs, len(files))
     if jobs <= 1:
         yield from (outcome(item, wanted) for item in items)
         return
     from diagnose import parallel
 
-    answers = parallel.in_order(_outcome_in_process, files, jobs, prepare=_prepare, arguments=(wanted,))
+    answers = parallel.in_order(_outcome_in_process, files, parallel.Processes(jobs, _prepare, (wanted,)))
     for item in items:
-        if not (isinstance(item, Source) and (item.paths or item.address)):
+        if not is_stored(item):
             yield outcome(item, wanted)
             continue
         try:
@@ -127,6 +103,30 @@ def _prepare(wanted: Wanted) -> None:
 def _outcome_in_process(item: Source) -> Outcome:
     assert _wanted is not None
     return outcome(item, _wanted)
+
+
+def baseline_runs(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
+    """The runs of a baseline, their compared curves thinned. Raises SettingsError where it holds none."""
+    sources = [] if sources is None else list(sources) if isinstance(sources, list | tuple) else [sources]
+    runs: list[Run] = []
+    for item in _expanded(sources):
+        try:
+            found = read_runs(item, wanted)
+        except ReadError as error:
+            if not (isinstance(item, Source) and item.folder):
+                raise SettingsError(f"baseline: {label_of(item)}: {error}") from error
+            continue
+        runs += [downsample.means(run, between_runs.CURVES, BASELINE_POINTS) for run in found]
+    if sources and not runs:
+        named = (str(source) if is_path(source) else label_of(source) for source in sources)
+        raise SettingsError(f"baseline: no run in {', '.join(named)}")
+    return tuple(runs)
+
+
+def _expanded(sources: Sequence[Any]) -> list[Any]:
+    """What can be read of these, each once."""
+    items = [item for source in sources for item in (expand([str(source)]) if is_path(source) else [source])]
+    return list({_key(item): item for item in items}.values())
 
 
 def _key(item: Any) -> object:

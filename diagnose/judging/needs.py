@@ -13,6 +13,7 @@ The signature of `Rule.check` is the contract. Parameters before the star are ne
     baseline: Sequence[Run]       earlier runs of the same thing, which the user names
     runs: Sequence[Run]           comparable runs; such a rule is applied by `judge_together` and asks for nothing else
 
+Each is made by a provider (`diagnose.judging.providers`); other packages may add some (`diagnose.judging.inputs`).
 A need with the default None is optional; where all curves of a rule are optional, at least one must be there.
 Parameters after the star are thresholds; `thresholds[rule.id]` overrides them.
 """
@@ -21,149 +22,112 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-from diagnose.curves import Array, Run, Series
-from diagnose.measure.align import align
-from diagnose.rule import Rule
-
-Kind = Literal[
-    "aligned", "series", "family", "hyperparameter", "step", "axis", "last_step", "config", "baseline", "runs"
-]
+from diagnose.curves import Run, Series
+from diagnose.judging.inputs import GIVEN, RUN, Key, Known, Lack, absent, order, parameters, plain, supply
+from diagnose.judging.installed import load_inputs
+from diagnose.judging.providers import array, series
+from diagnose.names.paradigms import PARADIGMS
+from diagnose.rule import CannotJudge, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One parameter before the star of a rule's check.
+class Need(NamedTuple):
+    """One parameter before the star of a rule's check; or a curve that only tells whether the rule is for a run.
 
-    accepts: for a hyperparameter, the types its annotation allows.
+    keys: the inputs it stands for, of which the first that the run has is taken.
+    curve: whether it is made of the curve of its name.
+    asked: whether it is a parameter.
     """
 
     name: str
-    kind: Kind
+    keys: tuple[Key, ...]
     optional: bool
-    accepts: tuple[type, ...] = ()
+    curve: bool
+    asked: bool = True
 
 
 def needs(rule: Rule) -> tuple[Need, ...]:
-    """What the rule asks for, in the order of its signature.
+    """What the rule asks for, in the order of its signature, and then the curves of the paradigms it is not for.
 
-    Raises TypeError for an annotation outside the contract.
+    Raises TypeError for an annotation outside the contract, or an unknown paradigm.
     """
-    return _needs(rule.check, rule.id)
+    return _needs(rule.check, rule.id, tuple(rule.not_for))
 
 
 @functools.cache  # by the function: hashing a rule hashes its manual and its cases
-def _needs(check: Callable[..., Any], rule: str) -> tuple[Need, ...]:
+def _needs(check: Callable[..., Any], rule: str, not_for: tuple[str, ...]) -> tuple[Need, ...]:
+    known = load_inputs()
+    try:
+        asked = parameters(check, known)
+    except TypeError as error:
+        raise TypeError(f"rule {rule}: {error}") from None
     found = []
-    for name, parameter in inspect.signature(check, eval_str=True).parameters.items():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            continue
-        optional = parameter.default is None
-        if name in ("step", "axis", "last_step"):
-            found.append(Need(name, typing.cast(Kind, name), optional))
-            continue
-        union = typing.get_origin(parameter.annotation) in (types.UnionType, typing.Union)
-        options = typing.get_args(parameter.annotation) if union else (parameter.annotation,)
-        options = tuple(option for option in options if option is not type(None))
-        if name == "config":
-            found.append(Need(name, "config", optional))
-        elif name in ("baseline", "runs") and options == (Sequence[Run],):
-            found.append(Need(name, typing.cast(Kind, name), optional))
-        elif options == (Array,):
-            found.append(Need(name, "aligned", optional))
-        elif options == (Series,):
-            found.append(Need(name, "series", optional))
-        elif options == (Mapping[str, Series],):
-            found.append(Need(name, "family", optional))
-        elif options and all(option in (str, int, float, bool) for option in options):
-            found.append(Need(name, "hyperparameter", optional, options))
-        else:
-            raise TypeError(f"rule {rule}: parameter {name!r} has the annotation {parameter.annotation!r}")
+    for name, keys, optional, _ in asked:
+        curve = any(Key(series, name) in order(key, known) for key in keys)
+        found.append(Need(name, keys, optional, curve))
+    for paradigm in not_for:
+        if paradigm not in PARADIGMS:
+            raise TypeError(f"rule {rule}: {paradigm!r} is no paradigm; valid: {', '.join(PARADIGMS)}")
+        role = PARADIGMS[paradigm]
+        found.append(Need(role, (Key(series, role),), optional=True, curve=True, asked=False))
     return tuple(found)
 
 
 def compares_runs(rule: Rule) -> bool:
     """Whether the rule is one of `judge_together`."""
-    return any(need.kind == "runs" for need in needs(rule))
+    return any(need.name == "runs" for need in needs(rule))
 
 
 def needs_baseline(rule: Rule) -> bool:
     """Whether the rule holds a run against earlier ones."""
-    return any(need.kind == "baseline" for need in needs(rule))
+    return any(need.name == "baseline" for need in needs(rule))
 
 
 @functools.cache
 def thresholds_of(rule: Rule) -> Mapping[str, Any]:
     """The rule's thresholds and their defaults."""
-    parameters = inspect.signature(rule.check).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    signature = inspect.signature(rule.check)
+    return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
-def arguments(run: Run, rule: Rule, baseline: Sequence[Run]) -> dict[str, Any] | str:
-    """The arguments of the rule's check, or the reason why the run cannot supply them."""
+def arguments(rule: Rule, known: Known) -> dict[str, Any]:
+    """The arguments of the rule's check, of what is known of a run (see `diagnose.judging.inputs.handed`).
+
+    Raises CannotJudge with the reason why the run cannot supply them: first what the caller was to hand over, then
+    the curves, then the rest in the order of the signature, and then the number of points.
+    """
     wanted = needs(rule)
-    if compares_runs(rule):
-        return "it compares several runs"
-    if needs_baseline(rule) and not baseline:
-        return "no --baseline was given"
-    curves = {n.name: run.curve(n.name) for n in wanted if n.kind in ("aligned", "series")}
-    absent = [n.name for n in wanted if n.name in curves and curves[n.name] is None and not n.optional]
-    if absent:
-        return f"the log has no {' and no '.join(_plain(name) for name in absent)}"
-    if curves and all(curve is None for curve in curves.values()):
-        return f"the log has no {' and no '.join(_plain(name) for name in curves)}"
-    arguments: dict[str, Any] = {}
+    given = {need.name: _supplied(need, known) for need in wanted if need.name in GIVEN}
+    curves = _curves(wanted, known[RUN])
     for need in wanted:
-        if need.kind == "family":
-            family = run.family(need.name)
-            if not family and not need.optional:
-                return f"the log has no {need.name}"
-            arguments[need.name] = family or None
-        elif need.kind == "series":
-            arguments[need.name] = curves[need.name]
-        elif need.kind == "axis":
-            arguments["axis"] = run.axis
-        elif need.kind == "last_step":
-            arguments["last_step"] = run.last_step
-        elif need.kind == "config":
-            arguments["config"] = run.config
-        elif need.kind == "baseline":
-            arguments["baseline"] = baseline
-        elif need.kind == "hyperparameter":
-            value = _hyperparameter(run, need)
-            if value is None and not need.optional:
-                return f"the log's config has no {_plain(need.name)}"
-            arguments[need.name] = value
-    aligned = {n.name: curves[n.name] for n in wanted if n.kind == "aligned"}
-    present = {name: curve for name, curve in aligned.items() if curve is not None}
-    if present:
-        steps, values = align(list(present.values()))
-        if steps.size < rule.min_points:
-            return f"only {steps.size} points of {' with '.join(_plain(n) for n in present)}; needs {rule.min_points}"
-        arguments |= dict.fromkeys(aligned) | dict(zip(present, values, strict=True))
-        if any(n.kind == "step" for n in wanted):
-            arguments["step"] = steps
-    longest = max((len(c) for c in curves.values() if c is not None), default=rule.min_points)
-    if longest < rule.min_points:
-        return f"only {longest} points; needs {rule.min_points}"
-    return arguments
+        if need.asked and need.name not in given:
+            given[need.name] = _supplied(need, known)
+    aligned = [n.name for n in wanted if n.keys[0].provider is array and given[n.name] is not None]
+    if aligned and (count := given[aligned[0]].size) < rule.min_points:
+        raise CannotJudge(f"only {count} points of {' with '.join(map(plain, aligned))}; needs {rule.min_points}")
+    if curves and (longest := max(map(len, curves))) < rule.min_points:
+        raise CannotJudge(f"only {longest} points; needs {rule.min_points}")
+    return given
 
 
-def _hyperparameter(run: Run, need: Need) -> Any:
-    """The run's value where it has one of the accepted types (an int serves where a float is wanted), else None."""
-    value = run.hyperparameter(need.name)
-    if isinstance(value, bool) and bool not in need.accepts:
+def _curves(wanted: Sequence[Need], run: Run) -> list[Series]:
+    """The curves that the log has of those wanted. Raises CannotJudge where one that must be there is not."""
+    curves = {need.name: run.curve(need.name) for need in wanted if need.curve}
+    found = [curve for curve in curves.values() if curve is not None]
+    if len(found) < len(curves):
+        missing = [n.name for n in wanted if n.curve and curves[n.name] is None and not n.optional]
+        if missing or not found:
+            raise CannotJudge(absent(missing or curves))
+    return found
+
+
+def _supplied(need: Need, known: Known) -> Any:
+    """The value of a need, or None where the run lacks it. Raises CannotJudge where it may not lack it."""
+    value = supply(need.keys, known, load_inputs())
+    if not isinstance(value, Lack):
+        return value
+    if need.optional:
         return None
-    if isinstance(value, int) and float in need.accepts and int not in need.accepts:
-        return float(value)
-    return value if isinstance(value, need.accepts) else None
-
-
-def _plain(name: str) -> str:
-    """A canonical name as it is said in a sentence."""
-    return name.replace("_", " ") if name in ("learning_rate", "grad_norm") else name
+    raise CannotJudge(value.reason)

@@ -1,6 +1,6 @@
 """One source read and judged: what the caller wants of it, and what became of it.
 
-asked = Wanted.of(select=("overfitting",))                   # checked: SettingsError for what means nothing
+asked = Wanted.of(select=("overfitting",))                # checked: SettingsError for what means nothing
 outcome(source, asked).diagnoses                          # whatever goes wrong is part of the answer
 """
 
@@ -150,47 +150,6 @@ def outcome_of(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
         return Outcome([], [], _unexpected(fault))
 
 
-def share(diagnosis: Diagnosis, same: dict[Any, Any]) -> Diagnosis:
-    """The diagnosis with the parts that runs have in common held once: what could not be judged, roles, fixes."""
-    run = diagnosis.run
-    roles = same.setdefault(tuple(run.roles.items()), run.roles)
-    findings = tuple(
-        replace(f, recommendations=tuple(same.setdefault(r, r) for r in f.recommendations)) for f in diagnosis.findings
-    )
-    return replace(
-        diagnosis,
-        run=replace(run, roles=roles),
-        findings=findings,
-        judged=same.setdefault(diagnosis.judged, diagnosis.judged),
-        not_judged=same.setdefault(diagnosis.not_judged, diagnosis.not_judged),
-    )
-
-
-def read_runs(item: Any, wanted: Wanted) -> list[Run]:
-    """The runs of a source. Raises ReadError."""
-    twice = isinstance(item, Source) and bool(item.paths or item.address)  # a stream cannot be read twice
-    return mapped(lambda overrides: read(item, overrides=overrides), wanted, twice=twice)
-
-
-def mapped(read: Callable[[Mapping[str, str]], list[Run]], wanted: Wanted, *, twice: bool) -> list[Run]:
-    """What `read` reads with the columns named as wanted. A column that only the settings of the project name may be
-    absent: they are for many logs.
-
-    twice: whether it can be read once more. Raises ReadError.
-    """
-    of_project = {role: column for role, column in wanted.settings.map.items() if role not in wanted.map}
-    try:
-        return read({**of_project, **wanted.map})
-    except ValueError as error:
-        if not wanted.map and not of_project:
-            raise
-        if not of_project or not twice:
-            raise ReadError(str(error)) from error
-        note = f"the map of the settings was not applied: {error}"
-    runs = mapped(read, replace(wanted, settings=Settings()), twice=twice)
-    return [replace(run, notes=(*run.notes, note)) for run in runs]
-
-
 def _judge(run: Run, wanted: Wanted) -> Diagnosis:
     left_out = wanted.settings.ignored_for(run.source)
     if wanted.config:
@@ -225,9 +184,38 @@ def _unexpected(error: Exception) -> str:
     )
 
 
+def read_runs(item: Any, wanted: Wanted) -> list[Run]:
+    """The runs of a source. Raises ReadError."""
+    return mapped(lambda overrides: read(item, overrides=overrides), wanted, twice=is_stored(item))
+
+
+def mapped(read: Callable[[Mapping[str, str]], list[Run]], wanted: Wanted, *, twice: bool) -> list[Run]:
+    """What `read` reads with the columns named as wanted. A column that only the settings of the project name may be
+    absent: they are for many logs.
+
+    twice: whether it can be read once more. Raises ReadError.
+    """
+    of_project = {role: column for role, column in wanted.settings.map.items() if role not in wanted.map}
+    try:
+        return read({**of_project, **wanted.map})
+    except ValueError as error:
+        if not wanted.map and not of_project:
+            raise
+        if not of_project or not twice:
+            raise ReadError(str(error)) from error
+        note = f"the map of the settings was not applied: {error}"
+    runs = mapped(read, replace(wanted, settings=Settings()), twice=twice)
+    return [replace(run, notes=(*run.notes, note)) for run in runs]
+
+
 def is_path(source: Any) -> bool:
     """Whether a source is named, and not handed over."""
     return isinstance(source, str | Path)
+
+
+def is_stored(item: Any) -> bool:
+    """Whether a source lies in files or at an address, and can be read again, by another process too."""
+    return isinstance(item, Source) and bool(item.paths or item.address)
 
 
 def label_of(item: Any) -> str:

@@ -5,8 +5,7 @@
     # {"optimizer": "sgd", "learning_rate": 0.01}
 
 W&B's `{"key": {"value": ...}}`, the nested tables of Hydra, Lightning and mmengine, and the strings of MLflow come out
-alike. What a name means is asked of `diagnose.names.hyperparameters`; the few names that only the rules about
-hyperparameters need stand here. PyYAML is imported only where a YAML file is read.
+alike. What a name means is asked of `diagnose.names.hyperparameters`. PyYAML is imported where a YAML file is read.
 """
 
 from __future__ import annotations
@@ -26,27 +25,6 @@ LARGEST = 1_000_000
 _MOST_ENTRIES = 20_000  # visited; aliases of YAML make a small file unfold to billions
 _DEEPEST = 10  # levels of nesting
 _LONGEST = 2_000  # characters of a string; longer ones are texts, no hyperparameters
-
-_METHODS = {
-    "early_stopping": "early_stopping use_early_stopping early_stop earlystop early_stopping_enabled",
-    "patience": "patience early_stopping_patience early_stop_patience es_patience earlystopping_patience "
-    "early_stop_patience_steps",
-    "save_best": "save_best save_best_only restore_best_weights load_best_model_at_end checkpoint_best keep_best",
-    "normalize_inputs": "normalize_inputs normalize_input input_normalization normalize_data do_normalize normalize "
-    "normalise standardize standardize_inputs normalise_inputs",
-    "augmentation": "augmentation augment data_augmentation use_augmentation use_data_augmentation augmentations "
-    "data_aug use_aug augment_data do_augment",
-    "auto_augment": "auto_augment autoaugment aa auto_augment_policy augmentation_policy aug_policy",
-    "mixup": "mixup mixup_alpha",
-    "cutmix": "cutmix cutmix_alpha",
-    "kernel_size": "kernel_size conv_kernel_size conv_kernel filter_size kernel_sizes",
-    "stride": "stride strides conv_stride",
-    "pool_size": "pool_size pooling_size pool_kernel_size pool_kernel maxpool_size max_pool_size",
-    "max_norm_constraint": "max_norm_constraint weight_norm_constraint kernel_constraint weight_constraint "
-    "max_weight_norm norm_constraint",
-    "scheduler": "decay_method",
-}
-_ALIASES = {"_".join(roles.words(alias)): name for name, aliases in _METHODS.items() for alias in aliases.split()}
 
 _SWITCHES = frozenset({"early_stopping", "normalize_inputs", "augmentation", "auto_augment"})
 _OFF = frozenset({"none", "no", "off", "disabled"})
@@ -103,13 +81,11 @@ def normalise(config: Mapping[Any, Any]) -> dict[str, Any]:
     for name, value in entries:
         (others if _means_something_else(name) else known).setdefault(name, value)
     named: dict[str, Any] = {}
-    for key, value in hyperparameters.hyperparameters(known).items():
-        name = key if key in hyperparameters.HYPERPARAMETERS else _method(key)
-        if name in _SWITCHES and isinstance(value, str) and value.casefold() in _OFF:
-            value = False
-        value = _plain(_unwrap(value))  # roles may have made a string of a part of the name
-        if value is not None:
-            named[key if name in named else name] = value
+    for name, value in hyperparameters.hyperparameters(known).items():
+        off = name in _SWITCHES and isinstance(value, str) and value.casefold() in _OFF
+        plain = False if off else _plain(_unwrap(value))  # a string may have been made of a part of the name
+        if plain is not None:
+            named[name] = plain
     if any(_stops_early(name, value) for name, value in entries):
         named.setdefault("early_stopping", True)
     return {**others, **named}
@@ -119,14 +95,6 @@ def _precedence(entry: tuple[str, Any]) -> tuple[int, bool]:
     """Less nested names first, and among them those in a folder of the training."""
     *folders, _ = re.split(r"[./]", entry[0])
     return len(folders), not any(word in _TRAINING for folder in folders for word in roles.words(folder))
-
-
-def _method(key: str) -> str:
-    """Canonical name of a key that `diagnose.names.roles` does not know, else the key itself."""
-    *folders, leaf = re.split(r"[./]", key)
-    name = _ALIASES.get("_".join(roles.words(leaf)), key)
-    waits = any(hyperparameters.hyperparameter(folder) == "scheduler" for folder in folders)
-    return key if name == "patience" and waits else name  # ReduceLROnPlateau has a patience of its own
 
 
 def _means_something_else(name: str) -> bool:
@@ -146,33 +114,38 @@ def _stops_early(name: str, value: Any) -> bool:
 
 def _entries(config: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(path, plain value) of everything that is set, in the order of the file."""
-    visited = 0
+    return _walk(config, (), iter(range(_MOST_ENTRIES)))
 
-    def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-        nonlocal visited
-        visited += 1
-        if visited > _MOST_ENTRIES:
-            raise ConfigError(f"holds more than {_MOST_ENTRIES:,} entries; give the configuration of one run")
-        value = _unwrap(value) if path else value
-        if isinstance(value, Mapping):
-            if len(path) >= _DEEPEST:
-                return
-            kind = _kind(path, value)
-            if kind is not None:
-                yield (*path[:-1], hyperparameters.hyperparameter(path[-1])), kind
-            for key, inner in value.items():
-                name = str(key).strip(" ./")
-                if name and not name.startswith("_"):  # `_wandb`, and what lies inside of a pickled object
-                    yield from walk(inner, (*path, name))
-        elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-            for index, item in enumerate(value[:100]):  # a list of callbacks; a longer one is data
-                yield from walk(item, (*path, str(index)))
-        else:
-            plain = _plain(value)
-            if plain is not None and path:
-                yield path, plain
 
-    yield from walk(config, ())
+def _walk(value: Any, path: tuple[str, ...], left: Iterator[int]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The entries at and below a path; `left` gives a number for each entry that may still be visited."""
+    if next(left, None) is None:
+        raise ConfigError(f"holds more than {_MOST_ENTRIES:,} entries; give the configuration of one run")
+    value = _unwrap(value) if path else value
+    inside = _inside(value)
+    if inside is None:
+        plain = _plain(value)
+        if plain is not None and path:
+            yield path, plain
+        return
+    if isinstance(value, Mapping) and len(path) >= _DEEPEST:
+        return
+    kind = _kind(path, value)
+    if kind is not None:
+        yield (*path[:-1], hyperparameters.hyperparameter(path[-1])), kind
+    for name, inner in inside:
+        yield from _walk(inner, (*path, name), left)
+
+
+def _inside(value: Any) -> list[tuple[str, Any]] | None:
+    """What a table, or a list of tables, holds, each with its name or place; None for anything else."""
+    if isinstance(value, Mapping):
+        named = ((str(key).strip(" ./"), inner) for key, inner in value.items())
+        # `_wandb`, and what lies inside of a pickled object, are none of the user's
+        return [(name, inner) for name, inner in named if name and not name.startswith("_")]
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        return [(str(index), item) for index, item in enumerate(value[:100])]  # callbacks; a longer list is data
+    return None
 
 
 def _unwrap(value: Any) -> Any:
@@ -189,9 +162,9 @@ def _unwrap(value: Any) -> Any:
     return value
 
 
-def _kind(path: tuple[str, ...], table: Mapping[Any, Any]) -> str | None:
+def _kind(path: tuple[str, ...], table: Any) -> str | None:
     """Which optimizer, scheduler ... a table configures, where it stands under such a name and says so."""
-    if not path or hyperparameters.hyperparameter(path[-1]) not in _NAMED:
+    if not path or not isinstance(table, Mapping) or hyperparameters.hyperparameter(path[-1]) not in _NAMED:
         return None
     named = (table[key] for key in _NAMING if isinstance(table.get(key), str))
     return next((name for name in named if name), None)

@@ -1,4 +1,4 @@
-"""What a hyperparameter is called in configurations and logs: its canonical name, and its aliases."""
+"""What a hyperparameter is called in configurations and logs: its canonical name, and its aliases. The one table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from diagnose.names.roles import words
 
-_HYPERPARAMETERS = {
+_SETTINGS = {
     "optimizer": "optimizer optim optimiser optimizer_name optimizer_type optimizer_class opt optim_name",
     "learning_rate": "learning_rate lr base_lr initial_lr init_lr lr0 peak_lr max_lr learningrate eta0 start_lr",
     "min_learning_rate": "min_lr min_learning_rate end_lr final_lr eta_min lr_min",
@@ -34,7 +34,7 @@ _HYPERPARAMETERS = {
     "gradient_clip": "gradient_clip grad_clip max_grad_norm clip_grad_norm gradient_clip_val clip_grad clip_norm "
     "clipnorm gradient_clipping grad_clip_norm clip clip_max_norm clip_gradients grad_norm_clip max_norm",
     "scheduler": "scheduler lr_scheduler lr_scheduler_type lr_schedule sched schedule lr_policy learning_rate_schedule "
-    "lr_decay_style scheduler_name scheduler_type",
+    "lr_decay_style scheduler_name scheduler_type decay_method",
     "activation": "activation activation_function activation_fn act act_fn hidden_act nonlinearity activation_type",
     "initialization": "initialization init initializer weight_init kernel_initializer init_type init_method "
     "weight_initialization initialisation",
@@ -45,22 +45,55 @@ _HYPERPARAMETERS = {
     "model": "model model_name model_name_or_path arch architecture backbone network net model_type",
     "dataset": "dataset dataset_name data data_name data_set",
 }
+"""What nearly every training has; a table of runs has a column for each."""
 
+_METHODS = {
+    "early_stopping": "early_stopping use_early_stopping early_stop earlystop early_stopping_enabled",
+    "patience": "patience early_stopping_patience early_stop_patience es_patience earlystopping_patience "
+    "early_stop_patience_steps",
+    "save_best": "save_best save_best_only restore_best_weights load_best_model_at_end checkpoint_best keep_best",
+    "normalize_inputs": "normalize_inputs normalize_input normalize_data normalize_images normalize_x "
+    "normalize_features normalize normalise_inputs normalise_input normalise_data normalise_images normalise_x "
+    "normalise_features normalise standardize_inputs standardize_input standardize_data standardize_images "
+    "standardize_x standardize_features standardize standardise_inputs standardise_input standardise_data "
+    "standardise_images standardise_x standardise_features standardise input_normalization do_normalize",
+    "augmentation": "augmentation augment data_augmentation use_augmentation use_data_augmentation augmentations "
+    "data_aug use_aug augment_data do_augment",
+    "auto_augment": "auto_augment autoaugment aa auto_augment_policy augmentation_policy aug_policy",
+    "mixup": "mixup mixup_alpha",
+    "cutmix": "cutmix cutmix_alpha",
+    "kernel_size": "kernel_size conv_kernel_size conv_kernel filter_size kernel_sizes",
+    "stride": "stride strides conv_stride",
+    "pool_size": "pool_size pooling_size pool_kernel_size pool_kernel maxpool_size max_pool_size",
+    "max_norm_constraint": "max_norm_constraint weight_norm_constraint kernel_constraint weight_constraint "
+    "max_weight_norm norm_constraint",
+}
+"""What only some trainings have, or what a log may count by (`patience`): no sign of a table of runs."""
 
-HYPERPARAMETERS = frozenset(_HYPERPARAMETERS)
-"""Canonical names of hyperparameters."""
+HYPERPARAMETERS = frozenset(_SETTINGS | _METHODS)
+"""Canonical names of all of them."""
+
+SETTINGS = frozenset(_SETTINGS)
+"""Canonical names of the hyperparameters by which a table of runs is told from a log."""
 
 
 @lru_cache(maxsize=1)
-def _aliases() -> dict[str, str]:
-    return {"_".join(words(alias)): name for name, aliases in _HYPERPARAMETERS.items() for alias in aliases.split()}
+def aliases() -> dict[str, str]:
+    """Alias -> canonical name; the words of an alias are joined by `_`."""
+    table = _SETTINGS | _METHODS
+    return {"_".join(words(alias)): name for name, known in table.items() for alias in known.split()}
 
 
+@lru_cache(maxsize=8192)
 def hyperparameter(name: str) -> str:
-    """Canonical name of a configuration key (`optim/lr` -> `learning_rate`), else the key itself."""
-    whole = "_".join(words(name))
-    leaf = "_".join(words(re.split(r"[./]", name)[-1]))
-    return _aliases().get(whole) or _aliases().get(leaf, name)
+    """Canonical name of a configuration key (`optim/lr` -> `learning_rate`), else the key itself.
+
+    The patience of a scheduler (ReduceLROnPlateau has one) is none of the training's.
+    """
+    *folders, leaf = re.split(r"[./]", name)
+    found = aliases().get("_".join(words(name))) or aliases().get("_".join(words(leaf)), name)
+    waits = found == "patience" and any(hyperparameter(folder) == "scheduler" for folder in folders)
+    return name if waits else found
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:

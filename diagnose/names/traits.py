@@ -11,13 +11,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from diagnose.names.hyperparameters import hyperparameter
+
 _TRANSFORMERS = re.compile(
     r"bert|gpt|llama|mistral|qwen|gemma|bloom|transformer|(?<![a-z])(m?t5|bart|vit|deit|swin|detr|opt-\d|phi)"
 )
 _HALF = re.compile(r"(?<![0-9a-z])(16|16-mixed|16-true|fp16|float16|half)(?![0-9a-z])")
 _RESUME = re.compile(r"resume(d|_.*)?|(load|from|init|restore|continue)_?(from_?)?(checkpoint|ckpt)(_path)?|ckpt_path")
 _NOT = ("", "none", "null", "false", "no", "never", "0")
-_RAW_INPUTS = re.compile(r"(normali[sz]e|standardi[sz]e|rescale|scale)(_(inputs?|data|images?|x|features))?")
+_SCALING = re.compile(r"(rescale|scale)(_(inputs?|data|images?|x|features))?")
+"""Of pixels; no hyperparameter by itself, since an augmentation may be called so."""
 
 _EXAMPLES = re.compile(
     r"(num_|n_|number_of_|max_)?(train|training)_?(set_)?(size|examples|samples)|(num_|n_)?(examples|samples)"
@@ -64,8 +67,8 @@ def resumed(config: Mapping[str, Any]) -> bool:
 def raw_inputs(config: Mapping[str, Any]) -> bool:
     """Whether the configuration says that inputs are not normalized."""
     return any(
-        _RAW_INPUTS.fullmatch(key.rpartition("/")[2].rpartition(".")[2].casefold())
-        and (value is False or str(value).casefold() in ("false", "none", "no"))
+        (value is False or str(value).casefold() in ("false", "none", "no"))
+        and (hyperparameter(key) == "normalize_inputs" or _SCALING.fullmatch(re.split(r"[./]", key)[-1].casefold()))
         for key, value in config.items()
     )
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 from diagnose.curves import Run
 from diagnose.errors import ReadError
 from diagnose.readers.registry import FORMATS, format_of, format_of_folder
-from diagnose.readers.sources import STDIN, Source, expand, no_log
+from diagnose.readers.source import STDIN, Source
+from diagnose.readers.sources import expand, no_log
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
 from diagnose.readers.tables.table import Table

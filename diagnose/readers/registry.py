@@ -11,21 +11,16 @@ from diagnose.readers.tables.document import Document
 BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio")
 """The formats that are no text, told by their first bytes, among which is always a zero."""
 
+JSON = ("huggingface", "mmdet", "jsonl", "json_history")
+"""The formats in which something stands between braces or brackets."""
+
 FORMATS = (
     *BINARY,
-    # JSON, told by its first character
-    "huggingface",
-    "mmdet",
-    "jsonl",
-    "json_history",
+    *JSON,
     # delimited text, told by its header
     "focus_csv",
     "yolo_results",
-    "wandb_export",
-    "stable_baselines",
-    "ultralytics",
-    "lightning",
-    "keras_csv",
+    "known_csv",
     # lines of text with named numbers in them; before the delimited text that any `;` or `|` could be
     "text_log",
     "generic_csv",
@@ -55,7 +50,8 @@ def format_of(document: Document) -> ModuleType | None:
             if module.recognise(document):
                 return module
     document.refuse_binary()
-    for name in FORMATS[len(BINARY) :]:
+    passed = BINARY if any(mark in document.head_text for mark in "{[") else BINARY + JSON
+    for name in FORMATS[len(passed) :]:
         module = import_module(f"diagnose.readers.formats.{name}")
         if module.recognise(document):
             return module

@@ -13,13 +13,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diagnose.errors import ReadError
+from diagnose.readers.source import Source
 from diagnose.readers.tables.names import printable
-
-if TYPE_CHECKING:
-    from diagnose.readers.sources import Source
 
 _PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
@@ -40,8 +38,6 @@ def expand(address: str, *, passed: Callable[[str], bool]) -> Iterator[Source]:
 
     passed: whether a file of that name in a folder is no log.
     """
-    from diagnose.readers.sources import Source
-
     label = shown(address)
     try:
         with _plain(address):
@@ -84,8 +80,6 @@ def shown(address: str) -> str:
 
 
 def _source(system: Any, path: str, folder: str = "") -> Source:
-    from diagnose.readers.sources import Source
-
     address = str(system.unstrip_protocol(path))
     return Source(shown(address), folder=folder, address=address)
 

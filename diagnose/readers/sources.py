@@ -10,17 +10,15 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from diagnose.errors import ReadError
 from diagnose.readers.formats import csv_set
 from diagnose.readers.registry import format_of, format_of_folder
+from diagnose.readers.source import STDIN, Source
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
-
-STDIN = "-"
 
 _PASSED_FOLDERS = frozenset(["__pycache__", "node_modules", "site-packages", "venv", "env"])
 _PASSED_SUFFIXES = frozenset(
@@ -37,30 +35,6 @@ _PASSED_NAMES = frozenset(
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _DEBUG_LOG = re.compile(r"debug-(internal|cli.*)\.log|(core|symon)-debug-.*\.log")  # of the W&B client itself
 _MOST_NAMES = 10_000  # entries of a directory among which a similar name is looked for
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One thing to read.
-
-    label: what the report calls it, safe to print.
-    paths: one file, or the folder of one run; several where one run is spread over them; none for the standard input
-        and for an error.
-    folder: the directory the user named, where the source was found in one; "" where the user named the file itself.
-        A source from a folder that turns out to be no log is passed over in silence.
-    error: why there is nothing to read, one line without the label; "" where there is something.
-    notes: what was decided when it was found, in sentences for the user.
-    address: where the one file lies that has to be fetched first, as fsspec says it; "" for what is here.
-    growing: True where it is being written: a last line without an end is then not yet there.
-    """
-
-    label: str
-    paths: tuple[Path, ...] = ()
-    folder: str = ""
-    error: str = ""
-    notes: tuple[str, ...] = ()
-    address: str = ""
-    growing: bool = False
 
 
 def expand(sources: Sequence[str]) -> list[Source]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from diagnose.reports import curve
 from diagnose.reports.comparison import LETTERS, Comparison, Row
-from diagnose.reports.page import Page, grid
+from diagnose.reports.context import Context
+from diagnose.reports.page import Page, grid, wrapped
 from diagnose.reports.panels import Panel
 from diagnose.reports.phrases import verdict
 from diagnose.rule import verdict_word
@@ -15,23 +16,22 @@ from diagnose.rule import verdict_word
 WIDEST = 24
 """Columns of a cell before it is wrapped."""
 
+MOST_PICTURES = 4
+"""Roles that are drawn: the losses and the accuracies."""
 
-def render(compared: Comparison, *, page: Page) -> str:
+
+def render(compared: Comparison, context: Context) -> str:
     """The runs by their letters, a picture per role that several have, and the table; ends with a newline."""
+    page = context.page
     lines = []
     for letter, label, diagnosis in zip(LETTERS, compared.labels, compared.diagnoses, strict=False):
         words = f"{letter}  {label}: {verdict(diagnosis)}"
-        wrapped = textwrap.wrap(words, page.width, subsequent_indent="   ", break_on_hyphens=False)
-        lines += [page.paint(line, verdict_word(diagnosis)) for line in wrapped]
+        lines += [page.paint(line, verdict_word(diagnosis)) for line in wrapped(words, page, hang=3)]
     if compared.note:
         lines += textwrap.wrap(f"over the {compared.axis}: {compared.note}", page.width)
     for role, panel in compared.panels[:MOST_PICTURES]:
         lines += _curves(role, panel, compared.axis, page)
     return "".join(f"{line}\n" for line in [*lines, "", *_table(compared, page)])
-
-
-MOST_PICTURES = 4
-"""Roles that are drawn: the losses and the accuracies."""
 
 
 def _curves(role: str, panel: Panel, axis: str, page: Page) -> list[str]:

@@ -8,21 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diagnose.curves import Array, Run, Series
+from diagnose.errors import UserError
 from diagnose.measure import between_runs
-from diagnose.milestone import TITLES
 from diagnose.names import differences
 from diagnose.names.roles import MAIN_ROLES
 from diagnose.reports import panels
 from diagnose.reports.panels import Panel
-from diagnose.reports.phrases import labels_of
-from diagnose.reports.words import count, number, one_line, span
+from diagnose.reports.phrases import extent, labels_of, stage
+from diagnose.reports.words import count, number, one_line
 from diagnose.rule import Diagnosis, verdict_word
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in tables and pictures; there is no more room for more runs."""
-
-BY = ("epoch", "percent")
-"""Axes to compare over, beside the one that the runs have in common."""
 
 PERCENT = "percent of the run"
 
@@ -36,8 +33,8 @@ LONGEST = 40
 """Characters shown of a value of a config."""
 
 
-class CannotAlignError(ValueError):
-    """The runs cannot be drawn over the wanted axis; the message says which lacks what."""
+class CannotCompareError(UserError):
+    """The runs cannot be held beside each other; `str()` says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +67,15 @@ class Comparison:
 def compare(diagnoses: Sequence[Diagnosis], by: str = "") -> Comparison:
     """Hold runs beside each other.
 
-    by: an axis of `BY`; "" for the one that they have in common, else the epochs, else the share of each run.
-    Raises CannotAlignError.
+    by: `epoch` or `percent`; "" for the axis that they have in common, else the epochs, else the share of each run.
+    Raises CannotCompareError for fewer runs than two or more than there are letters, and where a run has no such axis.
     """
+    if len(diagnoses) < 2:
+        raise CannotCompareError(f"compare: {len(diagnoses)} of 2 runs; name two logs or more, or a directory of them")
+    if len(diagnoses) > len(LETTERS):
+        raise CannotCompareError(
+            f"compare: {len(diagnoses)} runs, and at most {len(LETTERS)} go beside each other; diagnose PATHS has all"
+        )
     runs, axis, note = align([d.run for d in diagnoses], by)
     drawn = []
     for role in DRAWN:
@@ -104,7 +107,7 @@ def align(runs: Sequence[Run], by: str = "") -> tuple[list[Run], str, str]:
     without = [run.name for run in runs if run.axis != "epoch" and _epochs(run) is None]
     why = "" if len(axes) == 1 else f"the runs count differently ({', '.join(sorted(axes))})"
     if by == "epoch" and without:
-        raise CannotAlignError(f"{one_line(without[0])}: its log holds no epochs; compare by percent")
+        raise CannotCompareError(f"compare: {one_line(without[0])}: its log holds no epochs; compare by percent")
     if by == "epoch" or (not by and not without):
         return [_moved(run, _epochs(run), "epoch") for run in runs], "epoch", why
     if not by:
@@ -142,14 +145,10 @@ def _moved(run: Run, moves: Callable[[Array], Array] | None, axis: str) -> Run:
 
 
 def _facts(diagnoses: Sequence[Diagnosis]) -> list[Row]:
-    def length(run: Run) -> str:
-        steps = [s.steps for s in run.series.values() if len(s)]
-        return span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else NOTHING
-
     return [
         Row("verdict", tuple(verdict_word(d).replace("-", " ") for d in diagnoses)),
-        Row("milestone", tuple(TITLES.get(d.milestone, "unknown") for d in diagnoses)),
-        Row("length", tuple(length(d.run) for d in diagnoses)),
+        Row("milestone", tuple(map(stage, diagnoses))),
+        Row("length", tuple(extent(d.run) or NOTHING for d in diagnoses)),
         Row("points", tuple(count(d.run.points, "point") for d in diagnoses)),
     ]
 

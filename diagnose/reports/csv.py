@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from diagnose.report import Report
+from diagnose.reports.context import Context
 from diagnose.reports.words import number, one_line, place
-from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
+from diagnose.rule import Diagnosis, Finding, verdict_word
 
 COLUMNS = (
     "source",
@@ -33,24 +35,18 @@ _FORMULA = ("=", "+", "-", "@")
 """First characters of a cell that a spreadsheet computes; control characters are escaped anyway."""
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-) -> str:
+def render(report: Report, context: Context) -> str:
     """The rows under their header, lines ended by a line feed.
 
-    errors: (source, message) of what could not be read or judged.
-    across: what the runs say together. `across_not_judged` has no place in a table over findings.
+    What the runs together could not be judged of has no place in a table over findings.
     """
-    reasons = dict(errors)
+    reasons = dict(report.errors)
     out = io.StringIO()
     rows = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     rows.writeheader()
-    for diagnosis in diagnoses:
+    for diagnosis in report.diagnoses:
         rows.writerows(_of_run(diagnosis, reasons.pop(diagnosis.run.source, "")))
-    for finding in across:
+    for finding in report.across:
         rows.writerow({"source": _text(" ".join(finding.runs)), "verdict": "across", **_finding(finding)})
     for source, message in reasons.items():
         rows.writerow({"source": _text(place(source)), "verdict": "unreadable", "summary": _text(message)})

@@ -66,7 +66,7 @@ class _Scale:
     def height(self, values: Array) -> Array:
         """Values as heights in [0, 1], 0 at the bottom; a flat range lies in the middle."""
         low, high = self._bend(np.array([self.low, self.high]))
-        if high <= low:
+        if high - low < np.finfo(np.float64).tiny:  # by less, a division overflows
             return np.where(np.isnan(values), np.nan, 0.5)
         return np.asarray((self._bend(values) - low) / (high - low))
 

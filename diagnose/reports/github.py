@@ -8,39 +8,35 @@ for GitHub Actions"; the escapes are those of actions/toolkit, `packages/core/sr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from diagnose.report import Report
 from diagnose.reports import places
-from diagnose.reports.phrases import advice, totals
+from diagnose.reports.context import Context
+from diagnose.reports.phrases import in_sentences, totals
 from diagnose.reports.words import count, one_line, visible
-from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
+from diagnose.rule import Diagnosis, Finding, Severity
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-) -> str:
+def render(report: Report, context: Context) -> str:
     """One annotation per source that could not be read or judged, and one per finding; then the count.
 
-    errors: (source, message). across: what the runs say together, which belongs to no file; what could not be said,
-    `across_not_judged`, is no annotation.
+    What runs say together belongs to no file, and what they could not be judged of is no annotation.
     """
     lines = [
-        _command("error", {"title": "not judged", **_file(source)}, one_line(message)) for source, message in errors
+        _command("error", {"title": "not judged", **_file(source)}, one_line(message))
+        for source, message in report.errors
     ]
-    found = [(finding.severity, line) for diagnosis in diagnoses for finding, line in _findings(diagnosis)]
+    found = [(finding.severity, line) for diagnosis in report.diagnoses for finding, line in _findings(diagnosis)]
     found += [
         (f.severity, _command(_COMMANDS[f.severity], {"title": f"{f.rule}, {count(len(f.runs), 'run')}"}, _message(f)))
-        for f in across
+        for f in report.across
     ]
     lines += [line for _, line in sorted(found, key=lambda item: -item[0].rank)]
-    said = totals(diagnoses) if diagnoses else "no run"
-    unread = f"; {count(len(errors), 'source')} in error" if errors else ""
-    return "".join(f"{line}\n" for line in (*lines, f"diagnose: {said}{unread}"))
+    unread = f"; {count(len(report.errors), 'source')} in error" if report.errors else ""
+    return "".join(f"{line}\n" for line in (*lines, f"diagnose: {totals(report.diagnoses)}{unread}"))
 
 
 def _findings(diagnosis: Diagnosis) -> Iterator[tuple[Finding, str]]:
@@ -57,12 +53,7 @@ def _file(source: str) -> dict[str, str]:
 
 def _message(finding: Finding) -> str:
     """What was measured, what it means, and what to try first, on a line each."""
-    said = [finding.summary, finding.meaning]
-    if finding.explained_by:
-        said.append(f"Explained by {finding.explained_by}.")
-    elif finding.recommendations:
-        said.append(f"Try first: {advice(finding.recommendations[0])}")
-    return "\n".join(map(one_line, said))
+    return "\n".join(map(one_line, in_sentences(finding)))
 
 
 def _command(name: str, properties: dict[str, str], message: str) -> str:

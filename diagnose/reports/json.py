@@ -7,50 +7,43 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
+from diagnose.report import Report
+from diagnose.reports.context import Context
 from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 from diagnose.trials import Tally
 
 SCHEMA_VERSION = 1
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-    *,
-    version: str,
-) -> str:
-    """The document as text of ASCII characters, ending with a newline.
-
-    errors: (source, message) of what could not be read or judged.
-    across, across_not_judged: what the runs say together, and what could not be said.
-    version: that of the program.
-    """
-    content = document(diagnoses, errors, across, across_not_judged, version=version)
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+def render(report: Report, context: Context) -> str:
+    """The document as text of ASCII characters, ending with a newline."""
+    return written(document(report, context))
 
 
-def document(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-    *,
-    version: str,
-) -> dict[str, Any]:
+def document(report: Report, context: Context) -> dict[str, Any]:
     """The document as plain dicts, lists, strings, numbers and None."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "tool": {"name": "diagnose", "version": version},
-        "runs": [_run(d) for d in diagnoses],
-        "across": [{**_finding(f), "runs": [_text(name) for name in f.runs]} for f in across],
-        "across_not_judged": [_missing(n) for n in across_not_judged],
-        "errors": [{"source": _text(source), "message": _text(message)} for source, message in errors],
+        "tool": {"name": "diagnose", "version": context.version},
+        "runs": [_run(d) for d in report.diagnoses],
+        "across": [{**_finding(f), "runs": [_text(name) for name in f.runs]} for f in report.across],
+        "across_not_judged": [_missing(n) for n in report.across_not_judged],
+        "errors": [{"source": _text(source), "message": _text(message)} for source, message in report.errors],
+        **context.extra,
     }
+
+
+def written(content: dict[str, Any]) -> str:
+    """A document as JSON of several lines."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def compact(value: float) -> float | int | None:
+    """The value as a JSON number, a whole one without a fraction; None where it is not finite."""
+    known = _number(value)
+    return int(known) if known is not None and known.is_integer() else known
 
 
 def _run(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -86,8 +79,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "explained_by": finding.explained_by or None,
         "cause": finding.cause or None,
         "series": list(finding.series),
-        "steps": [_step(step) for step in finding.steps],
-        "marks": [_step(mark) for mark in finding.marks],
+        "steps": [compact(step) for step in finding.steps],
+        "marks": [compact(mark) for mark in finding.marks],
         "evidence": [
             {
                 "statistic": _text(e.statistic),
@@ -128,12 +121,6 @@ def _number(value: float) -> float | None:
     """The value as a JSON number; None where it is not finite."""
     value = float(value)  # a NumPy scalar is no JSON number
     return value if math.isfinite(value) else None
-
-
-def _step(value: float) -> float | int | None:
-    """A step as a JSON number, whole ones without a fraction."""
-    step = _number(value)
-    return int(step) if step is not None and step.is_integer() else step
 
 
 def _text(text: str) -> str:

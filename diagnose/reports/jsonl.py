@@ -11,24 +11,17 @@ Each line is an object of its own with `schema_version` and `kind`; its other ke
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
+from diagnose.report import Report
+from diagnose.reports.context import Context
 from diagnose.reports.json import SCHEMA_VERSION, document
-from diagnose.rule import Diagnosis, Finding, NotJudged
 
 _KINDS = {"runs": "run", "across": "across", "across_not_judged": "across_not_judged", "errors": "error"}
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-    *,
-    version: str,
-) -> str:
-    """The lines as text of ASCII characters; the arguments are those of `diagnose.reports.json`."""
-    content = document(diagnoses, errors, across, across_not_judged, version=version)
+def render(report: Report, context: Context) -> str:
+    """The lines as text of ASCII characters."""
+    content = document(report, context)
     kinds = ((kind, item) for key, kind in _KINDS.items() for item in content[key])
     lines = ({"schema_version": SCHEMA_VERSION, "kind": kind, **item} for kind, item in kinds)
     return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)

@@ -9,11 +9,13 @@ GitLab shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from xml.etree import ElementTree as ET
 
+from diagnose.report import Report
 from diagnose.reports import places
-from diagnose.reports.phrases import advice, evidence_in_words, first_label, labels_of
+from diagnose.reports.context import Context
+from diagnose.reports.phrases import advice, evidence_in_words, labelled, when
 from diagnose.reports.words import one_line, place, span, visible
 from diagnose.rule import Diagnosis, Finding, NotJudged
 
@@ -21,49 +23,50 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write, see its production [2] Char."""
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-    *,
-    failing: Collection[str] = ("warning", "error"),
-) -> str:
-    """The document as text of ASCII characters.
-
-    errors: (source, message) of what could not be read or judged.
-    across, across_not_judged: what the runs say together, and what could not be said.
-    failing: the severities that are a failure.
-    """
+def render(report: Report, context: Context) -> str:
+    """The document as text of ASCII characters; a finding is a failure where its severity is in `context.failing`."""
     root = ET.Element("testsuites", name="diagnose")
-    labels = labels_of([diagnosis.run for diagnosis in diagnoses])
-    for diagnosis, label in zip(diagnoses, labels, strict=True):
-        suite = ET.SubElement(root, "testsuite", name=_legal(label))
-        file = _legal(visible(places.relative(diagnosis.run.source)))
-        found = {finding.rule: finding for finding in diagnosis.findings}
-        for rule in diagnosis.judged:
-            case = _case(suite, label, rule, file)
-            if rule in found:
-                where = span(found[rule].steps, diagnosis.run.axis)
-                _outcome(case, found[rule], where, failing)
-        for missing in diagnosis.not_judged:
-            _skip(_case(suite, label, missing.rule, file), missing)
-    if across or across_not_judged:
-        suite = ET.SubElement(root, "testsuite", name="across runs")
-        for finding in across:
-            _outcome(_case(suite, "across runs", finding.rule), finding, ", ".join(finding.runs), failing)
-        for missing in across_not_judged:
-            _skip(_case(suite, "across runs", missing.rule), missing)
-    if errors:
-        suite = ET.SubElement(root, "testsuite", name="sources")
-        for source, message in errors:
-            case = _case(suite, "sources", place(source), _legal(visible(places.relative(source))))
-            said = _legal(one_line(message))
-            ET.SubElement(case, "error", type="not-judged", message=said).text = said
+    for diagnosis, label in labelled(report.diagnoses):
+        _run(root, diagnosis, label, context.failing)
+    if report.across or report.across_not_judged:
+        _across(root, report, context.failing)
+    if report.errors:
+        _errors(root, report)
     _count(root)
     ET.indent(root)
     body: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=False)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body.decode()}\n'
+
+
+def _run(root: ET.Element, diagnosis: Diagnosis, label: str, failing: Collection[str]) -> None:
+    """The suite of one run: the rules that judged it, then those that could not."""
+    suite = ET.SubElement(root, "testsuite", name=_legal(label))
+    file = _legal(visible(places.relative(diagnosis.run.source)))
+    found = {finding.rule: finding for finding in diagnosis.findings}
+    for rule in diagnosis.judged:
+        case = _case(suite, label, rule, file)
+        if rule in found:
+            _outcome(case, found[rule], span(found[rule].steps, diagnosis.run.axis), failing)
+    for missing in diagnosis.not_judged:
+        _skip(_case(suite, label, missing.rule, file), missing)
+
+
+def _across(root: ET.Element, report: Report, failing: Collection[str]) -> None:
+    """The suite of what the runs say together, and of the rules that could say nothing of them."""
+    suite = ET.SubElement(root, "testsuite", name="across runs")
+    for finding in report.across:
+        _outcome(_case(suite, "across runs", finding.rule), finding, ", ".join(finding.runs), failing)
+    for missing in report.across_not_judged:
+        _skip(_case(suite, "across runs", missing.rule), missing)
+
+
+def _errors(root: ET.Element, report: Report) -> None:
+    """The suite of the sources that could not be read or judged."""
+    suite = ET.SubElement(root, "testsuite", name="sources")
+    for source, message in report.errors:
+        case = _case(suite, "sources", place(source), _legal(visible(places.relative(source))))
+        said = _legal(one_line(message))
+        ET.SubElement(case, "error", type="not-judged", message=said).text = said
 
 
 def _case(suite: ET.Element, classname: str, name: str, file: str = "") -> ET.Element:
@@ -78,7 +81,7 @@ def _outcome(case: ET.Element, finding: Finding, where: str, failing: Collection
     if finding.explained_by:
         said.append(f"explained by {finding.explained_by}")
     else:
-        said += [f"{first_label(fix)} {advice(fix)}" for fix in finding.recommendations[:1]]
+        said += [f"{when(fix)}: {advice(fix)}" for fix in finding.recommendations[:1]]
     said += [f"evidence: {'; '.join(map(evidence_in_words, finding.evidence))}"] if finding.evidence else []
     text = _legal("\n".join(map(one_line, said)))
     if finding.severity in failing:

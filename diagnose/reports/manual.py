@@ -8,21 +8,43 @@ import math
 import textwrap
 import tokenize
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from diagnose import trials
-from diagnose.reports.page import PLAIN_PAGE, Page, grid
+from diagnose.reports.page import Page, grid, wrapped
 from diagnose.reports.words import one_line
 from diagnose.rule import Fix, Rule
 from diagnose.trials import Tally, Trials
 
+RESOLVED = (
+    "Resolved: the finding is gone, no other warning or error has come, and the best validation metric is not worse "
+    "than before by more than two trainings of one recipe differ. The share has its 95 % interval (Wilson), so has the "
+    "gain, which is in points of that metric. Cost: time of the training after over that before."
+)
+"""What the columns of the table of trials mean."""
 
-def table(rules: Sequence[tuple[Rule, str]], *, page: Page = PLAIN_PAGE) -> str:
-    """What there is to find: id, what it finds, what it needs; a sentence per rule on a page without pictures.
+_ALWAYS = ("step", "axis", "last_step", "config")
+"""Names of needs that every log meets."""
 
-    rules: each rule with what it needs, in words.
-    """
-    rows = [(rule.id, one_line(rule.title), one_line(needs)) for rule, needs in rules]
+_OTHERS = {"runs": "several runs", "baseline": "--baseline"}
+"""Names of needs that no log meets by itself -> what a reader of the manual knows them as."""
+
+
+class Need(Protocol):
+    """What a rule asks for, as `diagnose.judging` reads it from the signature of its check."""
+
+    @property
+    def name(self) -> str:
+        """Canonical name of a curve or hyperparameter, or what else the signature may ask for."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether the rule can judge without."""
+
+
+def table(rules: Sequence[tuple[Rule, Sequence[Need]]], page: Page) -> str:
+    """What there is to find: id, what it finds, what it needs; a sentence per rule on a page without pictures."""
+    rows = [(rule.id, one_line(rule.title), one_line(needs_in_words(needs))) for rule, needs in rules]
     if not page.picture:
         return "".join(f"{name}: {finds}; needs {needs}.\n" for name, finds, needs in rows)
     cells = [pair for name, finds, needs in rows for pair in ((name, finds), ("", f"needs {needs}"))]
@@ -33,57 +55,59 @@ def table(rules: Sequence[tuple[Rule, str]], *, page: Page = PLAIN_PAGE) -> str:
 
 def manual(
     rule: Rule,
+    needs: Sequence[Need],
     thresholds: Mapping[str, Any],
     fixes: Sequence[Fix],
-    needs: str,
-    tried: Sequence[Trials] = (),
-    *,
-    page: Page = PLAIN_PAGE,
+    tried: Sequence[Trials],
+    page: Page,
 ) -> str:
     """The manual page of a rule: its docstring, what it needs, its thresholds, the fixes it recommends, their trials.
 
     thresholds: name -> default.
     fixes: in the order to try.
-    needs: what the rule needs, in words.
     tried: the table of trials.
     """
     lines = [inspect.cleandoc(rule.doc), "", page.paint("Needs", "strong")]
-    lines += _paragraph(f"{needs}; at least {rule.min_points} points", page, hang=0)
+    words = f"{needs_in_words(needs)}; at least {rule.min_points} points"
+    lines += wrapped(words, page, indent=4, hang=0)
     if thresholds:
         lines += ["", page.paint(f"Thresholds (set them in [tool.diagnose.rules.{rule.id}])", "strong")]
         remarks = _comments(rule.check)
         for name, default in thresholds.items():
             remark = f"   {remarks[name]}" if name in remarks else ""
-            lines += _paragraph(f"{name} = {default}{remark}", page)
+            lines += wrapped(f"{name} = {default}{remark}", page, indent=4, hang=3)
     if fixes:
         lines += ["", page.paint("What to try, in this order", "strong")]
         for rank, fix in enumerate(fixes, 1):
-            lines += _paragraph(f"{rank}. {fix.title.rstrip('.')} ({fix.id})", page)
-            lines += _paragraph(f"{fix.why.rstrip('.')}. [{fix.source}]", page, indent=7, hang=0)
+            lines += wrapped(f"{rank}. {fix.title.rstrip('.')} ({fix.id})", page, indent=4, hang=3)
+            lines += wrapped(f"{fix.why.rstrip('.')}. [{fix.source}]", page, indent=7, hang=0)
     lines += _trials(tried, rule, fixes, page)
     return "".join(f"{line}\n" for line in lines)
 
 
-RESOLVED = (
-    "Resolved: the finding is gone, no other warning or error has come, and the best validation metric is not worse "
-    "than before by more than two trainings of one recipe differ. The share has its 95 % interval (Wilson), so has the "
-    "gain, which is in points of that metric. Cost: time of the training after over that before."
-)
+def needs_in_words(needs: Sequence[Need]) -> str:
+    """`train_loss, val_loss; optional: learning_rate`."""
+    named = [need for need in needs if need.name not in _ALWAYS]
+    required = ", ".join(_OTHERS.get(need.name, need.name) for need in named if not need.optional)
+    optional = ", ".join(need.name for need in named if need.optional)
+    if not required:
+        return f"any of {optional}"
+    return f"{required}; optional: {optional}" if optional else required
 
 
 def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Page) -> list[str]:
     """What became of the finding in trials of its fixes: for each cause a table of the fixes, all tasks and each."""
     published = [row for row in tried if row.rule == rule.id and row.seeds == "published"]
     if not published:
-        return ["", *_paragraph("None of these fixes was tried on the reference trainer.", page, indent=0, hang=0)]
+        return ["", *wrapped("None of these fixes was tried on the reference trainer.", page, hang=0)]
     lines = ["", page.paint("Trials on the reference trainer", "strong")]
     dated = max(published, key=lambda row: row.date)
-    lines += _paragraph(f"{RESOLVED} Tried until {dated.date} with {dated.versions}.", page, hang=0)
+    lines += wrapped(f"{RESOLVED} Tried until {dated.date} with {dated.versions}.", page, indent=4, hang=0)
     for cause in dict.fromkeys(row.cause for row in published):
         rows = [row for row in published if row.cause == cause]
         faults = list(dict.fromkeys(row.fault for row in rows))
         named = ", ".join(faults)
-        lines += ["", *_paragraph(f"cause {cause} ({named})" if cause else f"after {named}", page, indent=2)]
+        lines += ["", *wrapped(f"cause {cause} ({named})" if cause else f"after {named}", page, indent=2, hang=3)]
         cells = []
         for name in trials.order(tried, rule.id, cause, list(dict.fromkeys(row.fix for row in rows))):
             of_fix = [row for row in rows if row.fix == name]
@@ -94,7 +118,7 @@ def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Pag
         lines += _table(cells, page)
     missing = [fix.id for fix in fixes if fix.id not in {row.fix for row in published if row.trials}]
     if missing:
-        lines += ["", *_paragraph(f"Not tried: {', '.join(missing)}.", page, indent=2)]
+        lines += ["", *wrapped(f"Not tried: {', '.join(missing)}.", page, indent=2, hang=3)]
     return lines
 
 
@@ -121,21 +145,11 @@ def _table(cells: Sequence[tuple[str, str, str, str]], page: Page) -> list[str]:
             f"{name.strip()}: resolved {resolved}{f', gain {gain}' if gain else ''}{f', cost {cost}' if cost else ''}"
             for name, resolved, gain, cost in cells
         )
-        return [line for sentence in said for line in _paragraph(sentence, page, indent=2)]
+        return [line for sentence in said for line in wrapped(sentence, page, indent=2, hang=3)]
     head = ("fix, and where", "resolved", "gain", "cost")
     widths = [max(len(row[column]) for row in (head, *cells)) for column in range(4)]
     widths[0] = max(min(widths[0], page.width - sum(widths[1:]) - 8), 12)
     return [f"  {line}" for line in grid(head, cells, widths, page)]
-
-
-def _paragraph(text: str, page: Page, indent: int = 4, hang: int = 3) -> list[str]:
-    return textwrap.wrap(
-        text,
-        page.width,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + hang),
-        break_on_hyphens=False,
-    )
 
 
 def _comments(function: Callable[..., Any]) -> dict[str, str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from diagnose.milestone import TITLES
-from diagnose.reports.phrases import advice, first_label, labels_of, reasons, totals, verdict
+from diagnose.report import Report
+from diagnose.reports.context import Context
+from diagnose.reports.phrases import advice, by_severity, is_brief, labelled, reasons, stage, totals, verdict, when
 from diagnose.reports.words import count, number, one_line, place, span
-from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
+from diagnose.rule import Diagnosis, Finding
 
 _MARKS = re.compile(r"[\\`*{}\[\]<>#|~$]|(?<![^\W_])_|_(?![^\W_])")
 """What begins something in a sentence; an underscore between letters or digits begins nothing."""
@@ -24,49 +25,37 @@ _NO_WIDTH = "&#8203;"
 _TICKS = re.compile("`+")
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-) -> str:
-    """The document, worst run first.
-
-    errors: (source, message) of what could not be read or judged.
-    across, across_not_judged: what the runs say together, and what could not be said.
-    """
-    labels = labels_of([diagnosis.run for diagnosis in diagnoses])
-    pairs = sorted(zip(diagnoses, labels, strict=True), key=lambda pair: RANK[verdict_word(pair[0])])
-    blocks = [f"## diagnose: {totals(diagnoses) if diagnoses else 'no run'}"]
-    if pairs:
-        blocks.append("\n".join(_table(pairs)))
-    if errors:
-        listed = "\n".join(f"- {_code(place(source))}: {_text(message)}" for source, message in errors)
+def render(report: Report, context: Context) -> str:
+    """The document, worst run first."""
+    runs = labelled(report.worst_first)
+    blocks = [f"## diagnose: {totals(report.diagnoses)}"]
+    if runs:
+        blocks.append("\n".join(_table(runs)))
+    if report.errors:
+        listed = "\n".join(f"- {_code(place(source))}: {_text(message)}" for source, message in report.errors)
         blocks.append(f"**Not read, or not judged**\n\n{listed}")
-    for finding in across:
-        runs = ", ".join(map(_code, finding.runs))
-        blocks += [f"### Across {count(len(finding.runs), 'run')}", f"Runs: {runs}", *_finding(finding, "")]
-    if across and across_not_judged:
-        blocks.append(f"Not judged across the runs: {_text(reasons(across_not_judged))}")
-    for diagnosis, label in pairs:
+    for finding in report.across:
+        named = ", ".join(map(_code, finding.runs))
+        blocks += [f"### Across {count(len(finding.runs), 'run')}", f"Runs: {named}", *_finding(finding, "")]
+    if report.across and report.across_not_judged:
+        blocks.append(f"Not judged across the runs: {_text(reasons(report.across_not_judged))}")
+    for diagnosis, label in runs:
         blocks += _run(diagnosis, label)
     return "\n\n".join(blocks) + "\n"
 
 
-def _table(pairs: Sequence[tuple[Diagnosis, str]]) -> Iterator[str]:
+def _table(runs: Sequence[tuple[Diagnosis, str]]) -> Iterator[str]:
     yield "| run | verdict | milestone | points |"
     yield "|---|---|---|---:|"
-    for diagnosis, label in pairs:
-        stage = TITLES.get(diagnosis.milestone, "unknown")
+    for diagnosis, label in runs:
         points = diagnosis.run.points
-        yield f"| {_cell(_code(label))} | {_verdict(diagnosis)} | {_text(stage)} | {points} |"
+        yield f"| {_cell(_code(label))} | {_verdict(diagnosis)} | {_text(stage(diagnosis))} | {points} |"
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
     """The rules that found something by severity: `**error**: overfitting`; else the verdict's words."""
-    grouped = {s: [f.rule for f in diagnosis.findings if f.severity is s] for s in reversed(Severity)}
-    said = "; ".join(f"**{s}**: {', '.join(rules)}" for s, rules in grouped.items() if rules)
-    return said or verdict(diagnosis)
+    grouped = by_severity(diagnosis.findings)
+    return "; ".join(f"**{s}**: {', '.join(rules)}" for s, rules in grouped.items()) or verdict(diagnosis)
 
 
 def _run(diagnosis: Diagnosis, label: str) -> Iterator[str]:
@@ -89,13 +78,12 @@ def _finding(finding: Finding, where: str) -> Iterator[str]:
     cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
     yield f"**{finding.severity.upper()} {finding.rule}**{where}, confidence {finding.confidence:.2f}{cause}"
     items = [f"- measured: {_text(finding.summary)}"]
-    brief = bool(finding.explained_by) or finding.severity is Severity.NOTE
-    if not brief:
+    if not is_brief(finding):
         items.append(f"- means: {_text(finding.meaning)}")
     if not finding.explained_by:
-        items += [f"- {first_label(fix)} {_text(advice(fix))}" for fix in finding.recommendations[:1]]
+        items += [f"- {when(fix)}: {_text(advice(fix))}" for fix in finding.recommendations[:1]]
     yield "\n".join(items)
-    if finding.evidence and not brief:
+    if finding.evidence and not is_brief(finding):
         rows = ["| statistic | value | threshold | unit |", "|---|---:|---:|---|"]
         for e in finding.evidence:
             limit = "" if e.threshold is None else number(e.threshold)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnose.measure.downsample import glance
-from diagnose.milestone import TITLES
+from diagnose.report import Report
 from diagnose.reports import panels, svg
+from diagnose.reports.context import Context
 from diagnose.reports.html.parts import SIGNS
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.phrases import FIXES_SHOWN, labels_of, outcome, verdict
+from diagnose.reports.phrases import FIXES_SHOWN, labelled, outcome, stage, verdict, when
 from diagnose.reports.words import count, number, one_line, place, span
-from diagnose.rule import RANK, Diagnosis, Finding, Severity, verdict_word
+from diagnose.rule import Diagnosis, Finding, Severity, verdict_word
 
 MOST_ROWS = 50
 """Runs in the table."""
@@ -38,21 +39,17 @@ SCOPE .ring { fill: none; stroke: currentColor; stroke-width: 1.5; } SCOPE .leve
 """  # noqa: E501
 
 
-def render(
-    diagnoses: Sequence[Diagnosis], errors: Sequence[tuple[str, str]] = (), across: Sequence[Finding] = ()
-) -> str:
+def render(report: Report, context: Context) -> str:
     """The report as a fragment of HTML: one run with its findings and curves, or a table over runs that opens them."""
-    labels = labels_of([d.run for d in diagnoses])
+    runs = labelled(report.worst_first)
     parts: list[Markup] = []
-    if len(diagnoses) == 1:
-        parts.append(_run(diagnoses[0], labels[0]))
-    elif diagnoses:
-        order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
-        ranked = [(diagnoses[i], labels[i]) for i in order]
-        parts += [_table(ranked), *(_across(finding) for finding in across)]
-        opened = [(d, label) for d, label in ranked if d.findings][:MOST_OPENED]
+    if len(runs) == 1:
+        parts.append(_run(*runs[0]))
+    elif runs:
+        parts += [_table(runs), *(_across(finding) for finding in report.across)]
+        opened = [(d, label) for d, label in runs if d.findings][:MOST_OPENED]
         parts += [tag("details", tag("summary", f"{label}: {verdict(d)}"), _run(d, label)) for d, label in opened]
-    parts += [tag("p", tag("b", place(source)), f": {one_line(message)}") for source, message in errors]
+    parts += [tag("p", tag("b", place(source)), f": {one_line(message)}") for source, message in report.errors]
     curves = svg.STYLE.replace("}.", "} SCOPE .")
     style = f"{_STYLE}SCOPE {curves}".replace("SCOPE", f".{SCOPE}")
     return tag("div", Markup(f"<style>{style}</style>"), *parts, class_=SCOPE)
@@ -62,11 +59,11 @@ def _sign(word: str) -> Markup:
     return join(tag("span", SIGNS[word], aria_hidden="true"), f" {word.replace('-', ' ')}")
 
 
-def _table(ranked: Sequence[tuple[Diagnosis, str]]) -> Markup:
+def _table(runs: Sequence[tuple[Diagnosis, str]]) -> Markup:
     """The runs, worst first."""
     head = tag("tr", *(tag("th", name, scope="col") for name in ("run", "verdict", "findings", "curve", "milestone")))
     rows = []
-    for diagnosis, label in ranked[:MOST_ROWS]:
+    for diagnosis, label in runs[:MOST_ROWS]:
         column = glance(diagnosis.run)
         rows.append(
             tag(
@@ -75,10 +72,10 @@ def _table(ranked: Sequence[tuple[Diagnosis, str]]) -> Markup:
                 tag("td", _sign(verdict_word(diagnosis))),
                 tag("td", ", ".join(f.rule for f in diagnosis.findings)),
                 tag("td", svg.sparkline(diagnosis.run.series[column]) if column else ""),
-                tag("td", TITLES.get(diagnosis.milestone, "unknown")),
+                tag("td", stage(diagnosis)),
             )
         )
-    left = len(ranked) - MOST_ROWS
+    left = len(runs) - MOST_ROWS
     more = tag("p", f"{count(left, 'run')} more; Report.to_frame() has the findings of all") if left > 0 else ""
     return join(tag("table", tag("thead", head), tag("tbody", *rows)), more)
 
@@ -91,13 +88,12 @@ def _across(finding: Finding) -> Markup:
 
 def _run(diagnosis: Diagnosis, label: str) -> Markup:
     """Verdict, milestone, and the findings; the curves of those that nothing explains."""
-    stage = TITLES.get(diagnosis.milestone, "unknown")
     reason = f"; {one_line(diagnosis.milestone_reason)}" if diagnosis.milestone_reason else ""
     word = verdict_word(diagnosis)
     head = tag("p", tag("b", label), ": ", tag("span", SIGNS[word], aria_hidden="true"), f" {verdict(diagnosis)}")
     return join(
         head,
-        tag("p", tag("small", f"milestone: {stage}{reason}")),
+        tag("p", tag("small", f"milestone: {stage(diagnosis)}{reason}")),
         *(_finding(finding, diagnosis) for finding in diagnosis.findings),
     )
 
@@ -115,9 +111,9 @@ def _finding(finding: Finding, diagnosis: Diagnosis) -> Markup:
         if not brief:
             parts.append(tag("p", one_line(finding.meaning)))
         for rank, fix in enumerate(finding.recommendations[: 1 if brief else FIXES_SHOWN]):
-            when = "Rarely" if fix.tally.rare else "Then" if rank else "Try first"
             advice = f": {one_line(fix.title).rstrip('.')}. "
-            parts.append(tag("p", tag("b", when), advice, tag("small", outcome(fix.tally, brief=rank > 0))))
+            fared = tag("small", outcome(fix.tally, brief=rank > 0))
+            parts.append(tag("p", tag("b", when(fix, rank).capitalize()), advice, fared))
         shown = panels.of_finding(finding, run)
         if shown and not brief:
             parts += [svg.legend(shown), svg.picture(shown, run.axis, f"{finding.rule}, {where}")]

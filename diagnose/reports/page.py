@@ -10,8 +10,8 @@ from itertools import zip_longest
 TABLE_WIDTH = 60
 """Columns below which the runs are listed in sentences, as on a page without pictures."""
 
-
 _COLORS = {
+    "failed": "1;31",
     "error": "1;31",
     "warning": "1;33",
     "note": "1;36",
@@ -45,9 +45,18 @@ class Page:
 PLAIN_PAGE = Page()
 
 
-def shorten(text: str, width: int) -> str:
-    """The end of the text, which tells files apart better than the beginning, in `width` columns."""
-    return text if len(text) <= width else "..." + text[-(width - 3) :]
+def wrapped(text: str, page: Page, *, indent: int = 0, hang: int = 2) -> list[str]:
+    """The text in lines of the page's width.
+
+    indent: columns before each line. hang: more of them before all but the first.
+    """
+    return textwrap.wrap(
+        text,
+        page.width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_on_hyphens=False,
+    )
 
 
 def item(label: str, text: str, page: Page) -> list[str]:
@@ -100,3 +109,8 @@ def _cells(cells: Sequence[str], widths: Sequence[int], right: bool) -> str:
         for cell, width in zip(cells, widths, strict=False)
     )
     return "  ".join(padded).rstrip()
+
+
+def shorten(text: str, width: int) -> str:
+    """The end of the text, which tells files apart better than the beginning, in `width` columns."""
+    return text if len(text) <= width else "..." + text[-(width - 3) :]

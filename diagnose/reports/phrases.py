@@ -1,29 +1,40 @@
-"""Sentences that several reports share: verdicts, advice with its trials, evidence, and what was not judged."""
+"""Sentences that several reports share: verdicts and their counts, names of runs, advice with its trials, evidence, and
+what was not judged.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import PurePath
 
 from diagnose.curves import Run
-from diagnose.reports.words import count, number, one_line, place
-from diagnose.rule import RANK, Diagnosis, Evidence, NotJudged, Recommendation, Severity, verdict_word
+from diagnose.milestone import TITLES
+from diagnose.reports.words import count, number, one_line, place, span
+from diagnose.rule import RANK, Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity, verdict_word
 from diagnose.trials import Tally
 
 FIXES_SHOWN = 3
 """Fixes written out per finding; the others are named."""
 
-
 LISTED = 4
 """Names listed of what is missing from a log; the others are counted."""
 
+WORST_FIRST = tuple(reversed(Severity))
+"""Severities in the order in which they are counted and listed."""
 
-_LACKS = " has no "
-
+VERDICTS: Mapping[str, str] = {
+    "failed": "not read",
+    "error": "with errors",
+    "warning": "with warnings",
+    "note": "with notes",
+    "not-judged": "not judged",
+    "healthy": "healthy",
+}
+"""A verdict as it is said of several runs."""
 
 AIMS: Mapping[str, str] = {
     "learn-anything": "be better than random: a small model, few data, a rough search for the learning rate",
@@ -31,6 +42,53 @@ AIMS: Mapping[str, str] = {
     "learn-the-right-thing": "keep the training fit and close the gap to the validation: regularization, more data",
 }
 """What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
+
+_LACKS = " has no "
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def labels_of(runs: Sequence[Run]) -> list[str]:
+    """What to call each run: its source, with the run's own name where one source holds several."""
+    per_source = Counter(run.source for run in runs)
+    return [
+        f"{place(run.source)} [{one_line(run.name)}]" if per_source[run.source] > 1 else place(run.source or run.name)
+        for run in runs
+    ]
+
+
+def labelled(diagnoses: Sequence[Diagnosis], names: Mapping[str, str] | None = None) -> list[tuple[Diagnosis, str]]:
+    """Each diagnosis with what to call its run. names: source of a run -> another name for it."""
+    labels = labels_of([diagnosis.run for diagnosis in diagnoses])
+    return [(d, (names or {}).get(d.run.source, label)) for d, label in zip(diagnoses, labels, strict=True)]
+
+
+def shared_folder(paths: Sequence[str]) -> str:
+    """The directories that all paths begin with, with the separator behind; "" where there are none."""
+    folders = [PurePath(path).parent.parts for path in paths]
+    shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
+    folder = str(PurePath(*(names[0] for names in shared)))
+    return "" if folder == "." else folder.rstrip(os.sep) + os.sep
+
+
+def extent(run: Run) -> str:
+    """From which step to which it was logged: `epochs 1-100`; "" where it has no points."""
+    steps = [series.steps for series in run.series.values() if len(series)]
+    return span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else ""
+
+
+def facts(run: Run) -> str:
+    """What was read: `keras-csv, 100 points, epochs 1-100`."""
+    return ", ".join(filter(None, (run.format, count(run.points, "point"), extent(run))))
+
+
+def stage(diagnosis: Diagnosis) -> str:
+    """The milestone that the run works on."""
+    return TITLES.get(diagnosis.milestone, "unknown")
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
 
 
 def verdict(diagnosis: Diagnosis) -> str:
@@ -48,18 +106,77 @@ def verdict(diagnosis: Diagnosis) -> str:
     return ("" if problems else "no problem; ") + "; ".join(parts)
 
 
-def labels_of(runs: Sequence[Run]) -> list[str]:
-    """What to call each run: its source, with the run's own name where one source holds several."""
-    per_source = Counter(run.source for run in runs)
-    return [
-        f"{place(run.source)} [{one_line(run.name)}]" if per_source[run.source] > 1 else place(run.source or run.name)
-        for run in runs
-    ]
+def short_verdict(diagnosis: Diagnosis) -> str:
+    """The verdict as it fits a table: `error: overfitting; warning: loss-spike`."""
+    grouped = by_severity(diagnosis.findings)
+    return "; ".join(f"{severity}: {', '.join(rules)}" for severity, rules in grouped.items()) or verdict(diagnosis)
 
 
-def first_label(fix: Recommendation) -> str:
-    """The label of what is at the head of the list."""
-    return "rarely:" if fix.tally.rare else "try first:"
+def totals(diagnoses: Sequence[Diagnosis]) -> str:
+    """The verdicts counted: `4 runs: 1 with errors, 1 with notes, 2 healthy`; `no run`."""
+    if not diagnoses:
+        return "no run"
+    return f"{count(len(diagnoses), 'run')}: {counted(map(verdict_word, diagnoses))}"
+
+
+def counted(verdicts: Iterable[str]) -> str:
+    """How many runs have each verdict: `1 with errors, 2 healthy`."""
+    return ", ".join(f"{amount} {VERDICTS[word]}" for word, amount in by_verdict(verdicts).items())
+
+
+def by_verdict(verdicts: Iterable[str]) -> dict[str, int]:
+    """How many there are of each verdict, worst first, without those that there are none of."""
+    tally = Counter(verdicts)
+    return {word: tally[word] for word in RANK if tally[word]}
+
+
+def by_severity(findings: Iterable[Finding]) -> dict[Severity, list[str]]:
+    """The rules that found something by severity, worst first, without the severities that there are none of."""
+    rules: dict[Severity, list[str]] = {severity: [] for severity in WORST_FIRST}
+    for finding in findings:
+        rules[finding.severity].append(finding.rule)
+    return {severity: named for severity, named in rules.items() if named}
+
+
+def by_rule(findings: Iterable[Finding]) -> dict[str, Counter[Severity]]:
+    """How many findings there are of each rule by severity: those with most errors first, then with most warnings."""
+    tally: dict[str, Counter[Severity]] = {}
+    for finding in findings:
+        tally.setdefault(finding.rule, Counter())[finding.severity] += 1
+    return dict(sorted(tally.items(), key=lambda item: ([-item[1][severity] for severity in WORST_FIRST], item[0])))
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def is_brief(finding: Finding) -> bool:
+    """Whether it is told in short: a note, and what another finding explains."""
+    return finding.severity is Severity.NOTE or bool(finding.explained_by)
+
+
+def in_sentences(finding: Finding) -> list[str]:
+    """What was measured, what it means, and what explains it or what to try first."""
+    said = [finding.summary, finding.meaning]
+    if finding.explained_by:
+        said.append(f"Explained by {finding.explained_by}.")
+    elif finding.recommendations:
+        said.append(f"Try first: {advice(finding.recommendations[0])}")
+    return said
+
+
+def evidence_in_words(evidence: Evidence) -> str:
+    """`GL 38.2 percent (threshold 5)`."""
+    limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
+    unit = f" {evidence.unit}" if evidence.unit else ""
+    return one_line(f"{evidence.statistic} {number(evidence.value)}{unit}{limit}")
+
+
+# --- fixes ------------------------------------------------------------------------------------------------------------
+
+
+def when(fix: Recommendation, rank: int = 0) -> str:
+    """When to try a fix: `try first`, `then`, or `rarely`. rank: its place among the recommendations, from 0."""
+    return "rarely" if fix.tally.rare else "then" if rank else "try first"
 
 
 def advice(fix: Recommendation, *, brief: bool = False) -> str:
@@ -84,11 +201,7 @@ def outcome(tally: Tally, *, brief: bool = False) -> str:
     return f"resolved {tally.resolved}/{tally.trials} {share}{gain}"
 
 
-def evidence_in_words(evidence: Evidence) -> str:
-    """`GL 38.2 percent (threshold 5)`."""
-    limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
-    unit = f" {evidence.unit}" if evidence.unit else ""
-    return one_line(f"{evidence.statistic} {number(evidence.value)}{unit}{limit}")
+# --- what was not judged ----------------------------------------------------------------------------------------------
 
 
 def reasons(lacking_rules: Sequence[NotJudged]) -> str:
@@ -102,35 +215,13 @@ def reasons(lacking_rules: Sequence[NotJudged]) -> str:
     parts = []
     for kind, names in rules.items():
         things = list(dict.fromkeys(lacking[kind]))
-        reason = f"{kind}{_LACKS}{_listed(things)}" if things else kind
+        reason = f"{kind}{_LACKS}{listed(things)}" if things else kind
         parts.append(f"{', '.join(names) if len(names) <= LISTED else f'{len(names)} rules'} ({reason})")
     return "; ".join(parts)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     if len(names) <= LISTED:
         return ", ".join(names)
     return f"{', '.join(names[: LISTED - 1])} and {len(names) - LISTED + 1} more"
-
-
-def totals(diagnoses: Sequence[Diagnosis]) -> str:
-    """The verdicts counted: `4 runs: 1 with errors, 1 with notes, 2 healthy`."""
-    tally = Counter(verdict_word(d) for d in diagnoses)
-    names = {"error": "with errors", "warning": "with warnings", "note": "with notes", "not-judged": "not judged"}
-    counts = ", ".join(f"{tally[word]} {names.get(word, word)}" for word in RANK if tally[word])
-    return f"{count(len(diagnoses), 'run')}: {counts}"
-
-
-def shared_folder(paths: Sequence[str]) -> str:
-    """The directories that all paths begin with, with the separator behind; "" where there are none."""
-    folders = [PurePath(path).parent.parts for path in paths]
-    shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
-    folder = str(PurePath(*(names[0] for names in shared)))
-    return "" if folder == "." else folder.rstrip(os.sep) + os.sep
-
-
-def short_verdict(diagnosis: Diagnosis) -> str:
-    """The verdict as it fits a table: `error: overfitting; warning: loss-spike`."""
-    grouped = {s: [f.rule for f in diagnosis.findings if f.severity is s] for s in reversed(Severity)}
-    return "; ".join(f"{s}: {', '.join(rules)}" for s, rules in grouped.items() if rules) or verdict(diagnosis)

@@ -21,19 +21,20 @@ import numpy as np
 
 from diagnose.errors import SettingsError
 from diagnose.measure.downsample import extremes
+from diagnose.report import Report
 from diagnose.reports import panels
 from diagnose.reports.comparison import LETTERS, Comparison
+from diagnose.reports.page import shorten
 from diagnose.reports.panels import Curve, Mark, Panel
-from diagnose.reports.phrases import labels_of, verdict
+from diagnose.reports.phrases import labelled, verdict
 from diagnose.reports.words import count, one_line, span
-from diagnose.rule import RANK, Diagnosis, Severity, verdict_word
+from diagnose.rule import Diagnosis, Severity, verdict_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
-STYLES = ("light", "dark")
 
 WIDTH = 8.0
 """Inches."""
@@ -90,23 +91,22 @@ def check(path: Path, option: str = "--plot") -> None:
         raise SettingsError(f"{option} needs matplotlib: pip install matplotlib")
 
 
-def draw(diagnoses: Sequence[Diagnosis], path: Path, *, style: str = "light") -> None:
-    """Draw the runs into a .png, .svg or .pdf; a PDF has a page for each.
+def draw(report: Report, path: Path, *, style: str = "light") -> None:
+    """Draw the runs into a .png, .svg or .pdf, worst first; a PDF has a page for each. Nothing where there is no run.
 
     Raises SettingsError where it cannot be written.
     """
-    order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
-    names = labels_of([d.run for d in diagnoses])
-    worst = [(diagnoses[i], names[i]) for i in order]
+    runs = labelled(report.worst_first)
 
     def figures() -> list[Any]:
-        if path.suffix.lower() != ".pdf" and len(worst) > 1:
-            return [lambda: _grid(worst, style)]
-        pages = [lambda d=d, name=name: run_figure(d, name, style) for d, name in worst[:MOST_PAGES]]
-        left = len(worst) - MOST_PAGES
+        if path.suffix.lower() != ".pdf" and len(runs) > 1:
+            return [lambda: _grid(runs, style)]
+        pages = [lambda d=d, name=name: run_figure(d, name, style) for d, name in runs[:MOST_PAGES]]
+        left = len(runs) - MOST_PAGES
         return [*pages, lambda: _words(f"{count(left, 'run')} more not drawn")] if left > 0 else pages
 
-    save(figures(), path, style)
+    if runs:
+        save(figures(), path, style)
 
 
 def save(figures: Sequence[Any], path: Path, style: str) -> None:
@@ -242,9 +242,8 @@ def _grid(runs: Sequence[tuple[Diagnosis, str]], style: str) -> Figure:
         draw_panel(ax, panel, style, diagnosis.run.axis, words=False)
         ax.set_xlabel(diagnosis.run.axis)
         said = ", ".join(f.rule for f in diagnosis.findings if f.severity is not Severity.NOTE)
-        word = verdict_word(diagnosis).upper()
-        name = name if len(name) <= 44 else "..." + name[-41:]
-        ax.set_title(f"{name}\n{_wrapped(word + (': ' if said else '') + said, 52)}", fontsize=8.5, loc="left")
+        words = _wrapped(verdict_word(diagnosis).upper() + (": " if said else "") + said, 52)
+        ax.set_title(f"{shorten(name, 44)}\n{words}", fontsize=8.5, loc="left")
     for ax in axes[len(drawn) :]:
         ax.set_visible(False)
     if left:

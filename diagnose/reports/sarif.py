@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from diagnose.curves import Run
+from diagnose.report import Report
 from diagnose.reports import places
-from diagnose.reports.phrases import advice, labels_of, reasons
+from diagnose.reports.context import Context
+from diagnose.reports.json import compact, written
+from diagnose.reports.phrases import in_sentences, labelled, reasons
 from diagnose.reports.words import count, one_line
-from diagnose.rule import Diagnosis, Finding, NotJudged, Rule
+from diagnose.rule import Finding, Rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -30,35 +31,21 @@ _PARAGRAPHS = ("Why it matters", "Limits")
 """Sections of a manual page that are prose; the others are tables."""
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    errors: Sequence[tuple[str, str]] = (),
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-    *,
-    version: str,
-    rules: Sequence[Rule],
-) -> str:
-    """The log as text of ASCII characters.
-
-    errors: (source, message) of what could not be read or judged.
-    across, across_not_judged: what the runs say together, and what could not be said.
-    version: that of the program.
-    rules: those that are installed; the ones that found something are described.
-    """
-    results = [*_results(diagnoses), *_across(across, {d.run.name: d.run for d in diagnoses})]
+def render(report: Report, context: Context) -> str:
+    """The log as text of ASCII characters; the rules that found something are described as `context.rules` do."""
+    results = [*_results(report), *_across(report)]
     named = list(dict.fromkeys(result["ruleId"] for result in results))
-    known = {rule.id: rule for rule in rules}
+    known = {rule.id: rule for rule in context.rules}
     for result in results:
         result["ruleIndex"] = named.index(result["ruleId"])
     driver = {
         "name": "diagnose",
-        "version": version,
+        "version": context.version,
         "rules": [_rule(known[name]) if name in known else {"id": name} for name in named],
     }
     invocation = {
-        "executionSuccessful": not errors,
-        "toolExecutionNotifications": [*_notifications(diagnoses, errors, across_not_judged)],
+        "executionSuccessful": not report.errors,
+        "toolExecutionNotifications": [*_notifications(report)],
     }
     run = {
         "tool": {"driver": driver},
@@ -66,25 +53,26 @@ def render(
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, allow_nan=False) + "\n"
+    return written({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _results(diagnoses: Sequence[Diagnosis]) -> Iterator[dict[str, Any]]:
-    per_source = Counter(diagnosis.run.source for diagnosis in diagnoses)
-    for diagnosis in diagnoses:
+def _results(report: Report) -> Iterator[dict[str, Any]]:
+    per_source = Counter(diagnosis.run.source for diagnosis in report)
+    for diagnosis in report:
         run = diagnosis.run
         name = run.name if per_source[run.source] > 1 else ""
         for finding in diagnosis.findings:
             first, last = places.lines(run, finding) or (1, 1)
             result = _result(finding, [_location(run.source, first, last)], (places.relative(run.source), name))
-            said = {"run": one_line(run.name), "axis": run.axis, "steps": [_number(step) for step in finding.steps]}
+            said = {"run": one_line(run.name), "axis": run.axis, "steps": [compact(step) for step in finding.steps]}
             result["properties"] |= said
             yield result
 
 
-def _across(findings: Sequence[Finding], runs: Mapping[str, Run]) -> Iterator[dict[str, Any]]:
+def _across(report: Report) -> Iterator[dict[str, Any]]:
     """The findings about several runs: at the first of them, the others related."""
-    for finding in findings:
+    runs = {diagnosis.run.name: diagnosis.run for diagnosis in report}
+    for finding in report.across:
         sources = [runs[name].source for name in finding.runs if name in runs]
         places_of = [_location(source, 1, 1) for source in dict.fromkeys(sources)]
         result = _result(finding, places_of[:1], finding.runs)
@@ -99,12 +87,12 @@ def _result(finding: Finding, locations: list[dict[str, Any]], of: Sequence[str]
     return {
         "ruleId": finding.rule,
         "level": finding.severity.value,
-        "rank": _number(round(100.0 * finding.confidence, 2)),
-        "message": {"text": _message(finding)},
+        "rank": compact(round(100.0 * finding.confidence, 2)),
+        "message": {"text": _plain(" ".join(in_sentences(finding)))},
         "locations": locations,
         "partialFingerprints": {FINGERPRINT: f"{digest[:16]}:1"},
         "properties": {
-            "confidence": _number(finding.confidence),
+            "confidence": compact(finding.confidence),
             **({"explainedBy": finding.explained_by} if finding.explained_by else {}),
         },
     }
@@ -115,40 +103,22 @@ def _location(source: str, first: int, last: int) -> dict[str, Any]:
     return {"physicalLocation": {"artifactLocation": {"uri": places.uri(source)}, "region": region}}
 
 
-def _message(finding: Finding) -> str:
-    said = [finding.summary, finding.meaning]
-    if finding.explained_by:
-        said.append(f"Explained by {finding.explained_by}.")
-    elif finding.recommendations:
-        said.append(f"Try first: {advice(finding.recommendations[0])}")
-    return _plain(" ".join(said))
-
-
 def _plain(text: str) -> str:
     """The text as a message in which nothing is a link or a placeholder (sections 3.11.5 and 3.11.6)."""
     return one_line(text).replace("](", "] (").replace("{", "{{").replace("}", "}}")
 
 
-def _number(value: float) -> float | int | None:
-    value = float(value)
-    if value - value != 0:  # NaN or infinite
-        return None
-    return int(value) if value.is_integer() else value
-
-
-def _notifications(
-    diagnoses: Sequence[Diagnosis], errors: Sequence[tuple[str, str]], across_not_judged: Sequence[NotJudged]
-) -> Iterator[dict[str, Any]]:
+def _notifications(report: Report) -> Iterator[dict[str, Any]]:
     """What could not be read or judged, and why; one per run."""
-    for source, message in errors:
+    for source, message in report.errors:
         yield _notification("error", message, source)
-    for diagnosis, label in zip(diagnoses, labels_of([d.run for d in diagnoses]), strict=True):
+    for diagnosis, label in labelled(report.diagnoses):
         if diagnosis.not_judged:
             rules = count(len(diagnosis.not_judged), "rule")
             said = f"{label}: {rules} could not judge: {reasons(diagnosis.not_judged)}"
             yield _notification("note", said, diagnosis.run.source)
-    if across_not_judged:
-        yield _notification("note", f"across runs not judged: {reasons(across_not_judged)}")
+    if report.across_not_judged:
+        yield _notification("note", f"across runs not judged: {reasons(report.across_not_judged)}")
 
 
 def _notification(level: str, message: str, source: str = "") -> dict[str, Any]:

@@ -19,49 +19,46 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from diagnose.curves import Run
-from diagnose.milestone import TITLES
-from diagnose.reports.page import PLAIN_PAGE, TABLE_WIDTH, Page, grid, item, shorten
+from diagnose.report import Report
+from diagnose.reports.context import Context
+from diagnose.reports.page import TABLE_WIDTH, Page, grid, item, shorten, wrapped
 from diagnose.reports.phrases import (
     AIMS,
     FIXES_SHOWN,
-    _listed,
     advice,
+    counted,
     evidence_in_words,
-    first_label,
-    labels_of,
+    facts,
+    is_brief,
+    labelled,
+    listed,
     reasons,
     shared_folder,
     short_verdict,
-    totals,
+    stage,
     verdict,
+    when,
 )
 from diagnose.reports.words import count, one_line, place, span
-from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
+from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 
 
-def render(
-    diagnoses: Sequence[Diagnosis],
-    across: Sequence[Finding] = (),
-    across_not_judged: Sequence[NotJudged] = (),
-    *,
-    page: Page = PLAIN_PAGE,
-) -> str:
-    """The report over all runs: one run in full; of several a table, worst first, what they say together, and the ones
-    with findings in full.
+def render(report: Report, context: Context) -> str:
+    """One run in full; of several a table, worst first, what they say together, and the ones with findings in full.
 
-    across, across_not_judged: the findings about several runs, and the rules that could say nothing of them.
-    Ends with a newline unless there is no run.
+    What could not be read or judged is left out: it is told apart from the report. Ends with a newline unless there is
+    no run.
     """
-    labels = labels_of([d.run for d in diagnoses])
-    if len(diagnoses) == 1:
-        return "\n".join(_run(diagnoses[0], labels[0], page)) + "\n"
-    order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
-    lines = _overview([diagnoses[i] for i in order], [labels[i] for i in order], page) if diagnoses else []
-    short = {d.run.name: label for d, label in zip(diagnoses, labels, strict=True)}
-    lines += together(across, across_not_judged, short, page)
-    for i in order:
-        if diagnoses[i].findings:
-            lines += ["", _rule_off(page), *_run(diagnoses[i], labels[i], page)]
+    page = context.page
+    runs = labelled(report.worst_first)
+    if len(runs) == 1:
+        return "".join(f"{line}\n" for line in _run(*runs[0], page))
+    lines = _overview(runs, page) if runs else []
+    short = {diagnosis.run.name: label for diagnosis, label in runs}
+    lines += together(report.across, report.across_not_judged, short, page)
+    for diagnosis, label in runs:
+        if diagnosis.findings:
+            lines += ["", _rule_off(page), *_run(diagnosis, label, page)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -76,14 +73,11 @@ def together(
         return []
     lines = []
     for finding in findings:
-        title = f"{finding.severity.upper()} {finding.rule}"
-        head = f"{title}, {count(len(finding.runs), 'run')}, confidence {finding.confidence:.2f}"
-        lines += ["", *textwrap.wrap(head, page.width, subsequent_indent="  ", break_on_hyphens=False)]
-        lines[-1] = lines[-1].replace(title, page.paint(title, finding.severity.value), 1)
-        lines += item("runs:", _listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
+        lines += ["", *_title(finding, count(len(finding.runs), "run"), page)]
+        lines += item("runs:", listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
         lines += item("measured:", one_line(finding.summary), page)
         lines += item("means:", one_line(finding.meaning), page)
-        lines += [line for fix in finding.recommendations[:1] for line in item(first_label(fix), advice(fix), page)]
+        lines += _best(finding, page)
         lines += item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
     missing = reasons(not_judged)
     if missing:
@@ -93,25 +87,17 @@ def together(
 
 def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
     """The findings of one run in full, without the head of the report."""
-    lines: list[str] = []
-    for finding in diagnosis.findings:
-        lines += (
-            ["", *finding_in_full(finding, diagnosis.run, page)]
-            if lines
-            else finding_in_full(finding, diagnosis.run, page)
-        )
-    return lines
+    apart = [line for finding in diagnosis.findings for line in ("", *finding_in_full(finding, diagnosis.run, page))]
+    return apart[1:]
 
 
 def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """One run in full."""
     lines = _headline(diagnosis, label, page)
-    lines += item("", _facts(diagnosis.run), page)
+    lines += item("", _read(diagnosis.run), page)
     lines += _milestone(diagnosis, page)
-    for finding in diagnosis.findings:
-        lines += ["", *finding_in_full(finding, diagnosis.run, page)]
     if diagnosis.findings:
-        lines.append("")
+        lines += ["", *findings(diagnosis, page), ""]
     elif diagnosis.judged:
         lines += item("checked:", ", ".join(diagnosis.judged), page)
     lines += item("not judged:", reasons(diagnosis.not_judged), page)
@@ -122,34 +108,29 @@ def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     return lines
 
 
-def headlines(diagnoses: Sequence[Diagnosis], page: Page) -> list[str]:
+def headlines(report: Report, page: Page) -> list[str]:
     """The verdict of each run."""
-    labels = labels_of([d.run for d in diagnoses])
-    return [line for d, label in zip(diagnoses, labels, strict=True) for line in _headline(d, label, page)]
+    return [line for diagnosis, label in labelled(report.diagnoses) for line in _headline(diagnosis, label, page)]
 
 
 def _headline(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
-    lines = textwrap.wrap(f"{label}: {verdict(diagnosis)}", page.width, subsequent_indent="  ", break_on_hyphens=False)
-    return [page.paint(line, verdict_word(diagnosis)) for line in lines]
+    word = verdict_word(diagnosis)
+    return [page.paint(line, word) for line in wrapped(f"{label}: {verdict(diagnosis)}", page)]
 
 
-def _facts(run: Run) -> str:
-    """Format, length and the roles that were recognised."""
-    steps = [s.steps for s in run.series.values() if len(s)]
-    extent = span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else ""
+def _read(run: Run) -> str:
+    """What was read, and the roles that were recognised."""
     known = ((role, column) for role, column in run.roles.items() if column in run.series)
     roles = ", ".join(role if role == column else f"{role} = {column}" for role, column in known)
-    facts = ", ".join(filter(None, (run.format, count(run.points, "point"), extent)))
-    return one_line(f"{facts}; {roles or 'no column has a known role'}")
+    return one_line(f"{facts(run)}; {roles or 'no column has a known role'}")
 
 
 def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
     """Where the run stands among the three training milestones, and what to aim at."""
-    stage = diagnosis.milestone
-    place = f" ({list(AIMS).index(stage) + 1} of {len(AIMS)})" if stage in AIMS else ""
+    at = f" ({list(AIMS).index(diagnosis.milestone) + 1} of {len(AIMS)})" if diagnosis.milestone in AIMS else ""
     reason = f"; {diagnosis.milestone_reason}" if diagnosis.milestone_reason else ""
-    words = one_line(f"{TITLES.get(stage, 'unknown')}{place}{reason}")
-    return item("milestone:", words, page) + item("aim:", AIMS.get(stage, ""), page)
+    words = one_line(f"{stage(diagnosis)}{at}{reason}")
+    return item("milestone:", words, page) + item("aim:", AIMS.get(diagnosis.milestone, ""), page)
 
 
 def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
@@ -157,25 +138,32 @@ def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
 
     A note, and what another finding explains, is said briefly: what was measured, and what to try first.
     """
-    title = f"{finding.severity.upper()} {finding.rule}"
-    where = f"{span(finding.steps, run.axis)}, confidence {finding.confidence:.2f}"
-    cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
-    lines = textwrap.wrap(f"{title}, {where}{cause}", page.width, subsequent_indent="  ", break_on_hyphens=False)
-    lines[0] = lines[0].replace(title, page.paint(title, finding.severity.value), 1)
+    lines = _title(finding, span(finding.steps, run.axis), page)
     lines += item("measured:", one_line(finding.summary), page)
-    if finding.explained_by or finding.severity is Severity.NOTE:
-        best = finding.recommendations[:1] if not finding.explained_by else ()
-        return lines + [line for fix in best for line in item(first_label(fix), advice(fix), page)]
+    if is_brief(finding):
+        return lines if finding.explained_by else lines + _best(finding, page)
     lines += item("means:", one_line(finding.meaning), page)
     for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
-        label = "rarely:" if fix.tally.rare else "then:" if rank else "try first:"
-        lines += item(label, advice(fix, brief=rank > 0), page)
+        lines += item(f"{when(fix, rank)}:", advice(fix, brief=rank > 0), page)
     rest = ", ".join(fix.id for fix in finding.recommendations[FIXES_SHOWN:])
     if rest:
         lines += item("also:", f"{rest} (diagnose explain {finding.rule})", page)
     lines += _curve(finding, run, page)
     lines += item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
     return lines
+
+
+def _title(finding: Finding, where: str, page: Page) -> list[str]:
+    """The severity and the rule, where it was found, how sure that is, and what explains it."""
+    title = f"{finding.severity.upper()} {finding.rule}"
+    cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
+    first, *rest = wrapped(f"{title}, {where}, confidence {finding.confidence:.2f}{cause}", page)
+    return [first.replace(title, page.paint(title, finding.severity.value), 1), *rest]
+
+
+def _best(finding: Finding, page: Page) -> list[str]:
+    """What to try first."""
+    return [line for fix in finding.recommendations[:1] for line in item(f"{when(fix)}:", advice(fix), page)]
 
 
 def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
@@ -207,35 +195,34 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     return lines
 
 
-def _overview(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
-    """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures."""
-    runs, _, counts = totals(diagnoses).partition(": ")
+def _overview(runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:
+    """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures.
+
+    runs: each with what to call it.
+    """
+    amount, counts = count(len(runs), "run"), counted(verdict_word(diagnosis) for diagnosis, _ in runs)
     if page.picture and page.width >= TABLE_WIDTH:
-        folder = shared_folder([place(d.run.source) for d in diagnoses])
+        folder = shared_folder([place(diagnosis.run.source) for diagnosis, _ in runs])
         where = f" in {folder}" if folder else ""
-        short = [label.removeprefix(folder) for label in labels]
-        return [*textwrap.wrap(f"{runs}{where}: {counts}", page.width), "", *_table(diagnoses, short, page)]
-    lines = textwrap.wrap(f"{runs}: {counts}", page.width)
-    for diagnosis, label in zip(diagnoses, labels, strict=True):
-        stage = TITLES.get(diagnosis.milestone, "unknown")
-        sentence = f"{label}: {verdict(diagnosis)}; milestone {stage}; {count(diagnosis.run.points, 'point')}"
-        lines += textwrap.wrap(sentence, page.width, subsequent_indent="  ", break_on_hyphens=False)
+        short = [(diagnosis, label.removeprefix(folder)) for diagnosis, label in runs]
+        return [*textwrap.wrap(f"{amount}{where}: {counts}", page.width), "", *_table(short, page)]
+    lines = textwrap.wrap(f"{amount}: {counts}", page.width)
+    for diagnosis, label in runs:
+        points = count(diagnosis.run.points, "point")
+        lines += wrapped(f"{label}: {verdict(diagnosis)}; milestone {stage(diagnosis)}; {points}", page)
     return lines
 
 
-def _table(diagnoses: Sequence[Diagnosis], labels: Sequence[str], page: Page) -> list[str]:
+def _table(runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:
     """The table over runs: name, verdict, milestone, points."""
-    rows: list[tuple[str, ...]] = [
-        (label, short_verdict(d), TITLES.get(d.milestone, "unknown"), str(d.run.points))
-        for d, label in zip(diagnoses, labels, strict=True)
-    ]
-    stage, points = (max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[2:])
-    stage, points = max(stage, len("milestone")), max(points, len("points"))
-    room = page.width - stage - points - 6
-    name = min(max(len("run"), *map(len, labels)), max(12, room // 2))
-    rows = [(shorten(label, name), *rest) for label, *rest in rows]
-    colors = [verdict_word(d) for d in diagnoses]
-    return grid(("run", "verdict", "milestone", "points"), rows, (name, room - name, stage, points), page, colors)
+    head = ("run", "verdict", "milestone", "points")
+    rows = [(label, short_verdict(d), stage(d), str(d.run.points)) for d, label in runs]
+    longest = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    room = page.width - longest[2] - longest[3] - 6
+    name = min(longest[0], max(12, room // 2))
+    cells = [(shorten(label, name), *rest) for label, *rest in rows]
+    colors = [verdict_word(diagnosis) for diagnosis, _ in runs]
+    return grid(head, cells, (name, room - name, *longest[2:]), page, colors)
 
 
 def _rule_off(page: Page) -> str:

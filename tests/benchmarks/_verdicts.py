@@ -57,7 +57,7 @@ class Result:
 
 def curve_rules() -> frozenset[str]:
     """The installed rules that read a curve and no hyperparameter alone."""
-    return frozenset(rule.id for rule in load_rules() if any(n.kind in ("aligned", "series") for n in needs(rule)))
+    return frozenset(rule.id for rule in load_rules() if any(n.curve for n in needs(rule)))
 
 
 def counts_for(finding: Finding, label: str) -> bool:

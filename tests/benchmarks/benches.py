@@ -13,8 +13,7 @@ import argparse
 import sys
 from collections import Counter
 
-import joblib
-
+from diagnose import parallel
 from diagnose.rule import Severity
 from reference_trainer.benches import BENCHES
 from reference_trainer.faults import FAULTS
@@ -24,8 +23,9 @@ LEAST = 0.8
 """Share of the seeded runs of a bench, without its fault, that give no warning and no error."""
 
 
-def alarms(fault: str, task: str, seed: int) -> tuple[str, ...]:
-    """The rules that warn of the bench without its fault."""
+def alarms(run: tuple[str, str, int]) -> tuple[str, ...]:
+    """The rules that warn of the bench without its fault; run: fault, task and seed."""
+    fault, task, seed = run
     _, diagnosis, _ = trained(FAULTS[fault].sound(**{**BENCHES[fault][task], "seed": seed}))
     findings = () if diagnosis is None else diagnosis.findings
     return tuple(finding.rule for finding in findings if finding.severity is not Severity.NOTE)
@@ -36,13 +36,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10, help="runs of each bench, with the seeds that rank the fixes")
     parser.add_argument("--only", choices=BENCHES, action="append", help="only this fault; repeatable")
-    parser.add_argument("--jobs", type=int, default=-1, help="processes; -1: one per core")
+    parser.add_argument("--jobs", default="auto", help="processes; auto: one per core")
     options = parser.parse_args(argv)
     seeds = range(FIRST_SEED["ranking"], FIRST_SEED["ranking"] + options.seeds)
     benches = [(fault, task) for fault in options.only or BENCHES for task in BENCHES[fault]]
     wanted = [(fault, task, seed) for fault, task in benches for seed in seeds]
-    answers = joblib.Parallel(options.jobs)(joblib.delayed(alarms)(*one) for one in wanted)
-    found = dict(zip(wanted, answers, strict=True))
+    where = parallel.Processes(parallel.workers(options.jobs), most_chunk=1)
+    found = dict(parallel.as_it_comes(alarms, wanted, where))
+    if lost := [run for run, rules in found.items() if isinstance(rules, parallel.Lost)]:
+        sys.exit(f"{len(lost)} runs were killed, the first {lost[0]}; if memory ran out, use fewer --jobs")
     poor = quiet = 0
     for fault, task in benches:
         of_bench = [found[fault, task, seed] for seed in seeds]

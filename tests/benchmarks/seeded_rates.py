@@ -47,7 +47,7 @@ def found(rule: Rule, built: Run | Sequence[Run]) -> Finding | None:
 
 def chosen(names: Sequence[str] | None = None) -> list[Rule]:
     """The rules that read a curve or compare runs, those named only where names are given."""
-    rules = [rule for rule in load_rules() if any(n.kind in ("aligned", "series", "runs") for n in needs(rule))]
+    rules = [rule for rule in load_rules() if any(n.curve or n.name == "runs" for n in needs(rule))]
     unknown = sorted(set(names or ()) - {rule.id for rule in rules})
     if unknown:
         sys.exit(f"no curve rule is called {', '.join(unknown)}; there are {', '.join(rule.id for rule in rules)}")

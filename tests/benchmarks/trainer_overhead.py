@@ -21,9 +21,10 @@ from torch.nn.functional import cross_entropy
 from reference_trainer import models
 from reference_trainer.data import TASKS
 from reference_trainer.initializers import initialize
+from reference_trainer.learner import batches, reproducible
 from reference_trainer.logs import CsvLog
 from reference_trainer.recipe import Recipe
-from reference_trainer.train import batches, reproducible, train, unlogged
+from reference_trainer.train import train, unlogged
 
 RECIPES = {
     "cnn": {"model": "cnn", "epochs": 10},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from diagnose import cli
+from diagnose.integrations.captum import _private
 from tests.conftest import ROOT
 from tests.integrations.blobs import CLASSES, MODULE, images, network, write
 
@@ -180,6 +182,23 @@ def test_a_missing_library_is_named_with_the_extra() -> None:
     result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "the bias check needs captum, which is not installed; pip install 'training-diagnose[bias]'" in result.stderr
+
+
+def test_lrp_is_refused_where_captum_has_no_longer_its_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    from captum.attr._utils import lrp_rules
+
+    write(Path("images"))
+    assert "copies with random weights have Focus" in call(*SOUND, "--method", "lrp")[1]
+    with monkeypatch.context() as patch:
+        patch.delattr(lrp_rules, "Alpha1_Beta0_Rule")
+        importlib.reload(_private)
+        code, _, errors = call(*SOUND, "--method", "lrp")
+        assert call(*SOUND, "--method", "gradcam")[0] == 0
+    importlib.reload(_private)
+    assert code == 2
+    assert len(errors) == 1, errors
+    assert "lrp: captum 0." in errors[0]
+    assert "has not the rules that it needs (tried with 0.9.0); leave it out of --method" in errors[0]
 
 
 def test_a_reference_run_is_checked_for_the_fault_that_no_curve_shows() -> None:

@@ -13,13 +13,16 @@ from torch import Tensor, nn
 
 import diagnose
 from diagnose.errors import SettingsError
-from diagnose.integrations.captum import METHODS, FocusCurve, MethodError, Scores, focus
+from diagnose.integrations.captum import METHODS, FocusCurve, MethodError, Scores, focus, page
 from diagnose.integrations.captum.clusters import groups, of_maps
 from diagnose.integrations.captum.methods import find_layer
 from diagnose.integrations.captum.mosaics import Mosaic, compose, draw, takes_double_size
 from diagnose.integrations.captum.places import candidates, exchanged
 from diagnose.integrations.captum.scores import of_maps as focus_of
 from diagnose.integrations.captum.scores import random_copy
+from diagnose.judging.engine import judge
+from diagnose.judging.installed import load_rules
+from diagnose.readers import read
 from tests.integrations.blobs import CLASSES, images, network
 
 CLASS_AWARE = ("gradcam", "lrp", "guided-gradcam", "occlusion")
@@ -76,7 +79,8 @@ def test_focus_is_the_share_of_the_positive_relevance_on_the_targets_images() ->
 
 
 def test_focus_is_that_of_quantus_on_the_same_attributions() -> None:
-    quantus = pytest.importorskip("quantus", reason="Quantus, the reference implementation, is not installed")
+    import quantus
+
     random = np.random.default_rng(0)
     maps = random.normal(size=(50, 1, 32, 32)).astype(np.float32)
     inside = [tuple(bool(v) for v in random.permutation([True, True, False, False])) for _ in range(50)]
@@ -188,6 +192,30 @@ def test_a_background_that_other_classes_share_is_found_by_plain_focus(tmp_path:
     [finding] = diagnose.diagnose(tmp_path / "focus.csv").findings
     assert finding.summary.startswith("Class blue: Focus is 0.")
     assert "images of green (8" in finding.summary
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"marked": 2, "sanity": True}, {"marked": 0, "methods": ("gradcam", "saliency")}, {"exchange": False}, {}],
+    ids=["marked", "two-methods", "plain", "sound"],
+)
+def test_scores_are_judged_as_the_file_that_they_are_written_to(tmp_path: Path, options: dict[str, object]) -> None:
+    scores = score(classes=("red, dark", "1", 'blu"e'), **options)
+    scores.write(tmp_path / "focus.csv")
+    direct = page.judged(scores)
+    of_file = [
+        judge(run, [rule for rule in load_rules() if rule.id == page.RULE]) for run in read(tmp_path / "focus.csv")
+    ]
+    assert len(direct) == len(of_file) == len(scores.methods)
+    for one, two in zip(direct, of_file, strict=True):
+        assert (one.findings, one.not_judged, one.judged) == (two.findings, two.not_judged, two.judged)
+        for name in ("name", "format", "axis", "roles", "config", "notes"):
+            assert getattr(one.run, name) == getattr(two.run, name), name
+        assert list(one.run.series) == list(two.run.series)
+        for series, other in zip(one.run.series.values(), two.run.series.values(), strict=True):
+            assert np.array_equal(series.steps, other.steps)
+            assert np.array_equal(series.values, other.values)
+    assert any(one.findings for one in direct) == ("marked" in options)
 
 
 def test_only_images_that_are_classified_correctly_are_drawn_by_default() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pickle
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +25,14 @@ from typer.testing import CliRunner
 from diagnose import synthetic
 from diagnose.cli import app
 from diagnose.curves import Run
+from diagnose.integrations.wandb import _private, write_back
 from diagnose.integrations.wandb import project as projects
-from diagnose.integrations.wandb import write_back
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.readers import ReadError
+from diagnose.reports import FORMATS, render
 from diagnose.reports import json as json_report
+from diagnose.reports.context import Context
+from diagnose.reports.page import Page
 from tests.conftest import interruptible
 from tests.wandb_server import KEY, Fault, StubRun, WandbServer, flaky
 
@@ -354,12 +362,70 @@ def test_another_question_is_asked_anew(serve: Callable[..., WandbServer]) -> No
     assert server.operations["RunParquetHistory"] == 10
 
 
-def test_remembered_runs_say_the_same(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
-    serve([*project(6), StubRun("spiky", SPIKY)])
-    audits = [projects.audited(parse("team/project"), cache=tmp_path / "a.sqlite") for _ in range(2)]
-    first, second = (json_report.document(a.report.diagnoses, version="0") for a in audits)
-    assert first == second
-    assert all(entry.remembered for entry in audits[1].entries)
+def mixed() -> list[StubRun]:
+    """Runs of every verdict, with names, notes and values that a report could stumble over."""
+    nan = [{"loss": 1.0 - i / 50 if i < 20 else float("nan"), "acc": i / 50} for i in range(30)]
+    odd = [{**row, "train_loss": 3.0 * row["train_loss"] + 1.0} for row in FINE]
+    return [
+        *project(6),
+        StubRun(
+            "spiky", SPIKY, name="<b>moon</b> \u00e9", state="crashed", config={"betas": [0.9, 0.999], "a": {"b": 1}}
+        ),
+        StubRun("nan", nan, tags=["x"]),
+        StubRun("empty"),
+        StubRun("words", [{"note": "a"}, {"note": "b"}]),
+        *(StubRun(f"s{i}", odd if i == 7 else FINE, config={"seed": i}, sweep="best") for i in range(8)),
+    ]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["drawn", "extent"])
+def test_remembered_runs_say_the_same_in_every_format(
+    serve: Callable[..., WandbServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    if many:
+        monkeypatch.setattr(projects, "DRAWN", 3)
+    serve(mixed())
+    first, second = (projects.audited(parse("team/project"), cache=tmp_path / "a.sqlite") for _ in range(2))
+    assert not any(entry.remembered for entry in first.entries)
+    assert all(entry.remembered for entry in second.entries)
+    assert {entry.verdict for entry in first.entries} == {"error", "warning", "healthy", "not-judged"}
+    for form in FORMATS:
+        page = Page(width=100, color=True)
+        said = [render(audit.report, form, Context(page=page)) for audit in (first, second)]
+        assert said[0] == said[1], form
+    for picture in (True, False):
+        page = Page(picture=picture)
+        said = [render(a.report, "text", Context(page=page)) for a in (first, second)]
+        assert said[0] == said[1]
+    assert first.sweeps == second.sweeps
+    assert first.report.errors == second.report.errors
+    assert [replace(e, remembered=False) for e in second.entries] == list(first.entries)
+
+
+def test_a_command_says_the_same_of_remembered_runs(serve: Callable[..., WandbServer]) -> None:
+    serve(mixed())
+    for form in ("html", "csv", "markdown", "sarif", "jsonl", "github", "junit"):
+        fresh, kept, again = (run("team/project", "--format", form, *extra) for extra in (["--no-cache"], [], []))
+        assert fresh.exit_code == kept.exit_code == again.exit_code == 1
+        if form != "html":  # which tells how many were remembered
+            assert fresh.stdout == kept.stdout == again.stdout
+
+
+def test_what_is_kept_is_the_report_for_programs_and_no_pickle(
+    serve: Callable[..., WandbServer], tmp_path: Path
+) -> None:
+    serve(mixed())
+    path = tmp_path / "cache.sqlite"
+    audit = projects.audited(parse("team/project"), cache=path)
+    told = {run["source"]: run for run in json_report.document(audit.report, Context())["runs"]}
+    with sqlite3.connect(path) as base:
+        rows = base.execute("SELECT id, document, beside FROM runs").fetchall()
+    kept = {name: [json.loads(zlib.decompress(part)) for part in parts] for name, *parts in rows}
+    assert sorted(kept) == sorted(entry.listed.id for entry in audit.entries)
+    for name, (document, _) in kept.items():
+        assert document["schema_version"] == json_report.SCHEMA_VERSION
+        for said in document["runs"]:
+            assert said | {"name": ""} == told[f"team/project/{name}"] | {"name": ""}  # which is numbered in an audit
 
 
 @pytest.mark.parametrize("damage", [b"no database", b"SQLite format 3\0 and then nothing"])
@@ -372,23 +438,58 @@ def test_a_broken_cache_is_begun_anew(serve: Callable[..., WandbServer], tmp_pat
         assert sum(entry.remembered for entry in audit.entries) == remembered
 
 
-def test_an_entry_that_would_run_code_is_read_as_none(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
-    import pickle
-    import sqlite3
-    import zlib
+class Evil:
+    """Runs code where it is unpickled."""
 
-    class Evil:
-        def __reduce__(self) -> Any:
-            return os.system, (f"touch {tmp_path / 'owned'}",)
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("column", ["document", "beside"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda old, path: None,
+        lambda old, path: "text",
+        lambda old, path: old[:-7],
+        lambda old, path: zlib.compress(b"[1, 2"),
+        lambda old, path: zlib.compress(b"17"),
+        lambda old, path: zlib.compress(b'{"runs": [{"findings": 3}], "diagnoses": [{"run": 3}], "error": {}}'),
+        lambda old, path: zlib.compress(pickle.dumps(Evil(path))),
+        lambda old, path: pickle.dumps(Evil(path)),
+    ],
+    ids=["null", "text", "cut", "half", "number", "shape", "packed-pickle", "pickle"],
+)
+def test_a_damaged_row_is_read_again(
+    serve: Callable[..., WandbServer], tmp_path: Path, column: str, damage: Callable[[bytes, Path], Any]
+) -> None:
+    serve([StubRun("a", ILL), StubRun("b", FINE)])
+    path = tmp_path / "cache.sqlite"
+    first = projects.audited(parse("team/project"), cache=path)
+    with sqlite3.connect(path) as base:
+        [(old,)] = base.execute(f"SELECT {column} FROM runs WHERE id='a'").fetchall()
+        base.execute(f"UPDATE runs SET {column}=? WHERE id='a'", (damage(old, tmp_path / "owned"),))
+    second = projects.audited(parse("team/project"), cache=path)
+    assert not (tmp_path / "owned").exists()
+    assert [entry.remembered for entry in second.entries] == [False, True]
+    assert [entry.verdict for entry in second.entries] == [entry.verdict for entry in first.entries]
+    assert all(entry.remembered for entry in projects.audited(parse("team/project"), cache=path).entries)
+
+
+def test_a_cache_of_another_schema_is_begun_anew(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
     serve(project(2))
     path = tmp_path / "cache.sqlite"
-    projects.audited(parse("team/project"), cache=path)
     with sqlite3.connect(path) as base:
-        base.execute("UPDATE runs SET outcome=?", (zlib.compress(pickle.dumps(Evil())),))
-    audit = projects.audited(parse("team/project"), cache=path)
-    assert not (tmp_path / "owned").exists()
-    assert [entry.remembered for entry in audit.entries] == [False, False]
+        base.executescript("CREATE TABLE parts (digest TEXT); CREATE TABLE runs (place TEXT); PRAGMA user_version=1;")
+    for remembered in (0, 2):
+        audit = projects.audited(parse("team/project"), cache=path)
+        assert sum(entry.remembered for entry in audit.entries) == remembered
+    with sqlite3.connect(path) as base:
+        assert {name for (name,) in base.execute("SELECT name FROM sqlite_master")} >= {"runs", "audits"}
+        assert not base.execute("SELECT 1 FROM sqlite_master WHERE name='parts'").fetchall()
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
@@ -528,3 +629,93 @@ def test_an_audit_is_written_as_the_name_of_the_file_ends(
         assert "sweep s1: 1 run, 1 ill" in said
         one = run("team/project/r0000", "--format", "html")
         assert f'<a href="{server.url}/team/project/runs/r0000"' in one.stdout
+
+
+# --- a client of another version --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def take_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type, str], None]]:
+    """Hide a private part of the client from us, as in a version that calls it otherwise; the client finds it."""
+
+    def take(owner: type, name: str) -> None:
+        hidden = vars(owner)[name]
+        monkeypatch.delattr(owner, name)
+        found = {name: hidden.__get__}
+        monkeypatch.setattr(owner, "__getattr__", lambda self, asked: found[asked](self, owner), raising=False)
+        importlib.reload(_private)
+
+    yield take
+    monkeypatch.undo()
+    importlib.reload(_private)
+
+
+def test_rows_are_decoded_our_way_or_by_the_client(
+    serve: Callable[..., WandbServer], take_away: Callable[[type, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wandb.apis.public.history import HistoryScan
+
+    odd = [{"loss": 1.0 - i / 50, "acc": "NaN" if i % 2 else i, "text": "x", "nested": {"a": [i]}} for i in range(30)]
+    serve([*project(4), StubRun("odd", odd, exported=0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(HistoryScan, "_convert_history_row_to_dict", None)  # ours is used: the client's is never called
+        ours = run("team/project", "--format", "json", "--no-cache")
+    take_away(HistoryScan, "_convert_history_row_to_dict")
+    theirs = run("team/project", "--format", "json", "--no-cache")
+    assert ours.exit_code == 1, ours.output
+    assert ours.stdout == theirs.stdout
+
+
+def test_a_run_that_went_on_is_told_by_the_list_or_by_its_last_step(
+    serve: Callable[..., WandbServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wandb.apis.public import runs
+
+    server = serve([StubRun("a", FINE), StubRun("b", FINE), StubRun("void")])
+
+    def remembered(name: str) -> list[str]:
+        audit = projects.audited(parse("team/project"), cache=tmp_path / name)
+        assert [entry.verdict for entry in audit.entries][1:] == ["healthy", "not-judged"]
+        return [entry.listed.id for entry in audit.entries if entry.remembered]
+
+    def asked() -> tuple[list[str], int]:
+        before = server.operations["RunHistoryKeys"]
+        beats = [listed.heartbeat for listed in Server().runs(parse("team/project"))]
+        return beats, server.operations["RunHistoryKeys"] - before
+
+    assert (remembered("list"), remembered("list")) == ([], ["a", "b", "void"])
+    assert asked() == ([server.runs["a"].heartbeat] * 3, 0)
+    for name in ("RUN_FRAGMENT", "LIGHTWEIGHT_RUN_FRAGMENT"):
+        known = getattr(runs, name)
+        monkeypatch.setattr(runs, name, re.sub(r" +(heartbeatAt|historyLineCount)\n", "", known))
+    assert (remembered("step"), remembered("step")) == ([], ["a", "b", "void"])
+    server.runs["a"].history = ILL + ILL
+    assert remembered("step") == ["b", "void"]
+    assert asked() == ([server.runs["a"].created] * 3, 3)
+
+
+def test_an_alert_that_cannot_be_sent_is_told_before_anything_is_written(
+    serve: Callable[..., WandbServer], take_away: Callable[[type, str], None]
+) -> None:
+    from wandb.apis.public.service_api import ServiceApi
+
+    server = serve(project(2))
+    take_away(ServiceApi, "execute_graphql")
+    result = run("team/project", *EVERY, "--yes")
+    assert result.exit_code == 2
+    assert re.fullmatch(
+        r"diagnose: --write-back alert: wandb \S+ gives no way to send one \(tried with .*\); leave it out\n",
+        result.stderr,
+    )
+    assert not server.mutations
+    assert run("team/project", "--write-back", "tags,summary,notes", "--yes").stdout.endswith("written\n")
+    assert server.runs["r0000"].summary["diagnose/verdict"] == "error"
+
+
+def test_an_error_without_a_status_is_told_by_its_words(
+    serve: Callable[..., WandbServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(project(1), forbidden=True)
+    with_status = run("team/project").stderr
+    monkeypatch.setattr(_private, "http_status", lambda error: None)
+    assert run("team/project").stderr == with_status

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diagnose.readers import ReadError, tables
+from diagnose.errors import ReadError
+from diagnose.readers import tables
 from diagnose.readers.tables.cells import number
 from diagnose.readers.tables.delimited import LARGE
 from diagnose.readers.tables.delimited import read as read_delimited

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from diagnose.readers import ReadError, tables
+from diagnose.errors import ReadError
+from diagnose.readers import tables
 from diagnose.readers.tables.document import HEAD_BYTES, Document
 
 TEXT = "epoch,loss\n0,1.5\n1,0.5\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diagnose.readers import ReadError, read
+from diagnose.errors import ReadError
+from diagnose.readers import read
 
 HEADER = "mosaic,target,method,weights,focus,other_1,stolen_1,other_2,stolen_2,exchanged,moved,place\n"
 

@@ -13,7 +13,8 @@ from threading import Thread
 import pytest
 
 from diagnose.api import diagnose
-from diagnose.readers import ReadError, expand
+from diagnose.errors import ReadError
+from diagnose.readers import expand
 from diagnose.readers.remote import shown
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "overfitting.csv"

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diagnose.readers import FORMATS, ReadError, expand, no_log, read, registry, tables
+from diagnose.errors import ReadError
+from diagnose.readers import FORMATS, expand, no_log, read, registry, tables
 from diagnose.readers.formats.frame import from_frame
 
 LOG = "epoch,loss,val_loss\n" + "".join(f"{i},{1 / (i + 1)},{2 / (i + 1)}\n" for i in range(12))

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.curves import Run
-from diagnose.readers import ReadError, expand, read
-from diagnose.readers.tables import points
+from diagnose.errors import ReadError
+from diagnose.readers import expand, read
+from diagnose.readers.tables import points, sqlite
 
 START = 1_700_000_000_000  # milliseconds since 1970
 
@@ -270,7 +271,7 @@ def test_a_database_in_a_folder_a_pipe_and_gzip(mlflow: Mlflow) -> None:
 
 
 def test_a_locked_database_is_one_line(mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diagnose.readers.tables.sqlite._PATIENCE", 0.01)
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
     mlflow.add("a", curves())
     with closing(sqlite3.connect(mlflow.path, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.curves import Run
-from diagnose.readers import ReadError, expand, read, tables
+from diagnose.errors import ReadError
+from diagnose.readers import expand, read, tables
 from diagnose.readers.tables.table import Table
 
 START = 1_700_000_000.0  # seconds since 1970

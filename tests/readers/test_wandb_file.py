@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnose.readers import ReadError, expand, read, tables
+from diagnose.errors import ReadError
+from diagnose.readers import expand, read, tables
 from diagnose.readers.tables.table import Table
 from tests.readers.test_tensorboard import field
 

@@ -13,7 +13,7 @@ from reference_trainer.adversarial import modes
 from reference_trainer.data import TASKS
 from reference_trainer.losses import metric_of
 from reference_trainer.recipe import Recipe
-from reference_trainer.train import train
+from reference_trainer.train import fit, train
 from reference_trainer.trials import trained
 
 
@@ -64,7 +64,7 @@ def test_the_upscaler_beats_bicubic_interpolation() -> None:
 
 def test_the_judge_of_samples_knows_real_digits() -> None:
     data = TASKS["generation"](Recipe(model="gan"))
-    classifier = judge_of_digits(data)
+    classifier = judge_of_digits(data, fit)
     assert (classifier(data.val_x).argmax(dim=1) == data.val_y).float().mean() > 0.96
     confidence, entropy = modes(data.val_x, classifier)
     assert confidence > 0.95

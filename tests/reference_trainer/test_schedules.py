@@ -16,7 +16,7 @@ from reference_trainer.data import TASKS
 from reference_trainer.optimizers import OPTIMIZERS
 from reference_trainer.recipe import CHOICES, Recipe
 from reference_trainer.schedules import SCHEDULES, Span
-from reference_trainer.train import train
+from reference_trainer.train import fit, train
 
 STEPPED = [name for name in SCHEDULES if name != "plateau"]
 """Schedules that move with every step."""
@@ -213,5 +213,5 @@ def test_every_optimizer_can_be_scheduled(optimizer: str, name: str) -> None:
 
 def test_adversaries_keep_their_lack_of_momentum() -> None:
     recipe = Recipe(model="gan", scheduler="one-cycle", examples=64, val_examples=5)
-    learner = Adversaries(recipe, TASKS["generation"](recipe))
-    assert [group["betas"][0] for part in learner.optimizers for group in part.param_groups] == [0.0, 0.0]
+    learner = Adversaries(recipe, TASKS["generation"](recipe), fit)
+    assert [group["betas"][0] for player in learner.players for group in player.optimizer.param_groups] == [0.0, 0.0]

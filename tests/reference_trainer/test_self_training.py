@@ -14,7 +14,7 @@ from reference_trainer.data import TASKS, Data
 from reference_trainer.losses import probabilities
 from reference_trainer.recipe import CHOICES, Recipe
 from reference_trainer.self_training import CONFIDENT, SELF_TRAINING, noisy_student, none
-from reference_trainer.train import train
+from reference_trainer.train import fit, train
 
 LABELLED = 100
 
@@ -31,7 +31,7 @@ def prepared(**chosen: Any) -> tuple[Recipe, Data, Data]:
     defaults = {"model": "mlp", "examples": LABELLED, "epochs": 10, "self_training": "noisy-student"}
     recipe = Recipe(**{**defaults, **chosen})
     data = TASKS[recipe.task](recipe)
-    return recipe, data, SELF_TRAINING[recipe.self_training](recipe, data)
+    return recipe, data, SELF_TRAINING[recipe.self_training](recipe, data, fit)
 
 
 def test_the_parts_are_those_of_the_recipe() -> None:
@@ -41,15 +41,15 @@ def test_the_parts_are_those_of_the_recipe() -> None:
 def test_without_self_training_the_data_stay_as_they_are() -> None:
     recipe = Recipe(examples=10)
     data = TASKS["digits"](recipe)
-    assert none(recipe, data) is data
+    assert none(recipe, data, fit) is data
 
 
 def test_without_spare_examples_the_data_stay_as_they_are() -> None:
     recipe = Recipe(model="mlp", self_training="noisy-student")
     data = TASKS["digits"](recipe)
-    assert noisy_student(recipe, data) is data
+    assert noisy_student(recipe, data, fit) is data
     without = replace(data, spare=None)
-    assert noisy_student(recipe, without) is without
+    assert noisy_student(recipe, without, fit) is without
     plain = train(Recipe(model="mlp", epochs=1)).rows[0]
     student = train(Recipe(model="mlp", epochs=1, self_training="noisy-student")).rows[0]
     assert plain["val_loss"] == student["val_loss"]

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from reference_trainer import models, monitors, regularizers
-from reference_trainer.adversarial import Adversaries
 from reference_trainer.augmentations import AUGMENTATIONS
 from reference_trainer.data import TASKS
+from reference_trainer.learner import DIMENSION, THROUGHPUT, Learner, Result, batches, freeze, reproducible
 from reference_trainer.logs import Log, Row
 from reference_trainer.losses import loss_of
 from reference_trainer.networks import NormalizedAttention
@@ -23,7 +23,7 @@ from reference_trainer.optimizers import OPTIMIZERS
 from reference_trainer.recipe import CHOICES, CONVOLUTIONAL, MODEL_TASKS, Recipe
 from reference_trainer.regularizers import DROPOUTS
 from reference_trainer.schedules import SCHEDULES
-from reference_trainer.train import DIMENSION, THROUGHPUT, Learner, Result, batches, freeze, reproducible, train
+from reference_trainer.train import learner_of, one_epoch, train
 
 SMALL: Mapping[str, Any] = {"examples": 96, "val_examples": 40, "epochs": 2}
 """Three steps per epoch."""
@@ -80,8 +80,12 @@ def repeatable(rows: list[Row]) -> list[dict[str, str]]:
 def learner(recipe: Recipe) -> Learner:
     """The recipe's training before its first step, as `train` begins it."""
     with reproducible(recipe.seed):
-        data = TASKS[recipe.task](recipe)
-        return Adversaries(recipe, data) if recipe.kind == "generation" else Learner(recipe, data)
+        return learner_of(recipe, TASKS[recipe.task](recipe))
+
+
+def an_epoch(part: Learner) -> Iterator[Row]:
+    """The rows of a first epoch, each before the next step."""
+    return one_epoch(part, 1, monitors.Throughput())
 
 
 def state(model: nn.Module) -> dict[str, Tensor]:
@@ -140,10 +144,9 @@ def test_every_convolutional_model_takes_every_choice(model: str, field: str) ->
         depth = 1 if field == "padding" else 2  # eight pixels do not last longer
         recipe = Recipe(**{**SMALL, "epochs": 1, "model": model, "depth": depth, field: name})
         part = learner(recipe)
-        for x, y in batches(part.data, 32, shuffle=True):
-            part.update(x, y, watch=True)
-        assert math.isfinite(part.measured()["train_loss"])
-        assert part.update_ratio > 0.0
+        (row,) = an_epoch(part)
+        assert math.isfinite(row["train_loss"])
+        assert row["update_ratio"] > 0.0
 
 
 @pytest.mark.parametrize(
@@ -190,8 +193,7 @@ def test_every_augmentation_changes_the_training_and_nothing_but_it(model: str, 
 def test_adamixup_learns_its_own_networks() -> None:
     part = learner(Recipe(**SMALL, model="mlp", augmentation="adamixup"))
     before = state(part.augment)
-    for x, y in batches(part.data, 32, shuffle=True):
-        part.update(x, y, watch=False)
+    list(an_epoch(part))
     assert moved(before, part.augment) == set(before)
 
 
@@ -346,13 +348,13 @@ def test_the_throughput_is_that_of_the_training_without_the_validation(monkeypat
         now[0] += 1000.0
         return validate(self)
 
-    def update(self: Learner, x: Tensor, y: Tensor, *, watch: bool) -> None:
+    def prepared(self: Learner, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         now[0] += 0.5
-        plain(self, x, y, watch=watch)
+        return plain(self, x, y)
 
-    plain = Learner.update
+    plain = Learner.prepared
     monkeypatch.setattr(Learner, "validate", slow)
-    monkeypatch.setattr(Learner, "update", update)
+    monkeypatch.setattr(Learner, "prepared", prepared)
     monkeypatch.setattr(monitors, "Throughput", partial(monitors.Throughput, clock=lambda: now[0]))
     for every in (None, 1):
         rows = train(Recipe(**SMALL, model="mlp", log_every=every)).rows
@@ -535,8 +537,7 @@ def test_sgd_has_no_state_to_lose() -> None:
 def test_a_checkpoint_holds_everything_that_was_learned(model: str) -> None:
     part = learner(Recipe(**SMALL, model=model))
     with reproducible(0):
-        for x, y in batches(part.data, 32, shuffle=True):
-            part.update(x, y, watch=False)
+        list(an_epoch(part))
         before = {name: value.clone() for name, value in part.model.state_dict().items()}
         part.resume(with_optimizer=True)
     for name, value in part.model.state_dict().items():
@@ -574,14 +575,14 @@ def test_only_the_steps_that_are_named_are_corrupted(chosen: dict[str, Any], spo
 def test_a_corrupted_batch_has_long_inputs_and_wrong_labels() -> None:
     seen: list[tuple[Tensor, Tensor]] = []
     recipe = Recipe(**STILL, corrupt_at=(2,), corruption=7.0)
-    update = Learner.update
+    prepared = Learner.prepared
 
-    def watched(self: Learner, x: Tensor, y: Tensor, *, watch: bool) -> None:
+    def watched(self: Learner, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         seen.append((x, y))
-        update(self, x, y, watch=watch)
+        return prepared(self, x, y)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "update", watched)
+        patch.setattr(Learner, "prepared", watched)
         train(recipe)
     (clean_x, clean_y), (x, y) = seen[4], seen[1]  # the same batch, an epoch later
     assert torch.equal(x, 7.0 * clean_x)
@@ -690,10 +691,14 @@ def test_without_shuffling_every_epoch_is_the_same() -> None:
 def test_everything_is_computed_in_the_precision_of_the_recipe(precision: str) -> None:
     part = learner(Recipe(**SMALL, model="cnn", precision=precision, optimizer="momentum"))
     dtype = getattr(torch, precision)
-    for x, y in batches(part.data, 32, shuffle=True):
-        part.update(x, y, watch=False)
+    list(an_epoch(part))
     assert {p.dtype for p in part.model.parameters()} == {dtype}
-    state = [value for held in part.optimizer.state.values() for value in held.values() if isinstance(value, Tensor)]
+    state = [
+        value
+        for held in part.players[0].optimizer.state.values()
+        for value in held.values()
+        if isinstance(value, Tensor)
+    ]
     assert {value.dtype for value in state} == {dtype}
 
 
@@ -735,12 +740,11 @@ def test_balanced_batches_hold_every_class_equally_often() -> None:
 
 
 def test_the_average_of_the_weights_is_what_is_validated_and_kept() -> None:
-    recipe = Recipe(model="linear", epochs=2, weight_average=0.9)
+    recipe = Recipe(model="linear", epochs=2, weight_average=0.9, log_every=1)
     part = learner(recipe)
     follow = [parameter.clone() for parameter in part.model.parameters()]
     first = True
-    for x, y in batches(part.data, 32, shuffle=True):
-        part.update(x, y, watch=False)
+    for _ in an_epoch(part):
         new = [parameter.detach() for parameter in part.model.parameters()]
         follow = [b.clone() if first else 0.9 * a + 0.1 * b for a, b in zip(follow, new, strict=True)]
         first = False

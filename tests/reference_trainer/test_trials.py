@@ -185,10 +185,10 @@ def few(count: int) -> list[Trial]:
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "deep" / "ledger.csv"
     with counted(monkeypatch) as done:
-        first = trials.measure(few(3), path, 1, backend="sequential")
+        first = trials.measure(few(3), path, 1)
         whole = path.read_text()
         path.write_text(whole[: whole.rindex("\n", 0, -20) + 9])  # the last trial's last line was cut off
-        again = trials.measure(few(4), path, 1, backend="sequential")
+        again = trials.measure(few(4), path, 1)
     assert [trial.seed for trial in done] == [5000, 5001, 5002, 5002, 5003]
     assert len(again) == len(first) // 3 * 4
     read = trials.read(path)
@@ -205,10 +205,10 @@ def test_the_settings_of_a_project_change_nothing(tmp_path: Path, monkeypatch: p
 
 def test_a_changed_recipe_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.csv"
-    trials.measure(few(1), path, 1, backend="sequential")
+    trials.measure(few(1), path, 1)
     path.write_text(path.read_text().replace(few(1)[0].build().digest, "0" * 8))
     with counted(monkeypatch) as done:
-        trials.measure(few(1), path, 1, backend="sequential")
+        trials.measure(few(1), path, 1)
     assert len(done) == 1
     assert {row.trials for row in outcomes.table(trials.read(path))} == {1}
 
@@ -271,7 +271,7 @@ def test_a_wrong_call_is_one_line(
 
 def test_a_worker_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.csv"
-    trials.measure(few(2), path, 1, backend="sequential")
+    trials.measure(few(2), path, 1)
     monkeypatch.setattr(trials, "run", _die)
     with pytest.raises(TrialsError, match="a worker was killed"):
         trials.measure(few(4), path, 2)
@@ -345,7 +345,7 @@ def test_a_slice_of_the_shipped_table_comes_again(fault: str, task: str, tmp_pat
     """All published seeds, and in every row the same counts but for what another machine's rounding turns."""
     wanted = [trial for trial in trials.trials({"published": 20}, [fault]) if trial.task == task]
     assert len(wanted) == 20
-    found = trials.measure(wanted, tmp_path / "ledger.csv", 1, backend="sequential")
+    found = trials.measure(wanted, tmp_path / "ledger.csv", 1)
     again = {(row.cause, row.fix): row for row in outcomes.table(found)}
     shipped = {
         (row.cause, row.fix): row

@@ -13,10 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import diagnose
-from diagnose import cli
-from diagnose.console import output
+from diagnose import cli, reports
 
-FORMATS = tuple(form for form in output.FORMATS if form != "html")
+FORMATS = tuple(form for form in reports.FORMATS if form != "html")
 """Pages are approved in test_approved_pages.py."""
 
 FOLDER = Path(__file__).parent

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from diagnose.report import Report, SourceError
 from diagnose.reports import compare, comparison, html, notebook
+from diagnose.reports.context import Context
 from diagnose.reports.page import Page
 from diagnose.rule import Diagnosis
 from tests.reports import conftest
 
 FOLDER = Path(__file__).with_name("approved_pages")
-BROKEN = [("notes.txt", "this is no training log")]
+BROKEN = (SourceError("notes.txt", "this is no training log"),)
 
 
 def made(fixture: str) -> Diagnosis:
@@ -26,9 +28,9 @@ def made(fixture: str) -> Diagnosis:
     return build()
 
 
-def body(page: str) -> str:
+def body(document: str) -> str:
     """What a page says, without its style and its scripts; one element a line, so that a difference is seen."""
-    main = re.search(r"<main.*</main>", page, re.DOTALL)
+    main = re.search(r"<main.*</main>", document, re.DOTALL)
     assert main
     return (
         re.sub(r"(</(?:p|li|tr|h\d|section|figure|header|svg|g|details|div)>|<path|<line|<rect)", r"\1\n", main[0])
@@ -38,15 +40,19 @@ def body(page: str) -> str:
 
 def both(picture: bool) -> str:
     runs = [made("ill"), made("healthy")]
-    return compare.render(comparison.compare(runs), page=Page(picture=picture, ascii=True))
+    return compare.render(comparison.compare(runs), Context(page=Page(picture=picture, ascii=True)))
+
+
+def page(*fixtures: str, errors: tuple[SourceError, ...] = ()) -> str:
+    return body(html.render(Report(tuple(map(made, fixtures)), errors), Context(version="1")))
 
 
 CASES: dict[str, Callable[[], str]] = {
-    "ill.html": lambda: body(html.render([made("ill")], version="1")),
-    "healthy.html": lambda: body(html.render([made("healthy")], version="1")),
-    "unjudged.html": lambda: body(html.render([made("unjudged")], version="1")),
-    "broken.html": lambda: body(html.render([], BROKEN, version="1")),
-    "notebook.html": lambda: notebook.render([made("ill")]) + "\n",
+    "ill.html": lambda: page("ill"),
+    "healthy.html": lambda: page("healthy"),
+    "unjudged.html": lambda: page("unjudged"),
+    "broken.html": lambda: page(errors=BROKEN),
+    "notebook.html": lambda: notebook.render(Report((made("ill"),)), Context()) + "\n",
     "comparison.txt": lambda: both(picture=True),
     "comparison_plain.txt": lambda: both(picture=False),
 }

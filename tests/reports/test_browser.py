@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from diagnose.api import diagnose
+from diagnose.report import Report
 from diagnose.reports import comparison, html
+from diagnose.reports.context import Context
+from diagnose.reports.html import compare
 from diagnose.rule import Diagnosis
 from tests.conftest import ROOT
 
@@ -95,8 +98,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         path = folder / f"{'-'.join(names).replace('/', '_') or 'audit'}.html"
         if not path.exists():
             report = diagnose([str(ROOT / "samples" / name) for name in names or CURVES])
-            across = report.across, report.across_not_judged
-            path.write_text(html.render(report.diagnoses, report.errors, *across, version="1"))
+            path.write_text(html.render(report, Context()))
         return path
 
     return write
@@ -288,7 +290,7 @@ def test_nothing_in_a_log_is_executed(see: Any, tmp_path: Path, ill: Diagnosis) 
     evil = replace(ill, run=run, findings=(finding,))
     for number, found in enumerate(([evil], [evil, replace(evil, run=replace(evil.run, name="b"))])):
         path = tmp_path / f"{number}.html"
-        path.write_text(html.render(found, version="1"))
+        path.write_text(html.render(Report(tuple(found)), Context()))
         page = see(path)
         if len(found) > 1:
             one(page, "#runs .open").click()
@@ -302,7 +304,7 @@ def test_nothing_in_a_log_is_executed(see: Any, tmp_path: Path, ill: Diagnosis) 
 def comparison_page(tmp_path: Path) -> Path:
     logs = [str(ROOT / "samples" / name) for name in ("overfitting.csv", "healthy.csv", "console.log")]
     path = tmp_path / "comparison.html"
-    path.write_text(html.render_comparison(comparison.compare(diagnose(logs).diagnoses), version="1"))
+    path.write_text(compare.render(comparison.compare(diagnose(logs).diagnoses), Context()))
     return path
 
 

@@ -13,8 +13,9 @@ import pytest
 from diagnose import synthetic
 from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge
-from diagnose.reports import compare, comparison, html, plot
-from diagnose.reports.comparison import CannotAlignError, Comparison
+from diagnose.reports import compare, comparison, plot, render_comparison
+from diagnose.reports.comparison import CannotCompareError, Comparison
+from diagnose.reports.context import Context
 from diagnose.reports.page import Page
 from tests.reports.test_html import EVIL, Outline, islands
 from tests.reports.test_plot import words
@@ -74,7 +75,7 @@ def test_without_epochs_runs_are_drawn_over_their_share() -> None:
 def test_the_axis_can_be_chosen() -> None:
     a, b = run("a", [10, 20, 30], [3, 2, 1]), run("b", [0, 20, 40], [3, 2, 1])
     assert steps(compared(a, b, by="percent")) == [[0, 50, 100], [0, 50, 100]]
-    with pytest.raises(CannotAlignError, match="b: its log holds no epochs; compare by percent"):
+    with pytest.raises(CannotCompareError, match="b: its log holds no epochs; compare by percent"):
         compared(a, replace(b, axis="step"), by="epoch")
 
 
@@ -124,22 +125,22 @@ def test_findings_are_set_against_each_other_worst_first() -> None:
 
 def test_two_runs_are_a_line_and_dots_and_three_are_letters() -> None:
     falling = [run(name, range(40), np.linspace(4 + k, k + 1, 40)) for k, name in enumerate("abc")]
-    two = compare.render(compared(*falling[:2]), page=Page(ascii=True))
+    two = compare.render(compared(*falling[:2]), Context(page=Page(ascii=True)))
     assert "train_loss   *** A   ... B" in two
-    three = compare.render(compared(*falling), page=Page())
+    three = compare.render(compared(*falling), Context())
     assert {"A", "B", "C"} <= set(three.split("train_loss\n")[1].split("epoch 39")[0])
 
 
 def test_a_narrow_page_breaks_the_table_into_blocks() -> None:
     runs = [run(f"r{k}", range(9), np.linspace(4 + k, k + 1, 9)) for k in range(8)]
-    said = compare.render(compared(*runs), page=Page(width=60))
+    said = compare.render(compared(*runs), Context(page=Page(width=60)))
     assert max(map(len, said.splitlines())) <= 80
     heads = [line.split() for line in said.splitlines() if line.split() and set(line.split()) <= set("ABCDEFGH")]
     assert list(itertools.chain.from_iterable(heads)) == list("ABCDEFGH")
 
 
 def test_plain_words_carry_everything() -> None:
-    said = compare.render(compared(synthetic.overfit(), synthetic.healthy()), page=Page(picture=False))
+    said = compare.render(compared(synthetic.overfit(), synthetic.healthy()), Context(page=Page(picture=False)))
     assert "findings, overfitting: A error, B none" in said
     assert "A val_loss starts at" in said
     assert not any(ord(c) > 127 for c in said)
@@ -186,7 +187,7 @@ def test_the_page_has_every_curve_and_the_table(logs: list[Path]) -> None:
 
 def test_names_stay_text_on_the_page_and_in_the_picture(tmp_path: Path) -> None:
     found = compared(run(EVIL, range(5), range(5, 0, -1)), run("b", range(5), range(5, 0, -1)))
-    page = html.render_comparison(found, version="1")
+    page = render_comparison(found, "html", Context())
     assert EVIL not in page
     assert EVIL in Outline(page).text
     plot.draw_comparison(found, tmp_path / "both.svg")

@@ -24,7 +24,9 @@ from diagnose import synthetic
 from diagnose.curves import Run, Series
 from diagnose.judging import kept
 from diagnose.judging.engine import judge
+from diagnose.report import Report
 from diagnose.reports import html, markup, panels, svg
+from diagnose.reports.context import Context
 from diagnose.reports.html.parts import Curves
 from diagnose.rule import Diagnosis, Finding, NotJudged, Severity
 from tests.test_cli import run as call
@@ -34,8 +36,8 @@ INLINE = {"a", "b", "cite", "small", "span", "strong"}
 VOID = {"meta", "link", "input", "br", "line", "path", "rect", "circle", "wbr"}
 
 
-def render(*arguments: Any) -> str:
-    return html.render(*arguments, version="1.2.3")
+def render(*parts: Any) -> str:
+    return html.render(Report(*map(tuple, parts)), Context(version="1.2.3"))
 
 
 class Outline(HTMLParser):

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from diagnose.report import Report
 from diagnose.reports import json as report
+from diagnose.reports.context import Context
 from diagnose.rule import Diagnosis, Evidence
 
 
-def render(*arguments: Any) -> str:
-    return report.render(*arguments, version="1.2.3")
+def render(*parts: Any) -> str:
+    return report.render(Report(*map(tuple, parts)), Context(version="1.2.3"))
 
 
 def strict(text: str) -> Any:

@@ -21,14 +21,13 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
-from diagnose.console.output import FORMATS, render
+from diagnose.console.options import severities
 from diagnose.judging.installed import load_rules
 from diagnose.report import Report, SourceError
+from diagnose.reports import FORMATS, jsonl, render, sarif
 from diagnose.reports import csv as table
-from diagnose.reports import github, jsonl, markdown, sarif
 from diagnose.reports import json as document
-from diagnose.reports import junit as tests_of
-from diagnose.reports.page import Page
+from diagnose.reports.context import Context
 from diagnose.rule import Diagnosis, NotJudged, Severity
 from tests.reports.conftest import OVERFITTING, SLOW, run
 from tests.written import write_csv
@@ -74,7 +73,7 @@ def broken(tmp_path: Path) -> list[Path]:
 
 
 def of(report: Report, form: str) -> str:
-    return render(report, form, page=Page(), fail_on="warning")
+    return render(report, form, Context(rules=load_rules()))
 
 
 # --- JSON and JSON Lines against our schema
@@ -161,7 +160,7 @@ def test_what_code_scanning_asks_for_is_there(together: Report, samples: Path) -
 
 def test_every_rule_has_its_manual_page_as_help(ill: Diagnosis) -> None:
     findings = tuple(replace(OVERFITTING, rule=rule.id) for rule in load_rules())
-    text = sarif.render([replace(ill, findings=findings)], version="1", rules=load_rules())
+    text = of(Report((replace(ill, findings=findings),)), "sarif")
     for described, rule in zip(json.loads(text)["runs"][0]["tool"]["driver"]["rules"], load_rules(), strict=True):
         assert described["id"] == rule.id
         assert rule.doc.split("Why it matters")[0].strip() in described["help"]["text"]
@@ -230,7 +229,7 @@ def test_every_line_is_one_annotation_but_the_count(together: Report) -> None:
 @given(st.text())
 def test_no_text_begins_a_command_of_its_own(text: str) -> None:
     diagnosis = Diagnosis(run(text, source=text), (replace(SLOW, summary=text),), (), ("slow-convergence",))
-    said = github.render([diagnosis], [(text, text)])
+    said = of(Report((diagnosis,), (SourceError(text, text),)), "github")
     assert len(said.splitlines()) == 3
     assert all(ANNOTATION.fullmatch(line) for line in said.splitlines()[:2])
 
@@ -251,14 +250,14 @@ def test_junit_can_be_parsed_and_counts(together: Report) -> None:
 def test_what_fails_in_junit_is_what_the_exit_code_says(ill: Diagnosis) -> None:
     warned = replace(ill, findings=(replace(OVERFITTING, severity=Severity.WARNING),))
     for level, failures in (("warning", 1), ("error", 0), ("never", 0), ("note", 1)):
-        text = render(Report((warned,)), "junit", page=Page(), fail_on=level)
+        text = render(Report((warned,)), "junit", Context(failing=severities(level)))
         assert JUnitXml.fromstring(text).failures == failures
 
 
 @given(st.text(st.characters(codec=None)))
 def test_any_text_makes_sound_xml(text: str) -> None:
     diagnosis = Diagnosis(run(text, source=text), (replace(OVERFITTING, meaning=text),), (), ("overfitting",))
-    said = tests_of.render([diagnosis], [(text, text)])
+    said = of(Report((diagnosis,), (SourceError(text, text),)), "junit")
     assert said.isascii()
     assert len(list(JUnitXml.fromstring(said))) == 2
 
@@ -280,7 +279,7 @@ def test_csv_has_a_row_per_finding_and_per_run_without(together: Report) -> None
 @given(st.text(st.characters(codec=None)))
 def test_no_cell_is_a_formula_or_two(text: str) -> None:
     diagnosis = Diagnosis(run(text, source=text), (replace(SLOW, summary=text),), (), ("x",))
-    rows = list(csv.reader(io.StringIO(table.render([diagnosis], [("gone", text)]))))
+    rows = list(csv.reader(io.StringIO(of(Report((diagnosis,), (SourceError("gone", text),)), "csv"))))
     assert [len(row) for row in rows] == [len(table.COLUMNS)] * 3 or text == "gone"
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
 
@@ -341,14 +340,15 @@ def test_text_from_a_log_stays_text(text: str) -> None:
     diagnosis = Diagnosis(
         run(text, source=text, notes=(text,)), (replace(OVERFITTING, summary=text),), (NotJudged("x", text),), ("x",)
     )
-    page = elements(markdown.render([diagnosis], [(text, text)], [replace(SLOW, runs=(text,))]))
+    report = Report((diagnosis,), (SourceError(text, text),), (replace(SLOW, runs=(text,)),))
+    page = elements(of(report, "markdown"))
     assert set(page.names) <= OURS
     assert "em" not in page.names
 
 
 def test_a_mention_an_issue_and_an_address_are_broken_up(ill: Diagnosis) -> None:
     said = "see @octocat, #12, https://example.org and www.example.org & <b>"
-    text = markdown.render([replace(ill, findings=(replace(OVERFITTING, summary=said),))])
+    text = of(Report((replace(ill, findings=(replace(OVERFITTING, summary=said),)),)), "markdown")
     assert (
         "see @&#8203;octocat, \\#&#8203;12, https:&#8203;//example.org and www&#8203;.example.org &amp; \\<b\\>" in text
     )
@@ -369,6 +369,6 @@ def test_a_file_gets_what_the_terminal_would(tmp_path: Path, samples: Path, form
 
 
 def test_jsonl_is_one_object_per_line_whatever_the_names(together: Report) -> None:
-    text = jsonl.render(together.diagnoses, together.errors, version="1")
+    text = jsonl.render(replace(together, across=(), across_not_judged=()), Context())
     assert text.isascii()
     assert len(text.splitlines()) == 6

@@ -8,6 +8,7 @@ from dataclasses import replace
 from diagnose import Report
 from diagnose.report import SourceError
 from diagnose.reports import notebook
+from diagnose.reports.context import Context
 from diagnose.rule import Diagnosis, Finding, Severity
 from tests.reports.test_html import EVIL, Outline, hostile
 
@@ -45,7 +46,7 @@ def test_a_long_table_says_what_it_leaves_out(healthy: Diagnosis) -> None:
 
 
 def test_it_is_scoped_has_no_script_and_nothing_from_a_log_but_text(ill: Diagnosis) -> None:
-    page = notebook.render([hostile(ill)])
+    page = notebook.render(Report((hostile(ill),)), Context())
     assert EVIL not in page
     assert EVIL in Outline(page).text
     assert "<script" not in page

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from diagnose.curves import Run, Series
-from diagnose.reports.page import Page
-from diagnose.reports.text import render
+from diagnose.report import Report
+from diagnose.reports import text
+from diagnose.reports.context import Context
+from diagnose.reports.page import PLAIN_PAGE, Page
 from diagnose.rule import Diagnosis, NotJudged, Severity
+
+
+def render(diagnoses: Sequence[Diagnosis], *, page: Page = PLAIN_PAGE) -> str:
+    return text.render(Report(tuple(diagnoses)), Context(page=page))
 
 
 def test_one_ill_run_in_full(ill: Diagnosis) -> None:

@@ -4,7 +4,10 @@ from diagnose.integrations.captum import focus
 scores = focus(model, dataset, layer="features.28")
 scores.write(Path("focus.csv"))                          # then: diagnose focus.csv
 
-It needs the extra `bias`. Its names are imported when they are asked for, so that the command can say what is missing.
+Read `command`, `images` (what is given), `scores` (the check, from `inputs`, `mosaics`, `methods` and `places`), `page`
+and `picture` (what is said of it), `clusters`; `callback` is for a training loop. Captum is touched by `methods`, past
+its public interface by `_private` alone. The names here are imported when they are asked for, so that the command can
+say which library of the extra `bias` is missing.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def needs_bias() -> Iterator[None]:
         raise SettingsError(f"the bias check needs {name}, which is not installed; {EXTRA}") from error
 
 
-def bias(
+def bias(  # noqa: PLR0913 - its options are its signature
     model: Annotated[
         str, typer.Option(metavar="MODULE:NAME", help="A function or class that builds the model: mypkg.net:build.")
     ],

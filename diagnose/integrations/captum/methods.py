@@ -36,9 +36,6 @@ NOISE = 0.15
 WINDOWS = 8
 """Windows of Occlusion along each side; they overlap by half."""
 
-SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity, nn.ZeroPad2d, nn.Upsample, nn.Dropout1d, nn.Dropout2d)
-"""Layers that hand relevance through LRP as it comes, beside those that Captum knows."""
-
 
 class MethodError(SettingsError):
     """A method that this model cannot take; `str()` is one line with the reason and what to do."""
@@ -85,11 +82,15 @@ def lrp(model: nn.Module, layer: str) -> Explain:
     """
     from captum.attr import LRP
 
+    from diagnose.integrations.captum import _private
+
+    if refused := _private.lrp_refused():
+        raise MethodError(f"lrp: {refused}; leave it out of --method")
     folded = _folded(_copied(model))
     attribute = _pixels(LRP(folded))
 
     def explain(images: Tensor, targets: Tensor) -> Tensor:
-        _set_rules(folded)  # Captum takes them away again after each use
+        _private.set_rules(folded)
         try:
             return attribute(images, targets)
         except (TypeError, RuntimeError, AttributeError, AssertionError, KeyError) as error:
@@ -236,17 +237,6 @@ def _copied(model: nn.Module) -> nn.Module:
         if getattr(part, "inplace", False):
             part.inplace = False  # type: ignore[assignment]
     return own.eval()
-
-
-def _set_rules(model: nn.Module) -> None:
-    """Rules of LRP for convolutions, and for the layers that Captum has none for."""
-    from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
-
-    for part in model.modules():
-        if isinstance(part, nn.Conv2d):
-            part.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
-        elif isinstance(part, SHAPE_ONLY):
-            part.rule = EpsilonRule()
 
 
 def _folded(model: nn.Module) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,10 @@ from diagnose.integrations.captum.scores import Row, Scores
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import load_rules
 from diagnose.measure import statistics
-from diagnose.readers import read
-from diagnose.reports import page, text
+from diagnose.readers import from_tables
+from diagnose.readers.formats import focus_csv
+from diagnose.reports import text
+from diagnose.reports.page import Page, grid, item
 from diagnose.reports.words import count, one_line
 from diagnose.rule import Diagnosis, Severity
 
@@ -31,12 +32,9 @@ EXAMPLES = 3
 
 
 def judged(scores: Scores) -> list[Diagnosis]:
-    """What the rule says of the recorded scores, by method, as `diagnose focus.csv` would."""
+    """What the rule says of the scores, by method, as it does of the table that `Scores.write` writes."""
     rules = [rule for rule in load_rules() if rule.id == RULE]
-    table = io.StringIO()
-    scores.write_to(table)
-    source = io.BytesIO(table.getvalue().encode())
-    return [judge(run, rules) for run in read(source)]
+    return [judge(run, rules) for run in from_tables(list(focus_csv.by_method(scores.table())), "bias check")]
 
 
 def found(diagnoses: Sequence[Diagnosis]) -> bool:
@@ -47,7 +45,7 @@ def found(diagnoses: Sequence[Diagnosis]) -> bool:
 def render(
     scores: Scores,
     diagnoses: Sequence[Diagnosis],
-    page: page.Page,
+    page: Page,
     *,
     groups: Sequence[Group] | None = None,
     paths: Sequence[Path] = (),
@@ -65,7 +63,7 @@ def render(
         page,
     )
     for note in notes:
-        lines += page.item("note:", note, page)
+        lines += item("note:", note, page)
     for diagnosis, method in zip(diagnoses, scores.methods, strict=True):
         lines += ["", page.paint(method, "strong"), *_sanity(scores, method, page), *_classes(scores, method, page)]
         lines += _verdict(diagnosis, page)
@@ -73,16 +71,16 @@ def render(
     return "".join(f"{line}\n" for line in lines)
 
 
-def _sanity(scores: Scores, method: str, page: page.Page) -> list[str]:
+def _sanity(scores: Scores, method: str, page: Page) -> list[str]:
     """Whether the method sees the training at all."""
     blank = scores.sanity(method)
     if math.isnan(blank):
         return []
     said = f"copies with random weights have Focus {blank:.2f} (chance 0.5)"
-    return page.item("sanity:", said, page)
+    return item("sanity:", said, page)
 
 
-def _classes(scores: Scores, method: str, page: page.Page) -> list[str]:
+def _classes(scores: Scores, method: str, page: Page) -> list[str]:
     """The table over classes: Focus with its interval, plain and after the exchange, and who takes most."""
     of_class: dict[str, list[Row]] = {}
     for row in scores.of(method):
@@ -95,13 +93,13 @@ def _classes(scores: Scores, method: str, page: page.Page) -> list[str]:
     if page.picture:
         widths = [max(len(cells[column]) for cells in (head, *rows)) for column in range(len(head))]
         widths[-1] = max(12, page.width - 2 - sum(widths[:-1]) - 2 * (len(head) - 1))
-        lines = [f"  {line}" for line in page.grid(head, rows, widths, page)]
+        lines = [f"  {line}" for line in grid(head, rows, widths, page)]
     else:
         for cells in rows:
             said = ", ".join(f"{name} {cell}" for name, cell in zip(head, cells, strict=True) if cell)
             lines += _wrapped(said, page)
     if len(rows) < len(of_class):
-        lines += page.item("", f"and {len(of_class) - len(rows)} more of higher Focus", page)
+        lines += item("", f"and {len(of_class) - len(rows)} more of higher Focus", page)
     return lines
 
 
@@ -136,21 +134,21 @@ def _thieves(rows: Sequence[Row]) -> list[tuple[str, float]]:
     return sorted(means.items(), key=lambda pair: -pair[1])[:1]
 
 
-def _verdict(diagnosis: Diagnosis, page: page.Page) -> list[str]:
+def _verdict(diagnosis: Diagnosis, page: Page) -> list[str]:
     """What the rule says, or why it says nothing."""
     for missing in diagnosis.not_judged:
-        return ["", *page.item("not judged:", missing.reason, page)]
+        return ["", *item("not judged:", missing.reason, page)]
     if not diagnosis.findings:
-        return ["", *page.item("found:", "no class that is told by one place, or by what others show", page)]
+        return ["", *item("found:", "no class that is told by one place, or by what others show", page)]
     return ["", *text.findings(diagnosis, page)]
 
 
-def _groups(groups: Sequence[Group] | None, paths: Sequence[Path], page: page.Page) -> list[str]:
+def _groups(groups: Sequence[Group] | None, paths: Sequence[Path], page: Page) -> list[str]:
     """The groups of images that are told by different features."""
     if groups is None:
         return []
     if not groups:
-        return ["", *page.item("groups:", "the relevance of each class is of one kind", page)]
+        return ["", *item("groups:", "the relevance of each class is of one kind", page)]
     lines = [""]
     for group in groups:
         named = [str(paths[number]) if paths else f"image {number}" for number in group.images[:EXAMPLES]]
@@ -158,9 +156,9 @@ def _groups(groups: Sequence[Group] | None, paths: Sequence[Path], page: page.Pa
             f"{len(group.images)} of {group.of} images of {one_line(group.target)} are told by {group.place} "
             f"(silhouette {group.silhouette:.2f}), such as {', '.join(map(one_line, named))}"
         )
-        lines += page.item("groups:", said, page)
+        lines += item("groups:", said, page)
     return lines
 
 
-def _wrapped(words: str, page: page.Page) -> list[str]:
+def _wrapped(words: str, page: Page) -> list[str]:
     return textwrap.wrap(words, page.width, subsequent_indent="  ", break_on_hyphens=False)

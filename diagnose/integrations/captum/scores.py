@@ -15,7 +15,6 @@ import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +26,11 @@ from diagnose.integrations.captum import inputs
 from diagnose.integrations.captum import methods as attribution
 from diagnose.integrations.captum import places as where
 from diagnose.integrations.captum.mosaics import Mosaic, draw, quarters, takes_double_size, tiled
+from diagnose.readers.formats import focus_csv
+from diagnose.readers.tables.table import Column, Table
 
 Array = npt.NDArray[np.float64]
 Step = Callable[[int, str], None]
-
-COLUMNS = (
-    *("mosaic", "target", "method", "weights", "focus", "other_1", "stolen_1", "other_2", "stolen_2"),
-    *("exchanged", "moved", "place"),
-)
-"""The columns of a recorded table; `diagnose.readers.formats.focus_csv` reads them."""
 
 SANITY_MOSAICS = 100
 """Mosaics, evenly over the classes, on which randomly initialised copies are tried."""
@@ -114,28 +109,50 @@ class Scores:
         """Median Focus of the randomly initialised copies; NaN where it was not tried."""
         return _median([row.focus for row in self.of(method, "random")])
 
+    def table(self) -> Table:
+        """The table of the check, row by row; numbers have six digits, so that a file of them is judged alike."""
+        rows = self.rows
+        numbers: dict[str, Sequence[float]] = {
+            "mosaic": [row.mosaic for row in rows],
+            "focus": [row.focus for row in rows],
+            "stolen_1": [row.stolen[0] for row in rows],
+            "stolen_2": [row.stolen[1] for row in rows],
+            "exchanged": [row.exchanged for row in rows],
+            "moved": [row.moved for row in rows],
+        }
+        words = {
+            "target": [row.target for row in rows],
+            "method": [row.method for row in rows],
+            "weights": [row.weights for row in rows],
+            "other_1": [row.others[0] for row in rows],
+            "other_2": [row.others[1] for row in rows],
+            "place": [row.place for row in rows],
+        }
+        columns = {name: _column(values) for name, values in numbers.items()}
+        return Table(focus_csv.NAME, columns, len(rows), text=words)
+
     def write(self, path: Path) -> None:
-        """Write the table that `diagnose` reads. Raises SettingsError where the file cannot be written."""
+        """Write the table, which `diagnose` reads. Raises SettingsError where the file cannot be written."""
+        made = self.table()
+        cells = {**made.text, **{name: _cells(column) for name, column in made.columns.items()}}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("w", newline="", encoding="utf-8") as stream:
-                self.write_to(stream)
+                lines = csv.writer(stream, lineterminator="\n")
+                lines.writerow(focus_csv.COLUMNS)
+                lines.writerows(zip(*(cells[name] for name in focus_csv.COLUMNS), strict=True))
         except OSError as error:
             raise SettingsError(f"{path}: cannot be written ({error.strerror}); name another with --out") from error
 
-    def write_to(self, stream: Any) -> None:
-        """Write the table to an open text file."""
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for row in self.rows:
-            (one, two), (first, second) = row.others, row.stolen
-            numbers = [_cell(value) for value in (row.focus, first, second, row.exchanged, row.moved)]
-            head = (row.mosaic, row.target, row.method, row.weights)
-            table.writerow((*head, numbers[0], one, numbers[1], two, numbers[2], *numbers[3:], row.place))
+
+def _column(values: Sequence[float]) -> Column:
+    """Numbers of six digits; NaN was not measured."""
+    rounded = np.array([float(f"{value:.6g}") for value in values], dtype=np.float64)
+    return Column(rounded, ~np.isnan(rounded))
 
 
-def _cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.6g}"
+def _cells(column: Column) -> list[str]:
+    return [f"{value:.6g}" if here else "" for value, here in zip(column.values, column.logged, strict=True)]
 
 
 def _median(values: Sequence[float]) -> float:
@@ -143,7 +160,7 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(finite)) if finite else float("nan")
 
 
-def focus(
+def focus(  # noqa: PLR0913 - each has a default that fits, and one is named at a time
     model: nn.Module,
     dataset: Iterable[tuple[Tensor, int]] | tuple[Tensor, Tensor],
     *,

@@ -1,42 +1,37 @@
 """What earlier audits found, in a SQLite file in the user's cache directory: runs by id and content, and the verdicts
 of the last audit of each project.
 
-An entry holds as long as the server says the same of the run (`fingerprint`), the same was asked (`question`), and this
+A run is kept as the JSON of the report for other programs, with what an audit needs beside it (see `outcomes`). An
+entry holds as long as the server says the same of the run (`fingerprint`), the same was asked (`question`), and this
 program has not changed since. No key is stored, nor any history: only what an audit keeps of a run.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import io
 import json
-import pickle
 import sqlite3
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import diagnose
 from diagnose._version import __version__
-from diagnose.curves import Series
-from diagnose.rule import NotJudged
+from diagnose.integrations.wandb import outcomes
+from diagnose.judging.source import Outcome
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised where the tables change; a file of another schema is begun anew."""
 
 KEPT_DAYS = 90
 """Days after which an entry that no audit has asked for is dropped."""
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS parts (digest TEXT PRIMARY KEY, part BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
-    place TEXT, id TEXT, question TEXT, fingerprint TEXT, outcome BLOB, used REAL, PRIMARY KEY (place, id, question)
+    place TEXT, id TEXT, question TEXT, fingerprint TEXT, document BLOB, beside BLOB, used REAL,
+    PRIMARY KEY (place, id, question)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audits (place TEXT PRIMARY KEY, at REAL, verdicts TEXT) WITHOUT ROWID;
 """
@@ -93,27 +88,26 @@ class Cache:
         query = "SELECT 1 FROM runs WHERE place=? AND question=? LIMIT 1"
         return self._base.execute(query, (place, asked)).fetchone() is not None
 
-    def runs(self, place: str, asked: str, known: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    def runs(self, place: str, asked: str, known: Mapping[str, str]) -> Iterator[tuple[str, Outcome]]:
         """(id, outcome) of the runs in `known`, id -> fingerprint, that are unchanged."""
         if self._base is None:
             return
         rows = self._base.execute(
-            "SELECT id, fingerprint, outcome FROM runs WHERE place=? AND question=?", (place, asked)
+            "SELECT id, fingerprint, document, beside FROM runs WHERE place=? AND question=?", (place, asked)
         )
-        parts = {digest: _unpacked(part, {}) for digest, part in self._base.execute("SELECT * FROM parts")}
-        for name, fingerprint, packed in rows:
+        for name, fingerprint, document, beside in rows:
             if known.get(name) == fingerprint:
-                outcome = _unpacked(packed, parts)
+                outcome = _unpacked(document, beside)
                 if outcome is not None:
                     yield name, outcome
 
-    def keep(self, place: str, asked: str, found: Sequence[tuple[str, str, Any]]) -> None:
+    def keep(self, place: str, asked: str, found: Sequence[tuple[str, str, Outcome]]) -> None:
         """Remember (id, fingerprint, outcome) of runs."""
+        if self._base is None:
+            return
         now = time.time()
-        parts: dict[str, bytes] = {}
-        rows = [(place, name, asked, fingerprint, _packed(outcome, parts), now) for name, fingerprint, outcome in found]
-        self._write("INSERT OR IGNORE INTO parts VALUES (?, ?)", list(parts.items()))
-        self._write("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
+        rows = [(place, name, asked, fingerprint, *_packed(outcome), now) for name, fingerprint, outcome in found]
+        self._write("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def last_audit(self, place: str) -> tuple[float, dict[str, str]] | None:
         """When the project was audited last (seconds since 1970), and id -> verdict; None where it was not."""
@@ -162,79 +156,16 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 # --- outcomes as bytes ------------------------------------------------------------------------------------------------
 
-_SAFE_NUMPY = frozenset(["ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer"])
-_SAFE_BUILTINS = frozenset(["set", "frozenset", "tuple", "list", "dict", "complex"])
+
+def _packed(outcome: Outcome) -> tuple[bytes, bytes]:
+    """The document of an outcome and what stands beside it, as compressed JSON."""
+    document, beside = (zlib.compress(json.dumps(part).encode(), level=1) for part in outcomes.written(outcome))
+    return document, beside
 
 
-class _Pickler(pickle.Pickler):
-    """Leaves the rules that could not judge in a place of their own: most runs of a project have them in common."""
-
-    def __init__(self, stream: io.BytesIO, parts: dict[str, bytes]) -> None:
-        super().__init__(stream, protocol=5)
-        self.parts = parts
-
-    def reducer_override(self, value: Any) -> Any:
-        if type(value) is not Series:
-            return NotImplemented
-        series: Series = value
-        steps, values = (np.asarray(part, dtype=np.float64).tobytes() for part in (series.steps, series.values))
-        return _series, (series.name, steps, values, series.blank_from)
-
-    def persistent_id(self, value: Any) -> str | None:
-        if type(value) is not tuple or not value or type(value[0]) is not NotJudged:
-            return None
-        packed = zlib.compress(pickle.dumps(value, protocol=5), level=1)
-        digest = hashlib.sha256(packed).hexdigest()[:32]
-        self.parts[digest] = packed
-        return digest
-
-
-class _Unpickler(pickle.Unpickler):
-    """Makes this program's own values and NumPy's arrays, and calls nothing else."""
-
-    def __init__(self, stream: io.BytesIO, parts: Mapping[str, Any]) -> None:
-        super().__init__(stream)
-        self.parts = parts
-
-    def persistent_load(self, pid: str) -> Any:
-        return self.parts[pid]
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _class_of(module, name)
-
-
-@functools.cache
-def _class_of(module: str, name: str) -> Any:
-    """What a pickle may make or call. Raises UnpicklingError for anything else."""
-    if (module, name) == (__name__, "_series"):
-        return _series
-    found = getattr(import_module(module), name, None)
-    if module.partition(".")[0] == "numpy":
-        safe = name in _SAFE_NUMPY
-    elif module.startswith("diagnose."):
-        safe = isinstance(found, type)
-    else:
-        safe = module == "builtins" and name in _SAFE_BUILTINS
-    if not safe:
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of an outcome")
-    return found
-
-
-def _series(name: str, steps: bytes, values: bytes, blank_from: float | None) -> Series:
-    """A series out of its bytes: half of what an outcome holds, and four times as fast as by its parts."""
-    return Series(name, np.frombuffer(steps), np.frombuffer(values), blank_from)
-
-
-def _packed(outcome: Any, parts: dict[str, bytes]) -> bytes:
-    """The outcome as bytes; what it has in common with others comes into `parts`, by its digest."""
-    stream = io.BytesIO()
-    _Pickler(stream, parts).dump(outcome)
-    return zlib.compress(stream.getvalue(), level=1)
-
-
-def _unpacked(packed: bytes, parts: Mapping[str, Any]) -> Any:
+def _unpacked(document: bytes, beside: bytes) -> Outcome | None:
     """The outcome; None where the bytes are no longer one."""
     try:
-        return _Unpickler(io.BytesIO(zlib.decompress(packed)), parts).load()
+        return outcomes.read(json.loads(zlib.decompress(document)), json.loads(zlib.decompress(beside)))
     except Exception:  # whatever the bytes are: the run is read again
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,18 +14,20 @@ from typing import Annotated, Any
 
 import typer
 
-from diagnose import api as files
+from diagnose.api import load_settings
 from diagnose.console import options, terminal
-from diagnose.console.output import FORMATS, format_of, render, severities, write_file
+from diagnose.console.output import deliver
 from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.wandb import cache, write_back
-from diagnose.integrations.wandb import overview as project
-from diagnose.integrations.wandb import project as projects
-from diagnose.integrations.wandb.overview import Line, Overview
+from diagnose.integrations.wandb.overview import SHOWN, Line, Overview, document, sentences, table
+from diagnose.integrations.wandb.project import Audit, Entry, audited
 from diagnose.integrations.wandb.server import Address, Server, parse
+from diagnose.judging.installed import load_rules
 from diagnose.judging.source import Wanted
 from diagnose.readers import ReadError
-from diagnose.reports import page, text
+from diagnose.reports import FORMATS, format_of, render
+from diagnose.reports.context import Context
+from diagnose.reports.page import PLAIN_PAGE, Page
 
 JOBS = 16
 """Runs read at a time: the waiting is the server's, and more are seldom answered faster."""
@@ -33,7 +35,7 @@ JOBS = 16
 _UNITS = {"h": 1.0, "d": 24.0, "w": 168.0}  # hours
 
 
-def wandb(
+def wandb(  # noqa: PLR0913 - its options are its signature
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="entity/project, entity/project/RUN, or the address of their page.")
     ],
@@ -66,7 +68,7 @@ def wandb(
     column: options.Column = None,
     form: Annotated[
         str | None,
-        options.one_of(FORMATS, "For a person, or a program.  [default: as --out ends]", "--format"),
+        options.one_of(tuple(FORMATS), "For a person, or a program.  [default: as --out ends]", "--format"),
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report into a file.")] = None,
     every: Annotated[bool, typer.Option("--all", help="List every run, not the worst alone.")] = False,
@@ -88,11 +90,11 @@ def wandb(
         raise SettingsError(f"--backend: {unknown('value', backend, ('threading', 'dask'))}")
     if dry_run and not places:
         raise SettingsError("--dry-run shows what --write-back would write; name that, too")
-    settings = files.load_settings()
+    settings = load_settings()
     wanted = Wanted.of(
         map=options.pairs(column), select=options.split(select), ignore=options.split(ignore), settings=settings
     )
-    level = fail_on or settings.fail_on or "warning"
+    failing = options.severities(fail_on or settings.fail_on or "warning")
     filters = _filters(where, since)
     try:
         address = parse(target)
@@ -104,7 +106,11 @@ def wandb(
         terminal.complain(target, str(error))
         raise typer.Exit(2) from None
     overview = _overview(audit)
-    _print(audit, overview, one=bool(address.run), form=form, out=out, every=every, plain=plain, fail_on=level)
+    one = bool(address.run)
+    sheet = terminal.page(plain, None, "auto") if out is None else PLAIN_PAGE
+    context = _context(audit, overview, sheet, failing, one=one)
+    most = None if every or out is not None else SHOWN
+    deliver(_rendered(audit, overview, form, context, most, one=one), out)
     for source, message in audit.report.errors:
         terminal.complain(source, message)
     failed = False
@@ -112,7 +118,7 @@ def wandb(
         failed = _write_back(server, audit, overview, places, jobs, dry_run=dry_run, yes=yes)
     if audit.left:
         raise typer.Exit(130)
-    raise typer.Exit(2 if audit.report.errors or failed else _code(audit, level))
+    raise typer.Exit(2 if audit.report.errors or failed else int(audit.report.fails(failing)))
 
 
 def _audit(
@@ -125,7 +131,7 @@ def _audit(
     backend: str,
     scheduler: str | None,
     no_cache: bool,
-) -> projects.Audit:
+) -> Audit:
     with ExitStack() as opened:
         step: Any = None
 
@@ -135,7 +141,7 @@ def _audit(
                 step = opened.enter_context(terminal.bar(total, "reading runs")) or (lambda done, said: None)
             step(done, f"{ill} ill")
 
-        return projects.audited(
+        return audited(
             address,
             wanted,
             filters=filters,
@@ -199,7 +205,7 @@ def _moment(since: str) -> str:
     return (moment if moment.tzinfo else moment.astimezone()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _overview(audit: projects.Audit) -> Overview:
+def _overview(audit: Audit) -> Overview:
     """The audit as the report wants it."""
     return Overview(
         project=audit.project,
@@ -212,58 +218,40 @@ def _overview(audit: projects.Audit) -> Overview:
     )
 
 
-def _line(entry: projects.Entry, audit: projects.Audit) -> Line:
+def _line(entry: Entry, audit: Audit) -> Line:
     run = entry.listed
     diagnoses = [audit.report.diagnoses[place] for place in entry.diagnoses]
     worst = max(diagnoses, key=lambda d: -1 if d.worst is None else d.worst.rank, default=None)
     return Line(run.id, run.name, run.state, run.sweep, run.url, entry.verdict, worst, entry.error, entry.remembered)
 
 
-def _print(
-    audit: projects.Audit,
-    overview: Overview,
-    *,
-    one: bool,
-    form: str,
-    out: str | None,
-    every: bool,
-    plain: bool,
-    fail_on: str,
-) -> None:
-    """The report, on the terminal or into a file."""
-    report = audit.report
-    sheet = terminal.page(plain, None, "auto") if out is None else page.PLAIN_PAGE
-    if form == "json":
-        document = json.loads(render(report, form, page=sheet, fail_on=fail_on))
-        said = json.dumps(document | {"audit": project.document(overview)}, indent=2, allow_nan=False) + "\n"
-    elif form == "html":
-        sources = {f"{audit.project}/{line.id}": line for line in overview.lines}
-        names = {source: f"{line.name} ({line.id})" for source, line in sources.items() if line.name != line.id}
-        links = {source: line.url for source, line in sources.items()}
-        preface = [] if one else project.sentences(overview)
-        said = render(report, form, page=sheet, fail_on=fail_on, names=names, links=links, preface=preface)
-    elif form != "text":
-        said = render(report, form, page=sheet, fail_on=fail_on)
-    elif one:
-        said = text.render(report.diagnoses, page=sheet)
+def _context(audit: Audit, overview: Overview, sheet: Page, failing: tuple[str, ...], *, one: bool) -> Context:
+    """What the formats may say beside the report. one: whether a single run was asked for."""
+    sources = {f"{audit.project}/{line.id}": line for line in overview.lines}
+    return Context(
+        page=sheet,
+        rules=load_rules(),
+        failing=failing,
+        names={source: f"{line.name} ({line.id})" for source, line in sources.items() if line.name != line.id},
+        links={source: line.url for source, line in sources.items()},
+        preface=() if one else tuple(sentences(overview)),
+        extra={"audit": document(overview)},
+    )
+
+
+def _rendered(audit: Audit, overview: Overview, form: str, context: Context, most: int | None, *, one: bool) -> str:
+    """The report. most: runs in the table of a project, where it is for a terminal; None for all."""
+    if form == "text" and not one:
+        return table(overview, context.page, most)
+    said = render(audit.report, form, context)
+    if form == "text":
         said += "".join(f"{line.name}: {line.error}\n" for line in overview.lines if line.verdict == "not-judged")
-    else:
-        said = project.render(overview, page=sheet, most=None if every or out is not None else project.SHOWN)
-    if out is None:
-        terminal.write(said)
-    else:
-        write_file(out, said)
-
-
-def _code(audit: projects.Audit, level: str) -> int:
-    levels = severities(level)
-    findings = (*audit.report.findings, *audit.report.across)
-    return int(any(finding.severity in levels for finding in findings))
+    return said
 
 
 def _write_back(
     server: Server,
-    audit: projects.Audit,
+    audit: Audit,
     overview: Overview,
     places: tuple[str, ...],
     jobs: int,
@@ -272,47 +260,56 @@ def _write_back(
     yes: bool,
 ) -> bool:
     """Show what is to be written, ask, write; whether a run could not be written to."""
+    write_back.check(places)
     paths = {entry.listed.id: entry.listed.path for entry in audit.entries}
     lines = [line for line in overview.lines if line.diagnosis is not None]
-    failed = False
 
-    def plan(line: Line) -> tuple[Line, str, str]:
-        try:
-            made, tags = write_back.planned(server.api, paths[line.id], line, places)
-            return line, write_back.describe(line, made, tags) if made else "", ""
-        except Exception as error:
-            return line, "", server.said(error)
+    def plan(line: Line) -> str:
+        made, tags = write_back.planned(server.api, paths[line.id], line, places)
+        return write_back.describe(line, made, tags) if made else ""
 
     def write(line: Line) -> str:
-        try:
-            write_back.apply(server.api, paths[line.id], line, places)
-        except Exception as error:
-            return server.said(error)
+        write_back.apply(server.api, paths[line.id], line, places)
         return ""
 
-    with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(plan, lines))
-    for line, _, error in found:
-        if error:
-            failed = True
-            terminal.complain(paths[line.id], f"not written to: {error}")
-    todo = [(line, said) for line, said, _ in found if said]
+    def each(work: Callable[[Line], str], lines: Sequence[Line]) -> list[tuple[Line, str]]:
+        """What the work says of each run; runs at which the server fails are named and left out."""
+        answers = _in_threads(work, lines, jobs)
+        for line, answer in answers:
+            if isinstance(answer, Exception):
+                terminal.complain(paths[line.id], f"not written to: {server.said(answer)}")
+        return [(line, answer) for line, answer in answers if isinstance(answer, str)]
+
+    plans = each(plan, lines)
+    failed = len(plans) < len(lines)
+    todo = [(line, said) for line, said in plans if said]
     if not todo:
         terminal.write("\nwrite back: nothing to write, the runs say so already\n")
         return failed
     shown = "".join(f"  {said}\n" for _, said in todo)
     terminal.write(f"\nwrite back to {len(todo)} of {len(lines)} runs{' (dry run)' if dry_run else ''}:\n{shown}")
-    if dry_run:
+    if dry_run or not (yes or _agreed(f"write to {len(todo)} runs of {audit.project}?")):
         return failed
-    if not yes:
-        if not sys.stdin.isatty():
-            raise SettingsError("--write-back asks first, and there is nobody to ask: add --yes, or see --dry-run")
-        if not typer.confirm(f"write to {len(todo)} runs of {audit.project}?"):
-            return failed
-    with ThreadPoolExecutor(jobs) as pool:
-        for (line, _), error in zip(todo, pool.map(write, [line for line, _ in todo]), strict=True):
-            if error:
-                failed = True
-                terminal.complain(paths[line.id], f"not written to: {error}")
+    written = each(write, [line for line, _ in todo])
     terminal.write("written\n")
-    return failed
+    return failed or len(written) < len(todo)
+
+
+def _in_threads(work: Callable[[Line], str], lines: Sequence[Line], jobs: int) -> list[tuple[Line, str | Exception]]:
+    """Each line with what came of it: an answer, or the error that it raised."""
+
+    def tried(line: Line) -> str | Exception:
+        try:
+            return work(line)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(zip(lines, pool.map(tried, lines), strict=True))
+
+
+def _agreed(question: str) -> bool:
+    """The user's answer. Raises SettingsError where there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise SettingsError("--write-back asks first, and there is nobody to ask: add --yes, or see --dry-run")
+    return typer.confirm(question)

@@ -4,34 +4,23 @@ first.
 
 from __future__ import annotations
 
-import textwrap
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from diagnose.milestone import TITLES
-from diagnose.reports.page import PLAIN_PAGE, TABLE_WIDTH, Page, grid, shorten
-from diagnose.reports.phrases import short_verdict
+from diagnose.reports.page import TABLE_WIDTH, Page, grid, shorten, wrapped
+from diagnose.reports.phrases import VERDICTS, WORST_FIRST, by_rule, counted, short_verdict, stage
 from diagnose.reports.text import together
 from diagnose.reports.words import count, one_line
-from diagnose.rule import RANK, Diagnosis, Finding, Severity
+from diagnose.rule import RANK, Diagnosis, Finding
 
 NAMED = 8
 """Runs named in a sentence; the others are counted."""
 
 SHOWN = 40
 """Runs in the table, unless more are asked for."""
-
-_WORDS = {
-    "failed": "not read",
-    "error": "with errors",
-    "warning": "with warnings",
-    "note": "with notes",
-    "not-judged": "not judged",
-    "healthy": "healthy",
-}
 
 
 @dataclass(frozen=True)
@@ -101,8 +90,8 @@ def changes(overview: Overview) -> Changes:
     )
 
 
-def render(overview: Overview, *, page: Page = PLAIN_PAGE, most: int | None = SHOWN) -> str:
-    """The report as text, ending with a newline. most: runs in the table; None for all."""
+def table(overview: Overview, page: Page, most: int | None = SHOWN) -> str:
+    """The report for a terminal, ending with a newline. most: runs in the table; None for all."""
     lines = _head(overview, page)
     lines += _by_finding(overview.lines, page)
     lines += _since(overview, page)
@@ -127,13 +116,11 @@ def sentences(overview: Overview) -> list[str]:
 
 
 def _head(overview: Overview, page: Page) -> list[str]:
-    lines = textwrap.wrap(_counts(overview), page.width, break_on_hyphens=False)
-    return [*lines, *_stand(overview), page.paint(one_line(overview.url), "faint")]
+    return [*wrapped(_counts(overview), page, hang=0), *_stand(overview), page.paint(one_line(overview.url), "faint")]
 
 
 def _counts(overview: Overview) -> str:
-    tally = Counter(line.verdict for line in overview.lines)
-    counts = ", ".join(f"{tally[word]} {_WORDS[word]}" for word in RANK if tally[word])
+    counts = counted(line.verdict for line in overview.lines)
     return f"{one_line(overview.project)}: {count(len(overview.lines), 'run')}{': ' if counts else ''}{counts}"
 
 
@@ -154,29 +141,21 @@ def _of_sweep(sweep: str, lines: Sequence[Line]) -> str:
 
 def _by_finding(runs: Sequence[Line], page: Page) -> list[str]:
     """The table over findings: how many runs have each, by severity."""
-    severities: dict[str, Counter[Severity]] = defaultdict(Counter)
-    for line in runs:
-        for finding in line.diagnosis.findings if line.diagnosis else ():
-            severities[finding.rule][finding.severity] += 1
-    if not severities:
+    tally = by_rule(finding for line in runs if line.diagnosis for finding in line.diagnosis.findings)
+    if not tally:
         return []
-    order = sorted(severities, key=lambda rule: (*(-severities[rule][s] for s in reversed(Severity)), rule))
-    levels = tuple(reversed(Severity))
-    rows = [(rule, *(str(severities[rule][s]) for s in levels)) for rule in order]
     if not page.picture or page.width < TABLE_WIDTH:
-        said = (
-            f"{rule}: {', '.join(f'{n} {s}' for n, s in zip(cells, levels, strict=True) if n != '0')}"
-            for rule, *cells in rows
-        )
-        return ["", *said]
-    return ["", *grid(("finding", "error", "warning", "note"), rows, (max(map(len, order)), 5, 7, 4), page)]
+        told = {rule: ", ".join(f"{n[s]} {s}" for s in WORST_FIRST if n[s]) for rule, n in tally.items()}
+        return ["", *(f"{rule}: {counts}" for rule, counts in told.items())]
+    rows = [(rule, *(str(counts[s]) for s in WORST_FIRST)) for rule, counts in tally.items()]
+    return ["", *grid(("finding", *WORST_FIRST), rows, (max(map(len, tally)), 5, 7, 4), page)]
 
 
 def _since(overview: Overview, page: Page) -> list[str]:
     """What changed since the audit before."""
     if overview.at is None:
         return []
-    return ["", *textwrap.wrap(_changed(overview), page.width, subsequent_indent="  ", break_on_hyphens=False)]
+    return ["", *wrapped(_changed(overview), page)]
 
 
 def _changed(overview: Overview) -> str:
@@ -219,14 +198,14 @@ def _runs(overview: Overview, page: Page, most: int | None) -> list[str]:
     if page.picture and page.width >= TABLE_WIDTH:
         rows = [(shorten(one_line(line.name), 28), _said(line), _stage(line), line.id) for line in shown]
         widths = [max(map(len, column)) for column in zip(("run", "", "milestone", "id"), *rows, strict=True)]
-        name, _, stage, identity = widths
-        room = max(page.width - name - stage - identity - 6, 16)
-        colors = [line.verdict if line.verdict != "failed" else "error" for line in shown]
-        lines += grid(("run", "verdict", "milestone", "id"), rows, (name, room, stage, identity), page, colors)
+        name, _, milestone, identity = widths
+        room = max(page.width - name - milestone - identity - 6, 16)
+        colors = [line.verdict for line in shown]
+        lines += grid(("run", "verdict", "milestone", "id"), rows, (name, room, milestone, identity), page, colors)
     else:
         for line in shown:
             text = f"{one_line(line.name)} ({line.id}): {_said(line)}; milestone {_stage(line)}"
-            lines += textwrap.wrap(text, page.width, subsequent_indent="  ", break_on_hyphens=False)
+            lines += wrapped(text, page)
     if len(shown) < len(order):
         lines += [f"... and {count(len(order) - len(shown), 'run')} more: --all lists every run"]
     worst = next((line for line in order if line.ill), None)
@@ -241,13 +220,13 @@ def _findings(line: Line) -> int:
 
 def _said(line: Line) -> str:
     if line.diagnosis is None:
-        return f"{_WORDS[line.verdict]}: {one_line(line.error)}"
+        return f"{VERDICTS[line.verdict]}: {one_line(line.error)}"
     state = "" if line.state == "finished" else f" ({one_line(line.state)})"
     return short_verdict(line.diagnosis) + state
 
 
 def _stage(line: Line) -> str:
-    return TITLES.get(line.diagnosis.milestone, "unknown") if line.diagnosis else "-"
+    return stage(line.diagnosis) if line.diagnosis else "-"
 
 
 def document(overview: Overview) -> dict[str, Any]:

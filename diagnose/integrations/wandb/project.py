@@ -11,8 +11,9 @@ rest. A finished run that an audit has seen is not asked for again while the ser
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from diagnose.judging import groups, installed, kept
 from diagnose.judging.engine import judge_together
 from diagnose.judging.many import DRAWN
 from diagnose.judging.needs import compares_runs
-from diagnose.judging.source import Keep, Outcome, Wanted, mapped, outcome_of, share
+from diagnose.judging.source import Keep, Outcome, Wanted, mapped, outcome_of
 from diagnose.readers import ReadError, from_tables
 from diagnose.report import Report, SourceError, with_unique_names
 from diagnose.rule import RANK, Finding, NotJudged, verdict_word
@@ -37,8 +38,13 @@ SAVED_AT_ONCE = 50
 TRIES = 3
 """Times that a run is asked for, each after all others: the client tries again by itself, but not after nonsense."""
 
+KILLED = "the workers that read it were killed; if memory ran out, give them more"
+
 Progress = Callable[[int, int, int], None]
 """Called with the runs done, all runs, and how many of the done are ill."""
+
+Answer = tuple[Listed, Outcome]
+"""A run, and what became of it."""
 
 
 @dataclass(frozen=True)
@@ -112,47 +118,69 @@ def audited(
     asked = question(
         replace(wanted, settings=replace(wanted.settings, root=None)), samples, sorted(wanted.config.items())
     )
-    found: dict[str, Outcome] = {}
-    remembered: set[str] = set()
-    interrupted = False
     with Cache(cache) as known:
         before = known.last_audit(place)
         listed = list(server.runs(address, filters, whole=not known.has(place, asked)))
         keep: Keep = "drawn" if len(listed) <= DRAWN else "extent"
         unchanged = {run.id: run.fingerprint for run in listed if run.ended}
-        for name, outcome in known.runs(place, asked, unchanged):
-            found[name] = _thinned(outcome, keep)
-            remembered.add(name)
+        found = {name: _thinned(outcome, keep) for name, outcome in known.runs(place, asked, unchanged)}
+        remembered = set(found)
         ill = sum(map(_is_ill, found.values()))
         reading = replace(wanted, keep="drawn", compare=bool(across))
-        fresh: list[tuple[str, str, Outcome]] = []
-        if progress is not None:
-            progress(len(found), len(listed), ill)
-        todo = [run for run in listed if run.id not in found]
+        tell = progress or (lambda done, of, ill: None)
+        tell(len(found), len(listed), ill)
+
+        def read(runs: Sequence[Listed]) -> Iterator[Answer]:
+            return _spread(runs, server, reading, samples, jobs, backend, scheduler)
+
+        answers = _tried([run for run in listed if run.id not in found], read)
+        interrupted = False
         try:
-            for _ in range(TRIES):
-                for run, outcome in _spread(todo, server, reading, samples, jobs, backend, scheduler):
-                    if run.ended and not _failed(outcome):
-                        fresh.append((run.id, run.fingerprint, outcome))
-                    if len(fresh) >= SAVED_AT_ONCE:
-                        known.keep(place, asked, fresh)
-                        fresh = []
+            with contextlib.closing(_saved(answers, partial(known.keep, place, asked))) as saved:
+                for run, outcome in saved:
                     ill += _is_ill(outcome)
                     found[run.id] = _thinned(outcome, keep)
-                    if progress is not None:
-                        progress(len(found), len(listed), ill)
-                todo = [run for run in todo if _failed(found[run.id])]
-                if not todo:
-                    break
+                    tell(len(found), len(listed), ill)
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            known.keep(place, asked, fresh)
         audit = _assembled(server, address, listed, found, remembered, across, wanted)
         if not interrupted and not filters and not address.sweep:
             known.close_audit(place, asked, {entry.listed.id: entry.verdict for entry in audit.entries})
     earlier = Earlier(*before) if before is not None else None
     return replace(audit, before=earlier, left=len(listed) - len(found) if interrupted else 0)
+
+
+def _tried(runs: Sequence[Listed], read: Callable[[Sequence[Listed]], Iterator[Answer]]) -> Iterator[Answer]:
+    """What became of each run, as they come; those on which the server failed are read again after all others."""
+    for _ in range(TRIES):
+        failed = set()
+        for run, outcome in read(runs):
+            if _failed(outcome):
+                failed.add(run.id)
+            yield run, outcome
+        runs = [run for run in runs if run.id in failed]
+        if not runs:
+            return
+
+
+def _saved(
+    answers: Iterator[Answer], save: Callable[[Sequence[tuple[str, str, Outcome]]], None]
+) -> Generator[Answer, None, None]:
+    """The same answers; those that will not change are saved, `SAVED_AT_ONCE` together and the rest at the end.
+
+    save: takes (id, fingerprint, outcome) of runs.
+    """
+    fresh: list[tuple[str, str, Outcome]] = []
+    try:
+        for run, outcome in answers:
+            if run.ended and not _failed(outcome):
+                fresh.append((run.id, run.fingerprint, outcome))
+            if len(fresh) >= SAVED_AT_ONCE:
+                save(fresh)
+                fresh = []
+            yield run, outcome
+    finally:
+        save(fresh)
 
 
 def _assembled(
@@ -167,7 +195,7 @@ def _assembled(
     """The audit out of what became of each run."""
     diagnoses = [d for run in listed if run.id in found for d in found[run.id].diagnoses]
     same: dict[Any, Any] = {}
-    named = with_unique_names([share(diagnosis, same) for diagnosis in diagnoses])
+    named = with_unique_names([kept.share(diagnosis, same) for diagnosis in diagnoses])
     entries: list[Entry] = []
     errors: list[SourceError] = []
     compared: dict[str, list[Any]] = {}
@@ -227,49 +255,41 @@ def _spread(
     scheduler: str | None,
 ) -> Iterator[tuple[Listed, Outcome]]:
     """Each run and what became of it, as they come."""
-    import joblib
-
-    if not runs:
-        return
     if backend == "dask":
-        with parallel.cluster(scheduler), joblib.parallel_config(backend="dask"):
-            pool = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            work = joblib.delayed(_elsewhere)
-            yield from pool(work(replace(run, handle=None), wanted, samples) for run in runs)
-        return
-    with contextlib.closing(
-        joblib.Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered", batch_size=1)(
-            joblib.delayed(_one)(server, run, wanted, samples) for run in runs
-        )
-    ) as answers:
-        yield from answers
+        work = partial(_elsewhere, wanted=wanted, samples=samples)
+        answers = parallel.as_it_comes(work, [replace(run, handle=None) for run in runs], parallel.Cluster(scheduler))
+    else:
+        work = partial(_one, server=server, wanted=wanted, samples=samples)
+        answers = parallel.as_it_comes(work, runs, parallel.Threads(jobs))
+    for run, answer in answers:
+        yield run, Outcome([], [], KILLED, is_log=False) if isinstance(answer, parallel.Lost) else answer
 
 
-def _one(server: Server, run: Listed, wanted: Wanted, samples: int | None) -> tuple[Listed, Outcome]:
+def _one(run: Listed, server: Server, wanted: Wanted, samples: int | None) -> Outcome:
     """Read and judge one run; whatever goes wrong is part of the answer."""
 
     try:
         table = server.read(run, samples)
     except ServerError as error:
-        return run, Outcome([], [], str(error), is_log=False)
+        return Outcome([], [], str(error), is_log=False)
     except ReadError as error:
-        return run, Outcome([], [], str(error))
+        return Outcome([], [], str(error))
 
     def runs() -> list[Any]:
         return mapped(lambda overrides: from_tables([table], run.path, overrides), wanted, twice=True)
 
-    return run, outcome_of(runs, wanted)._replace(is_log=True)
+    return outcome_of(runs, wanted)._replace(is_log=True)
 
 
 _server: Server | None = None
 """In a worker of a cluster, its own connection: its key is its own."""
 
 
-def _elsewhere(run: Listed, wanted: Wanted, samples: int | None) -> tuple[Listed, Outcome]:
+def _elsewhere(run: Listed, wanted: Wanted, samples: int | None) -> Outcome:
     """`_one` on a worker of a cluster."""
     global _server
     try:
         _server = _server or Server()
     except ReadError as error:
-        return run, Outcome([], [], f"the worker cannot reach the server: {error}", is_log=False)
-    return _one(_server, run, wanted, samples)
+        return Outcome([], [], f"the worker cannot reach the server: {error}", is_log=False)
+    return _one(run, _server, wanted, samples)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diagnose._version import __version__
+from diagnose.errors import SettingsError
 from diagnose.integrations.wandb.overview import Line
 from diagnose.reports.words import one_line
 from diagnose.rule import Finding, Severity
@@ -29,18 +30,6 @@ BEGIN, END = "<!-- diagnose -->", "<!-- /diagnose -->"
 
 _SECTION = re.compile(rf"\n*{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 _TITLE = 64  # characters of the title of an alert, at most
-
-_ALERT = """
-mutation NotifyScriptableRunAlert(
-    $entityName: String!, $projectName: String!, $runName: String!, $title: String!, $text: String!,
-    $severity: AlertSeverity = INFO
-) {
-    notifyScriptableRunAlert(input: {
-        entityName: $entityName, projectName: $projectName, runName: $runName, title: $title, text: $text,
-        severity: $severity
-    }) { success }
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -114,6 +103,8 @@ def apply(api: Any, path: str, line: Line, places: Collection[str]) -> Change:
 
     api: a `wandb.Api`. Raises what the client raises.
     """
+    from diagnose.integrations.wandb import _private
+
     run = _fresh(api, path)
     made = change(line, places, **state(run))
     if made.tags is not None or made.notes is not None:
@@ -129,9 +120,16 @@ def apply(api: Any, path: str, line: Line, places: Collection[str]) -> Change:
     if made.alert is not None:
         title, text = made.alert
         severity = "ERROR" if line.verdict == "error" else "WARN"
-        names = {"entityName": run.entity, "projectName": run.project, "runName": run.id}
-        run._service_api.execute_graphql(_ALERT, {**names, "title": title, "text": text, "severity": severity})
+        _private.alert(run, title, text, severity)
     return made
+
+
+def check(places: Collection[str]) -> None:
+    """Raises SettingsError where the client that is installed cannot write to one of the places."""
+    from diagnose.integrations.wandb import _private
+
+    if "alert" in places and (why := _private.alerts_refused()):
+        raise SettingsError(f"--write-back alert: {why}")
 
 
 def planned(api: Any, path: str, line: Line, places: Collection[str]) -> tuple[Change, tuple[str, ...]]:

@@ -1,7 +1,6 @@
 """The table of a bias check (`diagnose bias --out focus.csv`): one row per mosaic and attribution method.
 
-Columns: mosaic, target, method, weights, focus, other_1, stolen_1, other_2, stolen_2, exchanged, moved, place. Each
-method is a run of its own, with a column per class: `focus/CLASS`, `exchanged/CLASS`, `moved/CLASS/PLACE`,
+Each method is a run of its own, with a column per class: `focus/CLASS`, `exchanged/CLASS`, `moved/CLASS/PLACE`,
 `stolen/CLASS/OTHER`, and `focus_random/CLASS` for the rows of a randomly initialised copy of the model.
 """
 
@@ -23,6 +22,12 @@ Rows = npt.NDArray[np.intp]
 
 NAME = "focus-csv"
 
+COLUMNS = (
+    *("mosaic", "target", "method", "weights", "focus", "other_1", "stolen_1", "other_2", "stolen_2"),
+    *("exchanged", "moved", "place"),
+)
+"""The columns of the table, in their order."""
+
 _MARKS = frozenset({"mosaic", "target", "method", "focus"})
 """Columns that no other table has together."""
 
@@ -34,10 +39,11 @@ def recognise(document: Document) -> bool:
 
 def read(document: Document) -> list[Table]:
     """One table per attribution method. Raises ReadError where the table lacks what makes one."""
-    return [found for table in delimited.read(document, NAME) for found in _by_method(table)]
+    return [found for table in delimited.read(document, NAME) for found in by_method(table)]
 
 
-def _by_method(table: Table) -> Iterator[Table]:
+def by_method(table: Table) -> Iterator[Table]:
+    """The table of each attribution method, in the order of the rows. Raises ReadError as `read` does."""
     numbers, words = _Numbers(table), _Words(table)
     methods, weights = words("method"), words("weights", "trained")
     for method in dict.fromkeys(methods):

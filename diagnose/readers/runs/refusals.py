@@ -74,7 +74,7 @@ def _row_per_run(table: Table) -> bool:
     if any(_counts_up(table, name) for name in table.columns):
         return False
     known = {hyperparameters.hyperparameter(name) for name in (*table.columns, *table.text)}
-    settings = known & (hyperparameters.HYPERPARAMETERS - {"learning_rate", "epochs"})  # those two may be curves
+    settings = known & (hyperparameters.SETTINGS - {"learning_rate", "epochs"})  # those two may be curves
     labels = [cells for cells in table.text.values() if table.rows > 1 and len(set(cells)) == table.rows]
     metrics = [roles.parse(name) for name in table.columns]
     curves = [facets for facets in metrics if facets.quantity in ("loss", "accuracy", "reward")]

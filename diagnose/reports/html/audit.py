@@ -8,18 +8,26 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from diagnose.measure.downsample import glance
-from diagnose.milestone import TITLES
+from diagnose.report import Report
+from diagnose.reports.context import Context
 from diagnose.reports.html import run
 from diagnose.reports.html.parts import chip, evidence, fixes, fold, missing, table
 from diagnose.reports.markup import Markup, data, join, path, tag
-from diagnose.reports.phrases import shared_folder
+from diagnose.reports.phrases import (
+    WORST_FIRST,
+    by_rule,
+    by_severity,
+    by_verdict,
+    labelled,
+    shared_folder,
+    stage,
+)
 from diagnose.reports.svg import sparkline
 from diagnose.reports.words import count, one_line, place
-from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, Severity, verdict_word
+from diagnose.rule import RANK, Diagnosis, Finding, NotJudged, verdict_word
 
 CHUNK = 16
 """Runs that are packed together."""
@@ -36,44 +44,34 @@ def title(diagnoses: Sequence[Diagnosis]) -> str:
     return f"{count(len(diagnoses), 'run')}{f' in {folder}' if folder else ''}"
 
 
-def content(
-    diagnoses: Sequence[Diagnosis],
-    labels: Sequence[str],
-    errors: Sequence[tuple[str, str]],
-    across: Sequence[Finding],
-    across_not_judged: Sequence[NotJudged],
-    links: Mapping[str, str],
-    preface: Sequence[str],
-) -> Markup:
+def content(report: Report, context: Context) -> Markup:
     """Everything within `main`."""
-    order = sorted(range(len(diagnoses)), key=lambda i: RANK[verdict_word(diagnoses[i])])
-    ranked = [(diagnoses[i], labels[i]) for i in order]
-    rows = {d.run.name: index for index, (d, _) in enumerate(ranked)}
+    runs = labelled(report.worst_first, context.names)
+    rows = {diagnosis.run.name: index for index, (diagnosis, _) in enumerate(runs)}
     parts = [
         tag(
             "header",
-            tag("h1", title(diagnoses), class_="source"),
-            _totals(diagnoses, len(errors)),
-            *(tag("p", one_line(sentence)) for sentence in preface),
+            tag("h1", title(report.diagnoses), class_="source"),
+            _totals(report),
+            *(tag("p", one_line(sentence)) for sentence in context.preface),
         ),
-        _across(across, across_not_judged, rows),
-        _rules(diagnoses),
-        _errors(errors),
-        _table(ranked, links) if ranked else Markup(""),
+        _across(report.across, report.across_not_judged, rows),
+        _rules(report),
+        _errors(report.errors),
+        _table(runs, context.links) if runs else Markup(""),
     ]
     return join(*filter(None, parts), between=Markup("\n"))
 
 
-def _totals(diagnoses: Sequence[Diagnosis], errors: int) -> Markup:
+def _totals(report: Report) -> Markup:
     """How many runs have which verdict; each is a button that filters the table."""
-    tally = Counter(verdict_word(d) for d in diagnoses)
     shown = [
-        tag("li", tag("button", chip(word, f"{tally[word]} {word.replace('-', ' ')}"), type="button", class_="total",
+        tag("li", tag("button", chip(word, f"{amount} {word.replace('-', ' ')}"), type="button", class_="total",
                       data_verdict=word, aria_pressed="false"))
-        for word in RANK if tally[word]
+        for word, amount in by_verdict(map(verdict_word, report)).items()
     ]  # fmt: skip
-    if errors:
-        shown.append(tag("li", tag("a", f"{errors} not read", href="#errors")))
+    if report.errors:
+        shown.append(tag("li", tag("a", f"{len(report.errors)} not read", href="#errors")))
     return tag("ul", *shown, class_="totals", aria_label="Runs by verdict")
 
 
@@ -107,25 +105,20 @@ def _across(findings: Sequence[Finding], not_judged: Sequence[NotJudged], rows: 
     return tag("section", tag("h2", "What the runs say together") if findings else "", *parts)
 
 
-def _rules(diagnoses: Sequence[Diagnosis]) -> Markup:
+def _rules(report: Report) -> Markup:
     """Findings by rule, the worst and most frequent first; each is a button that filters the table."""
-    tally: dict[str, Counter[Severity]] = {}
-    for diagnosis in diagnoses:
-        for finding in diagnosis.findings:
-            tally.setdefault(finding.rule, Counter())[finding.severity] += 1
+    tally = by_rule(report.findings)
     if not tally:
         return Markup("")
-    worst_first = tuple(reversed(Severity))
-    ranked = sorted(tally.items(), key=lambda item: ([-item[1][s] for s in worst_first], item[0]))
     rows = [
         (
             tag("button", rule, type="button", class_="by-rule", data_rule=rule, aria_pressed="false"),
-            *(str(counts[severity] or "") for severity in worst_first),
+            *(str(counts[severity] or "") for severity in WORST_FIRST),
         )
-        for rule, counts in ranked
+        for rule, counts in tally.items()
     ]
-    totals = ("all findings", *(str(sum(c[s] for c in tally.values())) for s in worst_first))
-    head = ("rule", *(f"{severity}s" for severity in worst_first))
+    totals = ("all findings", *(str(sum(counts[s] for counts in tally.values())) for s in WORST_FIRST))
+    head = ("rule", *(f"{severity}s" for severity in WORST_FIRST))
     counted = table(head, [*rows, totals], "Findings by rule and severity", class_="numbers tally")
     return tag("section", tag("h2", "Findings by rule"), counted)
 
@@ -138,20 +131,20 @@ def _errors(errors: Sequence[tuple[str, str]]) -> Markup:
     return tag("section", tag("h2", "Not read, or not judged"), shown, id="errors")
 
 
-def _table(ranked: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) -> Markup:
+def _table(runs: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) -> Markup:
     """The table over runs, its controls, and the packed runs."""
-    folder = shared_folder([place(d.run.source) for d, _ in ranked])
+    folder = shared_folder([place(d.run.source) for d, _ in runs])
     head = tag("tr", *(
         tag("th", name if name == "curve" else tag("button", name, type="button", class_="sort"), scope="col")
         for name in COLUMNS
     ))  # fmt: skip
-    rows = [_row(index, d, label.removeprefix(folder)) for index, (d, label) in enumerate(ranked)]
+    rows = [_row(index, d, label.removeprefix(folder)) for index, (d, label) in enumerate(runs)]
     controls = tag(
         "div",
         tag("label", "Search ", tag("input", type="search", id="search", autocomplete="off",
                                     placeholder="name, rule, milestone")),
         tag("button", "Show all", type="button", id="clear"),
-        tag("p", count(len(ranked), "run"), id="shown", role="status"),
+        tag("p", count(len(runs), "run"), id="shown", role="status"),
         class_="controls",
     )  # fmt: skip
     grid = tag(
@@ -164,14 +157,14 @@ def _table(ranked: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) ->
         controls,
         tag("div", grid, class_="scroll", tabindex="0", role="region", aria_label="Table over runs"),
         tag("noscript", tag("p", "The runs in full open with JavaScript; diagnose a single log for a page without.")),
-        *_packed(ranked, links),
+        *_packed(runs, links),
     )
 
 
 def _row(index: int, diagnosis: Diagnosis, label: str) -> Markup:
     word = verdict_word(diagnosis)
-    found = [join(tag("b", f"{s}:"), " ", ", ".join(rules)) for s in reversed(Severity)
-             if (rules := [f.rule for f in diagnosis.findings if f.severity is s])]  # fmt: skip
+    grouped = by_severity(diagnosis.findings)
+    found = [join(tag("b", f"{severity}:"), " ", ", ".join(rules)) for severity, rules in grouped.items()]
     column = glance(diagnosis.run)
     curve = sparkline(diagnosis.run.series[column]) if column else ""
     return tag(
@@ -180,7 +173,7 @@ def _row(index: int, diagnosis: Diagnosis, label: str) -> Markup:
         tag("td", chip(word), data_sort=RANK[word]),
         tag("td", join(*found, between="; ")),
         tag("td", curve),
-        tag("td", TITLES.get(diagnosis.milestone, "unknown")),
+        tag("td", stage(diagnosis)),
         tag("td", str(diagnosis.run.points)),
         id=f"run-{index}",
         data_verdict=word,
@@ -188,13 +181,13 @@ def _row(index: int, diagnosis: Diagnosis, label: str) -> Markup:
     )
 
 
-def _packed(ranked: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) -> list[Markup]:
+def _packed(runs: Sequence[tuple[Diagnosis, str]], links: Mapping[str, str]) -> list[Markup]:
     """The runs in full, in chunks."""
     chunks = []
-    for start in range(0, len(ranked), CHUNK):
+    for start in range(0, len(runs), CHUNK):
         articles = [
-            run.article(d, label, level=3, share=len(ranked), still=False, links=links)
-            for d, label in ranked[start : start + CHUNK]
+            run.article(d, label, level=3, share=len(runs), still=False, links=links)
+            for d, label in runs[start : start + CHUNK]
         ]
         packed = zlib.compress(json.dumps(articles).encode("ascii"), 9)
         chunks.append(data(base64.b64encode(packed).decode("ascii"), "packed"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from diagnose.reports import svg
 from diagnose.reports.comparison import LETTERS, Comparison, Row
+from diagnose.reports.context import Context
+from diagnose.reports.html.frame import framed
 from diagnose.reports.html.parts import Curves, chip, figure, table
 from diagnose.reports.html.run import ALL_POINTS, DIGITS, MOST_POINTS
 from diagnose.reports.markup import Markup, join, tag
@@ -12,12 +14,18 @@ from diagnose.reports.words import count
 from diagnose.rule import verdict_word
 
 
-def title(compared: Comparison) -> str:
+def render(compared: Comparison, context: Context) -> str:
+    """The page as text, ending with a newline."""
+    body = tag("main", _content(compared), id="content")
+    return framed(_title(compared), body, ("chart.js",), context.version)
+
+
+def _title(compared: Comparison) -> str:
     """What the page is about."""
     return f"{count(len(compared.labels), 'run')} compared"
 
 
-def content(compared: Comparison) -> Markup:
+def _content(compared: Comparison) -> Markup:
     """Everything within `main`."""
     letters = LETTERS[: len(compared.labels)]
     drawn = sum(len(panel.curves) for _, panel in compared.panels) or 1
@@ -37,7 +45,7 @@ def content(compared: Comparison) -> Markup:
     ]  # fmt: skip
     return tag(
         "article",
-        tag("header", tag("h1", title(compared), class_="source"), tag("ul", *runs, class_="compared"), note),
+        tag("header", tag("h1", _title(compared), class_="source"), tag("ul", *runs, class_="compared"), note),
         tag("section", tag("h2", "Curves"), pictures) if pictures else "",
         tag("section", tag("h2", "What differs"), *tables),
         curves.island(),

@@ -13,7 +13,7 @@ from diagnose.measure.downsample import extremes
 from diagnose.reports import panels, svg
 from diagnose.reports.markup import Markup, data, embedded, join, tag
 from diagnose.reports.panels import Panel
-from diagnose.reports.phrases import outcome
+from diagnose.reports.phrases import outcome, when
 from diagnose.reports.words import count, number, one_line
 from diagnose.rule import Finding, NotJudged, Recommendation
 
@@ -91,12 +91,11 @@ def fixes(finding: Finding, *, shown: int = FIXES_SHOWN) -> Markup:
 
 
 def _fix(rank: int, fix: Recommendation) -> Markup:
-    word = "rarely" if fix.tally.rare else "then" if rank else "try first"
     cost = f", {number(fix.tally.cost, 2)} times the training time" if math.isfinite(fix.tally.cost) else ""
     title = one_line(fix.title).rstrip(".")
     return tag(
         "li",
-        tag("p", tag("span", word, class_="when"), " ", tag("strong", capital(title)), "."),
+        tag("p", tag("span", when(fix, rank), class_="when"), " ", tag("strong", capital(title)), "."),
         tag("p", capital(one_line(fix.why).rstrip(".")) + ". ", tag("cite", f"[{one_line(fix.source)}]")),
         tag("p", _interval(fix), f"{outcome(fix.tally)}{cost}", class_="trial"),
     )

@@ -20,9 +20,9 @@ from diagnose.reports.html.parts import (
     table,
 )
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.phrases import AIMS, verdict
-from diagnose.reports.words import count, number, one_line, span
-from diagnose.rule import Diagnosis, Finding, Severity, verdict_word
+from diagnose.reports.phrases import AIMS, facts, is_brief, verdict
+from diagnose.reports.words import number, one_line, span
+from diagnose.rule import Diagnosis, Finding, verdict_word
 
 MOST_POINTS = 8192
 """Points of a curve on the page of one run."""
@@ -83,13 +83,10 @@ def article(
 def _head(diagnosis: Diagnosis, label: str, level: int, link: str) -> Markup:
     """What the run is, the verdict, and the milestone. link: address of the run's page elsewhere, or ""."""
     run, word = diagnosis.run, verdict_word(diagnosis)
-    steps = [s.steps for s in run.series.values() if len(s)]
-    extent = span((min(float(s[0]) for s in steps), max(float(s[-1]) for s in steps)), run.axis) if steps else ""
-    facts = ", ".join(filter(None, (run.format, count(run.points, "point"), extent)))
     return tag(
         "header",
         tag(f"h{level}", label, class_="source"),
-        tag("p", facts, class_="facts"),
+        tag("p", facts(run), class_="facts"),
         tag("p", tag("a", link, href=link, rel="noreferrer")) if link.startswith(("https://", "http://")) else "",
         tag("div", chip(word), tag("p", capital(verdict(diagnosis))), class_=f"verdict {word}"),
         _milestone(diagnosis),
@@ -117,7 +114,6 @@ def _milestone(diagnosis: Diagnosis) -> Markup:
 def _finding(finding: Finding, run: Run, curves: Curves, level: int, *, still: bool) -> Markup:
     """One finding: what was measured and what it means beside the curve, then the fixes."""
     where = f"{span(finding.steps, run.axis)}, confidence {finding.confidence:.2f}"
-    brief = finding.severity is Severity.NOTE or bool(finding.explained_by)
     because = tag("p", "Explained by ", tag("b", finding.explained_by), ".") if finding.explained_by else ""
     cause = tag("p", "Likely cause: ", tag("b", one_line(finding.cause)), ".") if finding.cause else ""
     words = tag(
@@ -132,7 +128,7 @@ def _finding(finding: Finding, run: Run, curves: Curves, level: int, *, still: b
     advice = fixes(finding)
     if advice:
         heading = tag(f"h{level + 1}", "What to try")
-        advice = fold("What to try", advice) if brief else join(heading, advice)
+        advice = fold("What to try", advice) if is_brief(finding) else join(heading, advice)
     title = ", ".join(one_line(name) for name in finding.series)
     picture = figure(panels.of_finding(finding, run), run.axis, curves, f"{finding.rule} in {title}", still=still)
     return tag(

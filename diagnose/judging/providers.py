@@ -1,0 +1,112 @@
+"""The inputs that rules may ask for, one provider each; `diagnose.judging.inputs` says how they are called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from diagnose.curves import Array, Run, Series
+from diagnose.judging.inputs import plain
+from diagnose.measure.align import align
+from diagnose.rule import CannotJudge
+
+
+class Aligned(NamedTuple):
+    """Curves on one axis: its steps, shape (n,), and the values of each curve by name, shape (n,) and all finite."""
+
+    steps: Array
+    curves: Mapping[str, Array]
+
+
+Alignment = Callable[[tuple[str, ...]], Aligned | None]
+"""Brings the curves of these names, those that the log has, to one axis; None where it has none of them."""
+
+
+# --- under any name
+
+
+def series(name: str, run: Run) -> Series | None:
+    """A curve as it was logged."""
+    return run.curve(name)
+
+
+def array(curve: Series, /, name: str, arrays: tuple[str, ...], alignment: Alignment) -> Array | None:
+    """The finite values of a curve, shape (n,), aligned with every other that is asked for as an array."""
+    aligned = alignment(arrays)
+    return None if aligned is None else aligned.curves[name]
+
+
+def family(name: str, run: Run) -> Mapping[str, Series] | None:
+    """The curves `name/...` by what comes after the name."""
+    return run.family(name) or None
+
+
+def text(name: str, run: Run) -> str:
+    """A hyperparameter that is a word."""
+    return str(_hyperparameter(name, run, str))
+
+
+def whole(name: str, run: Run) -> int:
+    """A hyperparameter that is a whole number."""
+    return int(_hyperparameter(name, run, int))
+
+
+def number(name: str, run: Run) -> float:
+    """A hyperparameter that is a number, whole or not."""
+    return float(_hyperparameter(name, run, float, int))
+
+
+def switch(name: str, run: Run) -> bool:
+    """A hyperparameter that is on or off."""
+    return bool(_hyperparameter(name, run, bool))
+
+
+def _hyperparameter(name: str, run: Run, *kinds: type) -> Any:
+    """The run's value, of one of these kinds; a bool is no number. Raises CannotJudge where it has none."""
+    value = run.hyperparameter(name)
+    if isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)):
+        return value
+    raise CannotJudge(f"the log's config has no {plain(name)}")
+
+
+# --- under their own names
+
+
+def axis(run: Run) -> str:
+    """What the steps count: `epoch`, `step` or `row`."""
+    return run.axis
+
+
+def last_step(run: Run) -> float:
+    """The last step at which anything was logged."""
+    return run.last_step
+
+
+def config(run: Run) -> Mapping[str, Any]:
+    """The whole configuration of the run."""
+    return run.config
+
+
+def step(arrays: tuple[str, ...], alignment: Alignment) -> Array | None:
+    """The common axis of the arrays, shape (n,)."""
+    aligned = alignment(arrays)
+    return None if aligned is None else aligned.steps
+
+
+def alignment(run: Run) -> Alignment:
+    """The alignment of the run's curves, which is made once for all rules that ask for the same of them."""
+
+    @functools.cache
+    def aligned(names: tuple[str, ...]) -> Aligned | None:
+        curves = {name: curve for name in names if (curve := run.curve(name)) is not None}
+        if not curves:
+            return None
+        steps, values = align(list(curves.values()))
+        return Aligned(steps, dict(zip(curves, values, strict=True)))
+
+    return aligned
+
+
+PROVIDERS = (series, array, family, text, whole, number, switch, axis, last_step, config, step, alignment)
+"""All of them."""
