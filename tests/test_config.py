@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from diagnose.errors import ConfigError
 from diagnose.names import hyperparameters
 from diagnose.names.config import load, normalise
+from tests.manifest import of_manifest
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -265,8 +266,10 @@ def test_twice_is_once(raw: dict[str, Any]) -> None:
 
 
 def test_real_configs_are_read(corpus: Path) -> None:
-    files = [*corpus.glob("runs/*/*/files/config.yaml"), *corpus.glob("runs/*/dvclive/params.yaml")]
-    folders = list(corpus.glob("runs/*/mlruns/*/*/params"))
-    assert files
-    for path in files + folders:
+    places = ("*/files/config.yaml", "dvclive/params.yaml", "mlruns/*/*/params")
+    found = [
+        path for log in of_manifest(corpus) for place in places for path in (corpus / "runs" / log["id"]).glob(place)
+    ]
+    assert found
+    for path in found:
         assert "learning_rate" in load(path), path

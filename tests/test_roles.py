@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.names import hyperparameters, roles
+from tests.manifest import of_manifest
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,7 @@ def test_any_text_is_a_name(name: str) -> None:
 def test_names_of_the_corpus(corpus: Path) -> None:
     """By names alone, without values: the formats that are read later count too."""
     wrong = []
-    with (corpus / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = of_manifest(corpus)
     for row in rows:
         columns = row["series"].split(";")
         found = roles.assign(columns)

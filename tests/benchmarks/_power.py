@@ -114,7 +114,7 @@ def of_all(work: Callable[[Item], list[Result]], items: Sequence[Item], jobs: in
     if jobs == 1:
         return [result for item in items for result in work(item)]
     every: list[Result] = []
-    for item, results in zip(items, parallel.in_order(work, items, jobs, prepare=_prepare), strict=True):
+    for item, results in zip(items, parallel.in_order(work, items, parallel.Processes(jobs, _prepare)), strict=True):
         if isinstance(results, parallel.Lost):
             sys.exit(f"{item}: its process ended without an answer; run it alone with --jobs 1")
         every += results

@@ -75,8 +75,9 @@ def test_what_was_recorded_is_judged_without_torch() -> None:
     write(Path("images"), marked=2)
     call(*SOUND, "--out", "focus.csv", "--method", "gradcam,guided-gradcam")
     code = (
-        "import sys; sys.modules['torch'] = sys.modules['captum'] = None; from diagnose.cli import main; "
-        "main(['focus.csv', '--format', 'json', '--select', 'attribution-bias'])"
+        "import sys; from diagnose.cli import main\n"
+        "try: main(['focus.csv', '--format', 'json', '--select', 'attribution-bias'])\n"
+        "finally: assert not {'torch', 'captum'} & set(sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stderr

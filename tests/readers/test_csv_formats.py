@@ -16,6 +16,7 @@ from diagnose.readers.registry import format_of
 from diagnose.readers.runs import sidecar
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.table import Table
+from tests.manifest import of_manifest
 
 FAMILY = {
     "lightning-csv": "lightning-csv",
@@ -47,10 +48,7 @@ def read(text: str, name: str = "log.csv") -> Table:
 
 
 def manifest(corpus: Path) -> list[dict[str, str]]:
-    """The logs of the family whose columns were written down cell by cell; of the later ones, benchmarks tell."""
-    with (corpus / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    return [row for row in rows if row["format"] in FAMILY and "second half" not in row["notes"]]
+    return [row for row in of_manifest(corpus) if row["format"] in FAMILY]
 
 
 # --- the corpus -------------------------------------------------------------------------------------------------------

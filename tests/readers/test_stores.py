@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
@@ -22,6 +21,7 @@ from diagnose.curves import Run
 from diagnose.errors import ReadError
 from diagnose.readers import expand, read
 from diagnose.readers.tables import points, sqlite
+from tests.manifest import of_manifest
 
 START = 1_700_000_000_000  # milliseconds since 1970
 
@@ -538,8 +538,7 @@ def test_a_resumed_and_a_cut_file(tmp_path: Path) -> None:
 
 def test_the_main_columns_of_the_corpus(corpus: Path) -> None:
     inside = {"mlflow-run": "mlruns/*/*", "dvclive": "dvclive"}
-    with (corpus / "manifest.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["format"] in inside]
+    rows = [row for row in of_manifest(corpus) if row["format"] in inside]
     assert len(rows) == 8
     for row in rows:
         (folder,) = (corpus / "runs" / row["id"]).glob(inside[row["format"]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
 import math
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from diagnose.readers.formats import text_log
 from diagnose.readers.formats.log_line import parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.table import Table
+from tests.manifest import of_manifest
 
 
 def read(text: str) -> Table:
@@ -455,7 +455,7 @@ def test_few_lines_are_refused_with_the_reason():
 
 def test_the_corpus(corpus: Path):
     seen = 0
-    for row in csv.DictReader((corpus / "manifest.csv").open(encoding="utf-8")):
+    for row in of_manifest(corpus):
         if row["format"] != "text-log":
             continue
         (path,) = (file for file in (corpus / "runs" / row["id"]).rglob("*") if file.is_file())
