@@ -1,9 +1,9 @@
 """What the names in a log mean: the one place that knows that `eval_loss`, `valid/loss` and `DEV_LOSS` are one thing.
 
 A column name is read into facets (`parse`): which split it was measured on, what quantity it is, over what it was
-aggregated, and whether it is a part of something larger. `assign` then picks the best column for every canonical name
-that the rules ask for; `remarks` puts into words what it had to decide. `hyperparameter` does the same service for the
-keys of a configuration.
+aggregated, and whether it is a part of something larger. Whoever has columns reads their names once (`named`) and hands
+the facets on. `assign` then picks the best column for every canonical name that the rules ask for; `remarks` puts into
+words what it had to decide.
 
 Everything here works on names; all that is asked about the values is where they stand (`ColumnFacts`).
 """
@@ -43,6 +43,12 @@ MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "rewar
 AXES = ("epoch", "step")
 """Canonical names of x axes; they may be overridden like roles."""
 
+METRICS = frozenset({"loss", "accuracy", "reward"})
+"""Quantities that say how good a model is."""
+
+COUNTERS = frozenset({"epoch", "step", "index"})
+"""Quantities that say where in a training a row stands."""
+
 FEW_POINTS = 5
 """Points below which a column plays a role only where no longer one can; fewer are no curve."""
 
@@ -76,6 +82,7 @@ class Facets:
     parts: what is left of the name beside the quantity: which part of the loss, which class, which evaluation set.
     groups: what is left of the folders the name stands in.
     distant: the quantity is named by a folder only, as in `losses/approx_kl`.
+    words: all words of the name, folders included; see `words`.
     """
 
     split: str = ""
@@ -88,11 +95,27 @@ class Facets:
     parts: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     distant: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def total(self) -> bool:
         """True where nothing in the name says that it is a part of something."""
         return not self.parts and not self.distant
+
+    @property
+    def is_metric(self) -> bool:
+        """True for a loss, an accuracy or another measure of quality, and not what is about one."""
+        return self.quantity in METRICS and not self.extreme
+
+    @property
+    def counts(self) -> bool:
+        """True for the name of an x axis."""
+        return self.quantity in COUNTERS
+
+    @property
+    def only_split(self) -> str:
+        """The split, where the name says nothing else; else ""."""
+        return self.split if not (self.quantity or self.parts or self.groups) else ""
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -106,11 +129,15 @@ def _table(**groups: str) -> dict[str, str]:
     return {word: meaning for meaning, words in groups.items() for word in words.split()}
 
 
-_SPLITS = _table(
+SPLITS = _table(
     train="train training trained trn tr insample",
-    val="val valid validation validate validating eval evaluation dev development vl vld holdout heldout",
+    val="val valid validation validate validating eval evaluation evaluate evaluating dev development vl vld holdout "
+    "heldout",
     test="test testing tst te unseen",
 )
+"""Word -> split."""
+SPLIT_WORDS = tuple(sorted(SPLITS.keys() - {"tr", "trn", "te", "tst", "vl", "vld"}, key=len, reverse=True))
+"""The words for a split that are long enough to be trusted in a sentence, the longest first."""
 _SPANS = _table(
     epoch="epoch epochs",
     step="step steps batch batches iter iters iteration iterations minibatch running current curr cur tick local "
@@ -191,11 +218,10 @@ _AXIS_FILLERS = _set("global current num n train training trainer total number n
 _AXIS_FOLDERS = _AXIS_FILLERS | _set("time rollout charts chart progress counters counter info general misc")
 _DECOMPOSABLE = tuple(
     sorted(
-        {*_SPLITS, "loss", "losses", "acc", "accuracy", "avg", "mean", "total", "best", "max", "min", "running"}
+        {*SPLITS, "loss", "losses", "acc", "accuracy", "avg", "mean", "total", "best", "max", "min", "running"}
         | {"epoch", "epochs", "step", "steps", "batch", "iter", "iteration", "top", "map", "iou", "miou", "auc", "dice"}
         | {"learning", "rate", "grad", "gradient", "norm", "reward", "global", "time", "num", "mse", "mae", "rmse"}
-        | {"error", "perplexity", "ppl", "recall", "precision", "f", "kl", "entropy", "cross", "size"}
-        - {"tr", "te", "vl", "tst", "trn", "vld"},  # too short to be trusted inside a word
+        | {"error", "perplexity", "ppl", "recall", "precision", "f", "kl", "entropy", "cross", "size"},
         key=len,
         reverse=True,
     )
@@ -223,7 +249,7 @@ def _decompose(word: str) -> tuple[str, ...]:
 
 def _spelled_from(word: str) -> tuple[str, ...] | None:
     """The word as a sequence of known words, longest first; None where it is none."""
-    if any(word in known for known in (_SPLITS, _ACCURACY_KINDS, _LOSS_KINDS, _TIMES, _REWARDS, _STEPS)):
+    if any(word in known for known in (SPLITS, _ACCURACY_KINDS, _LOSS_KINDS, _TIMES, _REWARDS, _STEPS)):
         return (word,)
     for known in _DECOMPOSABLE:
         if word == known:
@@ -251,7 +277,7 @@ def parse(name: str) -> Facets:
         return Facets(quantity="index")
     axis = _axis(folders)
     if axis:
-        return Facets(quantity=axis, kind=folders[-1][-1])
+        return Facets(quantity=axis, kind=folders[-1][-1], words=tuple(word for folder in folders for word in folder))
     for at in range(len(folders) - 1, -1, -1):
         found = _quantity(folders[at])
         if found is not None:
@@ -269,7 +295,7 @@ def _finish(
     before = [word for folder in folders[:at] for word in folder]
     after = [word for folder in folders[at + 1 :] for word in folder]
     everything = [*before, *rest, *after]
-    splits = [_SPLITS[word] for word in everything if word in _SPLITS]
+    splits = [SPLITS[word] for word in everything if word in SPLITS]
     spans = [_SPANS[word] for word in everything if word in _SPANS]
     parts = _rest(rest, quantity) + _rest(after, quantity)
     return Facets(
@@ -283,7 +309,18 @@ def _finish(
         parts=parts,
         groups=_rest(before, quantity),
         distant=bool(_rest(after, quantity)),
+        words=tuple(word for folder in folders for word in folder),
     )
+
+
+def named(columns: Iterable[str]) -> dict[str, Facets]:
+    """Each column with what its name means, in their order."""
+    return {column: parse(column) for column in columns}
+
+
+def is_metric_name(name: str) -> bool:
+    """Whether a name speaks of a loss, an accuracy or another measure of quality, not of a hyperparameter."""
+    return parse(name).is_metric
 
 
 def _rest(left: Iterable[str], quantity: str) -> tuple[str, ...]:
@@ -292,14 +329,14 @@ def _rest(left: Iterable[str], quantity: str) -> tuple[str, ...]:
     return tuple(
         word
         for word in left
-        if word not in _SPLITS and word not in _SPANS and word not in _FILLERS and word not in silent and word != "%"
+        if word not in SPLITS and word not in _SPANS and word not in _FILLERS and word not in silent and word != "%"
     )
 
 
 def _axis(folders: list[tuple[str, ...]]) -> str:
     """`epoch`, `step` or `index` where the name is nothing but that of an x axis, else ""."""
     leaf = set(folders[-1])
-    if any(set(folder) - _AXIS_FOLDERS - set(_SPLITS) for folder in folders[:-1]):
+    if any(set(folder) - _AXIS_FOLDERS - set(SPLITS) for folder in folders[:-1]):
         return ""
     core = {word for word in leaf if word not in _AXIS_FILLERS and not word.isdigit()}
     if not core and leaf <= {"id", "no", "nr", "number", "i", "n"}:
@@ -462,14 +499,15 @@ class _Candidate:
 
 
 def assign(
-    columns: Sequence[str],
+    columns: Sequence[str] | Mapping[str, Facets],
     *,
     stats: Mapping[str, ColumnFacts] | None = None,
     overrides: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Pick the best column for every canonical name in `ROLES` that the log has.
 
-    columns: column names in the order of the log; earlier ones win where nothing else decides.
+    columns: column names in the order of the log, or what `named` makes of them; earlier ones win where nothing else
+        decides.
     stats: facts by column; a column of one point plays no role, one of few points only where no longer one can.
     overrides: canonical name -> column, as from `--map`; an axis in `AXES` is checked and left to the caller.
     Returns canonical name -> column; no column plays two roles.
@@ -477,7 +515,8 @@ def assign(
     """
     roles = {role: column for role, column in check_overrides(columns, overrides or {}).items() if role in ROLES}
     free = [column for column in columns if column not in roles.values()]
-    candidates = _candidates(free, stats or {}, _metrics_of_validation(columns))
+    facets = columns if isinstance(columns, Mapping) else named(columns)
+    candidates = _candidates({c: facets[c] for c in free}, stats or {}, _metrics_of_validation(facets))
     losses = candidates("loss", "train")
     discriminators = _discriminators(losses)
     losses = [loss for loss in losses if loss not in discriminators] or losses
@@ -506,7 +545,11 @@ def _discriminators(losses: Sequence[_Candidate]) -> list[_Candidate]:
 
 def same_metric(a: str, b: str) -> bool:
     """Whether two columns measure the same metric, so that their values may be compared (accuracy and mAP do not)."""
-    return (parse(a).kind, parse(a).preference) == (parse(b).kind, parse(b).preference)
+    return _same_kind(parse(a), parse(b))
+
+
+def _same_kind(a: Facets, b: Facets) -> bool:
+    return (a.kind, a.preference) == (b.kind, b.preference)
 
 
 def _fill(roles: dict[str, str], **found: _Candidate | None) -> None:
@@ -521,14 +564,13 @@ def _first(candidates: Sequence[_Candidate]) -> _Candidate | None:
 
 
 def _candidates(
-    columns: Sequence[str], stats: Mapping[str, ColumnFacts], late: frozenset[str]
+    parsed: Mapping[str, Facets], stats: Mapping[str, ColumnFacts], late: frozenset[str]
 ) -> Callable[[str, str], list[_Candidate]]:
     """A look-up of the columns that can play (quantity, split), best first; split "" asks for any.
 
     late: columns that name no split and belong to validation.
     """
-    parsed = {column: parse(column) for column in columns}
-    facts = {column: stats.get(column, ColumnFacts(FEW_POINTS)) for column in columns}
+    facts = {column: stats.get(column, ColumnFacts(FEW_POINTS)) for column in parsed}
 
     def side(column: str) -> str:
         facets = parsed[column]
@@ -538,7 +580,7 @@ def _candidates(
         return "val" if evaluated or column in late else "train"
 
     def look(quantity: str, split: str) -> list[_Candidate]:
-        fit = [c for c in columns if parsed[c].quantity == quantity and not parsed[c].extreme and facts[c].points > 1]
+        fit = [c for c, f in parsed.items() if f.quantity == quantity and not f.extreme and facts[c].points > 1]
         if split == "train":
             fit = [c for c in fit if side(c) == "train"]
         elif split == "val":
@@ -585,18 +627,16 @@ def _copies(columns: Sequence[str], parsed: Mapping[str, Facets]) -> frozenset[s
     return combined if len(features) == 1 else frozenset()
 
 
-def _metrics_of_validation(columns: Sequence[str]) -> frozenset[str]:
+def _metrics_of_validation(parsed: Mapping[str, Facets]) -> frozenset[str]:
     """Accuracy-like columns that name no split and yet were measured on validation data.
 
     A mean average precision is never computed on the training set; Ultralytics keeps validation metrics in `metrics/`;
     and in `train_loss, valid_loss, accuracy` (fastai) a metric belongs to the split of the loss before it.
     """
     late: set[str] = set()
-    parsed = {column: parse(column) for column in columns}
     plain = any(f.kind == "loss" and f.total and not f.split and not f.extreme for f in parsed.values())
     before = ""
-    for column in columns:
-        facets = parsed[column]
+    for column, facets in parsed.items():
         if facets.quantity == "loss" and facets.preference == 0:
             before = facets.split
         if facets.quantity == "accuracy" and not facets.split:
@@ -653,47 +693,50 @@ def _finer(train: _Candidate, candidates: Sequence[_Candidate]) -> _Candidate | 
     return _first(finer)
 
 
-def remarks(roles: Mapping[str, str], columns: Sequence[str]) -> list[str]:
+def remarks(roles: Mapping[str, str], columns: Sequence[str] | Mapping[str, Facets]) -> list[str]:
     """What had to be decided in choosing these roles among these columns, in sentences for the user."""
-    said = [_part_remark(roles[role], columns) for role in ("train_loss", "train_accuracy") if role in roles]
-    said += [_held_out_remark(roles[role], columns, roles) for role in ("val_loss", "val_accuracy") if role in roles]
+    facets = columns if isinstance(columns, Mapping) else named(columns)
+    said = [_part_remark(roles[role], facets) for role in ("train_loss", "train_accuracy") if role in roles]
+    whole = "train_loss" not in roles or facets[roles["train_loss"]].total
+    said += [_held_out_remark(roles[role], facets, whole) for role in ("val_loss", "val_accuracy") if role in roles]
     train, val = roles.get("train_accuracy"), roles.get("val_accuracy")
-    if train is not None and val is not None and not same_metric(train, val):
+    if train is not None and val is not None and not _same_kind(facets[train], facets[val]):
         said.append(f"{train} and {val} are different metrics")
     return [remark for remark in said if remark]
 
 
-def _part_remark(column: str, columns: Sequence[str]) -> str:
+def _part_remark(column: str, columns: Mapping[str, Facets]) -> str:
     """That a part stands for the whole, where it does."""
-    facets = parse(column)
-    parts = _rivals(column, columns)
+    facets = columns[column]
+    parts = _rivals(facets, columns)
     if facets.total or len(parts) < 2:
         return ""
     what = "loss" if facets.quantity == "loss" else "metric"
     return f"{column} is judged, one of {len(parts)} parts of the {what}"
 
 
-def _held_out_remark(column: str, columns: Sequence[str], roles: Mapping[str, str]) -> str:
-    """That a test split stands for validation, or one evaluation set for several, where it does."""
-    facets = parse(column)
+def _held_out_remark(column: str, columns: Mapping[str, Facets], of_one_thing: bool) -> str:
+    """That a test split stands for validation, or one evaluation set for several, where it does.
+
+    of_one_thing: the training loss is no part of something.
+    """
+    facets = columns[column]
     if facets.split == "test":
         return f"no validation {facets.quantity}: {column} stands for it"
-    sets = _rivals(column, columns)
-    of_one_thing = "train_loss" not in roles or parse(roles["train_loss"]).total
+    sets = _rivals(facets, columns)
     if facets.quantity == "loss" and not facets.total and len(sets) > 1 and of_one_thing:
         return f"{column} is judged, the first of {len(sets)} evaluation sets"
     return ""
 
 
-def _rivals(column: str, columns: Sequence[str]) -> list[str]:
+def _rivals(facets: Facets, columns: Mapping[str, Facets]) -> list[str]:
     """The columns of the same quantity and split that are parts like this one."""
-    facets = parse(column)
 
     def like(other: Facets) -> bool:
         same = (other.quantity, other.kind, other.split) == (facets.quantity, facets.kind, facets.split)
         return same and not other.extreme and not other.total and other.span == facets.span
 
-    return [other for other in columns if like(parse(other))]
+    return [column for column, other in columns.items() if like(other)]
 
 
 # --- overrides and near misses ----------------------------------------------------------------------------------------

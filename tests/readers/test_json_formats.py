@@ -246,6 +246,24 @@ def test_sacred_keeps_a_restart_in_its_order():
     assert values(table, "loss") == [5, 4, 3, 2, 1]
 
 
+def test_sacred_without_times_goes_by_the_steps():
+    metrics = {name: {"steps": [0, 10, 20], "values": [3, "NaN", None]} for name in ("loss", "val_loss")}
+    (table,) = read(metrics)
+    assert table.columns["step"].values.tolist() == [0, 10]
+    assert table.columns["val_loss"].logged.all()
+
+
+def test_sacred_places_epochs_by_their_time():
+    def time(second: float) -> str:
+        return f"2020-01-01T00:{int(second // 60):02d}:{second % 60:06.3f}"
+
+    loss = {"steps": list(range(100)), "timestamps": [time(i) for i in range(100)], "values": [1.0] * 100}
+    val = {"steps": list(range(5)), "timestamps": [time(20 * e + 19.4) for e in range(5)], "values": [2.0] * 5}
+    (table,) = read({"loss": loss, "val_loss": val})
+    assert list(curve(table, "val_loss", "step")) == [19, 39, 59, 79, 99]
+    assert table.axis == "step"
+
+
 def test_tensorboard_download():
     document = Document(
         "run-a-tag-train_loss.json", data=json.dumps([[1.6e9 + i, i * 10, 1 / (i + 1)] for i in range(5)]).encode()

@@ -128,7 +128,7 @@ def as_points(calls: Sequence[tuple[str, float, int, int]], *, timed: bool = Tru
         np.array([step for *_, step in calls], dtype=np.float64),
         np.array([value for _, value, *_ in calls], dtype=np.float64),
         np.array([time for _, _, time, _ in calls], dtype=np.int64),
-        timed=timed,
+        np.array([time for _, _, time, _ in calls], dtype=np.float64) if timed else None,
     )
 
 
@@ -177,6 +177,46 @@ def test_a_metric_without_steps_is_placed_by_its_time() -> None:
     table = points.table(as_points(batches + late), "x")
     assert table.columns["step"].values[table.columns["val_loss"].logged].tolist() == [9, 19, 29, 39]
     assert "epoch" not in table.columns
+
+
+def test_the_last_validation_may_come_long_after_the_last_step() -> None:
+    batches = [("loss", 1 / (i + 1), 10 * i, i) for i in range(100)]
+    epochs = [("val_loss", 2 / (e + 1), 10 * (20 * e + 19) + 90, e) for e in range(5)]
+    table = points.table(as_points(batches + epochs), "x")
+    assert table.columns["step"].values[table.columns["val_loss"].logged].tolist() == [28, 48, 68, 88, 99]
+    assert table.notes == ("val_loss counts otherwise than loss: placed by the time of writing",)
+
+
+def test_batches_are_spread_over_the_epochs_of_the_main_curve() -> None:
+    batches = [("batch_loss", 1 / (i + 1), 10 * i, i) for i in range(200)]
+    epochs = [("train_loss", 2 / (e + 1), 10 * (20 * e + 19) + 5, e) for e in range(10)]
+    table = points.table(as_points(batches + epochs), "x", fixed=True)
+    assert table.axis == "epoch"
+    assert list(table.columns) == ["epoch", "batch_loss", "train_loss"]
+    counted, batch = table.columns["epoch"].values, table.columns["batch_loss"].logged
+    assert counted[table.columns["train_loss"].logged].tolist() == list(range(10))
+    assert np.all(np.diff(counted[batch]) > 0)
+
+
+def test_a_curve_that_is_logged_once_more_later_has_its_own_steps() -> None:
+    calls = [
+        (name, 1 / (i + 1), 100 * late + i, i) for late, name in enumerate(("loss", "val_loss")) for i in range(50)
+    ]
+    table = points.table(as_points(calls), "x")
+    assert table.columns["step"].values[table.columns["val_loss"].logged].tolist() == list(range(50))
+    assert table.notes == ()
+
+
+def test_steps_that_repeat_and_go_back_stay_in_their_order() -> None:
+    steps = [0, 1, 1, 2, 0, 1]
+    table = points.table(as_points([("loss", float(i), i, step) for i, step in enumerate(steps)]), "x")
+    assert table.columns["step"].values.tolist() == steps
+    assert table.columns["loss"].values.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_metric_that_is_called_as_the_counter_is_kept() -> None:
+    calls = [(name, float(i), i, i) for i in range(6) for name in ("step", "loss")]
+    assert list(points.table(as_points(calls), "x").columns) == ["step", "step (2)", "loss"]
 
 
 def test_metrics_at_steps_of_their_own_are_refused() -> None:

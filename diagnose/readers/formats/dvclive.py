@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from diagnose.curves import Array
 from diagnose.errors import ReadError
@@ -70,8 +69,7 @@ def read(folder: Path) -> list[Table]:
         np.repeat(np.arange(len(curves), dtype=np.intp), [steps.size for steps, _ in curves]),
         np.concatenate([steps for steps, _ in curves]),
         np.concatenate([values for _, values in curves]),
-        np.concatenate([_attempts(steps) for steps, _ in curves]),
-        timed=False,
+        np.concatenate([points.attempts(steps) for steps, _ in curves]),
     )
     name = f"{home.parent.name}/{home.name}".lstrip("/") if folder.name in (home.name, *_FILLED, "metrics") else ""
     return [points.table(found, NAME, name=name, config=config, notes=(*notes, *unread))]
@@ -125,9 +123,3 @@ def _curve(path: Path) -> tuple[Array, Array]:
     steps, values = cells.parse([row[-2] for row in rows]), cells.parse([row[-1] for row in rows])
     there = steps.logged & np.isfinite(steps.values) & values.logged
     return steps.values[there], values.values[there]
-
-
-def _attempts(steps: Array) -> npt.NDArray[np.int64]:
-    """The number of the attempt of every point: a run that is resumed goes on in the same file."""
-    back = np.concatenate(([False], steps[1:] < steps[:-1]))
-    return np.cumsum(back, dtype=np.int64)

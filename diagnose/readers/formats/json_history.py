@@ -7,18 +7,25 @@ records, at any depth.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from diagnose.curves import Array
 from diagnose.errors import ReadError
+from diagnose.readers.tables import points
 from diagnose.readers.tables.cells import number
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import (
     MAX_LIST,
+    as_float,
     head_records,
     is_metric_name,
     load_json,
@@ -76,8 +83,7 @@ def read(document: Document) -> list[Table]:
     """
     value, notes = _load(document)
     if _is_sacred(value):
-        config = sibling_json(document, "config.json")
-        return [table_from_records(_sacred_rows(value), "sacred-json", axis="step", config=_scalars(config))]
+        return [_sacred(value, _scalars(sibling_json(document, "config.json")))]
     if isinstance(value, list) and (rows := _tensorboard_rows(value, document.name)):
         return [table_from_records(rows, "tensorboard-json", axis="step")]
     runs = _runs(value)
@@ -337,25 +343,39 @@ def _is_sacred(value: Any) -> bool:
     )
 
 
-def _sacred_rows(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """All points in the order in which they were logged; one row per step while no metric comes twice."""
-    points: list[tuple[str, int, Any, str, Any]] = []
-    for name, metric in value.items():
-        steps = metric["steps"] if isinstance(metric["steps"], list) else []
-        times = metric.get("timestamps") or []
-        for i, (step, raw) in enumerate(zip(steps, metric["values"], strict=False)):
-            time = str(times[i]) if i < len(times) else ""  # ISO 8601, so its order as text is its order in time
-            points.append((time, i, step, name, raw["value"] if isinstance(raw, dict) and "value" in raw else raw))
-    points.sort(key=lambda point: point[:2])
-    row: dict[str, Any] = {}
-    for _, _, step, name, number_ in points:
-        if row and (row["step"] != step or name in row):
-            yield row
-            row = {}
-        row["step"] = step
-        row[name] = number_
-    if row:
-        yield row
+def _sacred(value: Mapping[str, Any], config: Mapping[str, Any]) -> Table:
+    """The table of all points of Sacred. Raises ReadError where no value is a number."""
+    logged = [point for place, metric in enumerate(value.values()) for point in _sacred_points(place, metric)]
+    if not logged:
+        raise ReadError("no number among the records, so there is no curve to judge")
+    metric, steps, values = (np.array(numbers) for numbers in zip(*(point[:3] for point in logged), strict=True))
+    times = _moments([point[3] for point in logged])
+    if times is None:
+        order = np.concatenate([points.attempts(steps[metric == place]) for place in range(len(value))])
+    else:
+        order = np.rint(1e6 * times).astype(np.int64)
+    found = points.Points(list(value), metric.astype(np.intp), steps, values, order, times)
+    return points.table(found, "sacred-json", fixed=True, config=config)
+
+
+def _sacred_points(place: int, metric: Mapping[str, Any]) -> Iterator[tuple[int, float, float, str]]:
+    """(place, step, value, time of logging) of the points of one metric that are numbers."""
+    steps = metric["steps"] if isinstance(metric["steps"], list) else []
+    times = metric.get("timestamps") or []
+    for i, (step, raw) in enumerate(zip(steps, metric["values"], strict=False)):
+        inner = raw["value"] if isinstance(raw, dict) and "value" in raw else raw
+        value = number(inner[:64]) if isinstance(inner, str) else inner
+        if isinstance(step, int | float) and isinstance(value, int | float) and math.isfinite(at := as_float(step)):
+            yield place, at, as_float(value), str(times[i]) if i < len(times) else ""
+
+
+def _moments(stamps: Sequence[str]) -> Array | None:
+    """Seconds since 1970 of times in ISO 8601, those of no zone in UTC; None where one of them is none."""
+    try:
+        read = [datetime.fromisoformat(stamp) for stamp in stamps]
+    except ValueError:
+        return None
+    return np.array([(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() for moment in read])
 
 
 def _tensorboard_rows(value: Sequence[Any], document_name: str) -> list[dict[str, Any]]:

@@ -117,5 +117,5 @@ def _points(rows: Iterable[tuple[Any, ...]]) -> points.Points:
         np.array(steps, dtype=np.float64),
         numbers,
         np.array(times, dtype=np.int64),
-        timed=True,
+        np.array(times, dtype=np.float64),
     )

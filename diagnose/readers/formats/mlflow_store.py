@@ -96,7 +96,7 @@ def read(folder: Path) -> list[Table]:
         np.array(steps, dtype=np.float64),
         np.array(values, dtype=np.float64),
         np.array(times, dtype=np.int64),
-        timed=True,
+        np.array(times, dtype=np.float64),
     )
     name = meta.get("run_name") or _text(folder / "tags" / "mlflow.runName").strip() or folder.name
     return [points.table(found, NAME, name=name, config=config, notes=(*ending(meta.get("status", "")), *notes))]

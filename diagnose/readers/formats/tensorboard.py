@@ -16,15 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from diagnose.errors import ReadError
 from diagnose.names import roles
 from diagnose.readers.formats import event_file
 from diagnose.readers.formats.event_file import Scalars
+from diagnose.readers.tables import points
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.names import unique
-from diagnose.readers.tables.table import Column, Table
+from diagnose.readers.tables.table import Table
 
 NAME = "tensorboard"
 
@@ -33,7 +32,6 @@ _FIRST_RECORD = b"brain.Event:"  # a few bytes into every event file
 _HPARAMS_FOLDER = re.compile(r"\d{9,}\.\d+")  # seconds since 1970: torch's add_hparams
 _PEEK = 100  # records of a file that are looked at for its first tag
 _SLACK = 60.0  # seconds; the writers of one training are begun within them
-_MAX_CELLS = 200_000_000  # rows x columns; 1.8 GB as numbers and mask
 
 
 def recognise(document: Document) -> bool:
@@ -193,32 +191,10 @@ def _table(files: Sequence[Scalars], name: str) -> Table:
     notes = tuple(dict.fromkeys(note for scalars in files for note in scalars.notes))
     if not merged.tags:
         raise ReadError("; ".join(("the TensorBoard event file holds no scalar, so nothing here is a curve", *notes)))
-    reference = _reference(merged)
-    step, placed = _on_one_counter(merged, reference)
-    rows, count = _rows(step, merged.tag, len(merged.tags))
-    if count * len(merged.tags) > _MAX_CELLS:
-        raise ReadError(f"{count} steps with {len(merged.tags)} curves are more than can be read; log fewer curves")
-    axis = "epoch" if _counts_epochs(merged, reference) else "step"
-    counter = np.zeros(count)
-    counter[rows] = step
-    columns: dict[str, Column] = {}
-    for index, column in enumerate(unique((axis, *merged.tags))):
-        there = slice(None) if not index else merged.points_of(index - 1)
-        values = np.full(count, np.nan)
-        logged = np.zeros(count, dtype=np.bool_)
-        values[rows[there]] = counter[rows] if not index else merged.value[there]
-        logged[rows[there]] = True
-        columns[column] = Column(values, logged)
-    counts = bool(np.any(counter != counter[0]))  # else the step was never given
-    return Table(
-        _FORMAT,
-        columns if counts else {column: cells for column, cells in columns.items() if column != axis},
-        count,
-        name=name,
-        axis=axis if counts else None,
-        config=merged.config,
-        notes=(*notes, *placed),
+    found = points.Points(
+        merged.tags, merged.tag, merged.step, merged.value, np.arange(merged.step.size, dtype=np.int64), merged.wall
     )
+    return points.table(found, _FORMAT, by_epoch=_is_by_epoch, fixed=True, name=name, config=merged.config, notes=notes)
 
 
 def _merged(files: Sequence[Scalars]) -> Scalars:
@@ -234,66 +210,6 @@ def _merged(files: Sequence[Scalars]) -> Scalars:
     return Scalars(tuple(tags), tag, step, wall, value, config, files[0].started)
 
 
-def _reference(merged: Scalars) -> int:
-    """The curve whose counter is the x axis: the main one, or the longest where none is known."""
-    points = np.bincount(merged.tag, minlength=len(merged.tags))
-    facts = {tag: roles.ColumnFacts(int(count)) for tag, count in zip(merged.tags, points, strict=True)}
-    found = roles.assign(merged.tags, stats=facts)
-    main = next((found[role] for role in roles.MAIN_ROLES if role in found), None)
-    return merged.tags.index(main) if main is not None else int(np.argmax(points))
-
-
-def _counts_epochs(merged: Scalars, reference: int) -> bool:
-    """Whether the main curve is Keras' `epoch_loss`, logged once per epoch."""
-    gaps = np.diff(merged.step[merged.points_of(reference)])
-    return merged.tags[reference].rpartition("/")[2].startswith("epoch_") and bool(np.all(gaps <= 1))
-
-
-def _on_one_counter(merged: Scalars, reference: int) -> tuple[npt.NDArray[np.float64], list[str]]:
-    """The steps of all points by the counter of one curve, and a note on the curves that had another.
-
-    `add_scalar("train/loss", ..., batch)` beside `add_scalar("val/loss", ..., epoch)` is common. A curve that was
-    written over the same time and ended on quite another step has another counter: it is placed by the time of writing.
-    """
-    main = merged.points_of(reference)
-    wall, at = merged.wall[main], merged.step[main]
-    if main.size < roles.FEW_POINTS or np.any(np.diff(at) <= 0) or np.any(np.diff(wall) < 0) or wall[0] == wall[-1]:
-        return merged.step, []
-    outer_wall = np.concatenate(([2 * wall[0] - wall[1]], wall, [2 * wall[-1] - wall[-2]]))
-    outer_step = np.concatenate(([2 * at[0] - at[1]], at, [2 * at[-1] - at[-2]]))
-    gap = float(np.max(np.diff(at)))
-    step = merged.step.copy()
-    moved = []
-    for index, tag in enumerate(merged.tags):
-        points = merged.points_of(index)
-        own = merged.step[points]
-        place = np.interp(merged.wall[points], outer_wall, outer_step)
-        inside = (merged.wall[points] >= outer_wall[0]) & (merged.wall[points] <= outer_wall[-1])
-        tolerance = 2 * max(gap, float(np.max(np.abs(np.diff(own)), initial=0.0)), 0.1 * abs(float(place[-1])))
-        if index == reference or points.size < 3 or not inside.all() or abs(own[-1] - place[-1]) <= tolerance:
-            continue
-        step[points] = place if points.size > main.size else np.rint(place)
-        moved.append(tag)
-    if not moved:
-        return step, []
-    shown = ", ".join(moved[:3]) + (f" and {len(moved) - 3} more" if len(moved) > 3 else "")
-    counts = "counts" if len(moved) == 1 else "count"
-    return step, [f"{shown} {counts} otherwise than {merged.tags[reference]}: placed by the time of writing"]
-
-
-def _rows(step: npt.NDArray[np.float64], tag: npt.NDArray[np.intp], tags: int) -> tuple[npt.NDArray[np.intp], int]:
-    """The row of every point, and how many there are: points written one after another at one step share a row.
-
-    A tag that was written more than once meanwhile takes as many rows.
-    """
-    block = np.cumsum(np.concatenate(([0], step[1:] != step[:-1])))
-    key = block * tags + tag
-    order = np.argsort(key, kind="stable")
-    ranked = key[order]
-    first = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
-    nth = np.empty(key.size, dtype=np.intp)
-    nth[order] = np.arange(key.size) - np.repeat(first, np.diff(np.append(first, key.size)))
-    height = np.zeros(int(block[-1]) + 1, dtype=np.intp)
-    np.maximum.at(height, block, nth + 1)
-    start = np.concatenate(([0], np.cumsum(height)))
-    return start[block] + nth, int(start[-1])
+def _is_by_epoch(tag: str) -> bool:
+    """Whether a curve is Keras' `epoch_loss` or another of its kind."""
+    return tag.rpartition("/")[2].startswith("epoch_")

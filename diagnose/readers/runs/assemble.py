@@ -19,6 +19,7 @@ from diagnose.curves import Array, Run, Series
 from diagnose.errors import ReadError
 from diagnose.names import config as configuration
 from diagnose.names import roles
+from diagnose.names.roles import Facets
 from diagnose.readers.runs import axis as axes
 from diagnose.readers.runs import layout, trainings, values
 from diagnose.readers.runs.casting import Cast
@@ -41,8 +42,9 @@ def runs(table: Table, *, source: str, overrides: Mapping[str, str] | None = Non
     made: list[Run] = []
     failed: list[ReadError | ValueError] = []
     with np.errstate(over="ignore", invalid="ignore"):  # a log holds infinities; what is made of them compares as false
-        refuse(table)
-        for part in layout.parts(table):
+        facets = roles.named((*table.columns, *table.text))
+        refuse(table, facets)
+        for part in layout.parts(table, facets):
             try:
                 made.append(_run(part, source, overrides or {}))
             except (ReadError, ValueError) as error:
@@ -57,31 +59,30 @@ def runs(table: Table, *, source: str, overrides: Mapping[str, str] | None = Non
 
 def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     """One run of one part of a table."""
-    table = part.table
-    columns = {name: values.without_sentinel(name, column) for name, column in table.columns.items()}
+    table, facets = part.table, part.facets
+    columns = {name: values.without_sentinel(column, facets[name]) for name, column in table.columns.items()}
     config, config_notes = _hyperparameters(table)
     fixed = _fixed(table, part, overrides)
-    metrics = {name: part.metric(name) for name in columns}
-    cast = Cast.of(columns, metrics, fixed, source)
+    cast = Cast.of(part, columns, fixed, source)
     curves = _curves(cast.of_columns(columns))
     if not curves:
-        raise no_curve(table)
-    axis = axes.find(table, curves, _given_axis(table, fixed))
+        raise no_curve(table, facets)
+    axis = axes.find(table, facets, curves, _given_axis(part, fixed))
     if axis.name == "row" and all(name not in fixed.values() and cast.is_vague(name) for name in curves):
-        raise no_curve(table)
+        raise no_curve(table, facets)
     selection = trainings.select(axis.steps, columns[curves[0]].logged, axis.name)
     steps = axis.steps[selection.rows]
     chosen = {name: _cut(column, selection.rows) for name, column in columns.items() if name != axis.column}
     series, repeated = _all_series(chosen, steps, selection.keep)
     found = cast.of_series(series)
-    _check(found, series, table, {role: column for role, column in fixed.items() if role in overrides})
+    _check(found, series, part, {role: column for role, column in fixed.items() if role in overrides})
     if axis.name == "row" and _validates_every_row(found, series):
         axis = replace(axis, name="epoch", notes=(*axis.notes, NO_AXIS))
     if axis.name != "epoch":
-        found |= _epochs(series, metrics)
-    scaled, scale_notes = values.fractions(series, found, columns)
+        found |= _epochs(series, facets)
+    scaled, scale_notes = values.fractions(series, found, columns, facets)
     if not part.shared:
-        scaled = values.with_blank_tails(scaled, chosen, metrics, steps)
+        scaled = values.with_blank_tails(scaled, chosen, facets, steps)
     lines = _lines(table, steps, selection)
     return Run(
         name=part.name or table.name or PurePath(source).stem or "run",
@@ -98,7 +99,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *selection.notes,
             *_repetition(repeated, found, axis.name),
             *cast.remarks(found, series),
-            *values.constant_metric(found, series),
+            *values.constant_metric(found, series, facets),
             *scale_notes,
             *config_notes,
         ),
@@ -115,9 +116,9 @@ def _validates_every_row(found: Mapping[str, str], series: Mapping[str, Series])
     )
 
 
-def _epochs(series: Mapping[str, Series], metrics: Mapping[str, str]) -> dict[str, str]:
+def _epochs(series: Mapping[str, Series], facets: Mapping[str, Facets]) -> dict[str, str]:
     """The role `epoch`, where a log by steps says beside each which epoch it belongs to."""
-    columns = [name for name, s in series.items() if len(s) > 1 and roles.parse(metrics[name]).quantity == "epoch"]
+    columns = [name for name, s in series.items() if len(s) > 1 and facets[name].quantity == "epoch"]
     return {"epoch": columns[0]} if columns else {}
 
 
@@ -140,13 +141,14 @@ def _fixed(table: Table, part: layout.Part, overrides: Mapping[str, str]) -> dic
     return fixed
 
 
-def _given_axis(table: Table, fixed: Mapping[str, str]) -> tuple[str, str] | None:
+def _given_axis(part: layout.Part, fixed: Mapping[str, str]) -> tuple[str, str] | None:
     """(axis name, column) where the user or the format says which column is the axis."""
     for name in roles.AXES:
         if name in fixed:
             return name, fixed[name]
-    if table.axis is not None and table.axis in table.columns:
-        return roles.parse(table.axis).quantity or "step", table.axis
+    axis = part.table.axis
+    if axis is not None and axis in part.table.columns:
+        return part.facets[axis].quantity or "step", axis
     return None
 
 
@@ -215,13 +217,15 @@ def _repetition(repeated: Mapping[str, int], found: Mapping[str, str], axis: str
     return [f"{axis} repeats in {counts[column]} points of {column}: the last value of each {axis} is used"]
 
 
-def _check(found: Mapping[str, str], series: Mapping[str, Series], table: Table, wanted: Mapping[str, str]) -> None:
+def _check(
+    found: Mapping[str, str], series: Mapping[str, Series], part: layout.Part, wanted: Mapping[str, str]
+) -> None:
     """Raise ReadError where no main curve has points enough, or a curve that the user named has none at all."""
     for role, column in wanted.items():
         if role in roles.ROLES and column not in series:
             raise ReadError(f"{column}, named for {role}, is blank in every row")
     main = {found[role]: len(series[found[role]]) for role in roles.MAIN_ROLES if role in found}
     if not main:
-        raise no_curve(table)
+        raise no_curve(part.table, part.facets)
     if max(main.values()) < roles.FEW_POINTS:
-        raise too_short(main)
+        raise too_short(main, part.facets)

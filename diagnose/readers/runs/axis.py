@@ -8,13 +8,13 @@ and do not go back without reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
-from diagnose.names import roles
+from diagnose.names.roles import Facets
 from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
@@ -41,17 +41,26 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Counter:
-    """A column that may be the axis; `steps` has the rows without a cell filled from the row before."""
+    """A column that may be the axis.
+
+    steps: shape (rows,), a row without a cell filled from the row before.
+    whole: all of them are whole numbers.
+    passing: it counts through the whole training, as its name says (`global_step`).
+    """
 
     column: str
     kind: str
     steps: Array
     whole: bool
+    passing: bool = False
 
 
-def find(table: Table, curves: Sequence[str], given: tuple[str, str] | None = None) -> Axis:
+def find(
+    table: Table, facets: Mapping[str, Facets], curves: Sequence[str], given: tuple[str, str] | None = None
+) -> Axis:
     """The axis on which the points of `curves` (at least one, the first is the main one) lie best.
 
+    facets: what the names of the columns mean.
     given: (axis name, column) where the user or the format says which column it is.
     """
     masks = [table.columns[name].logged for name in curves]
@@ -60,13 +69,14 @@ def find(table: Table, curves: Sequence[str], given: tuple[str, str] | None = No
     if given is not None:
         counter = _counter(given[1], given[0], table.columns[given[1]], table.rows)
         return _settle(counter, curve) if counter is not None else _rows(table.rows)
-    counters = [c for name, column in table.columns.items() if (c := _recognise(name, column, table, main)) is not None]
+    found = (_recognise(name, facets[name], table, main) for name in table.columns)
+    counters = [counter for counter in found if counter is not None]
     combined = _combine(counters, table.columns, main)
     if combined is not None:
         return combined
     counters = [_unwrap(c, curve, counters) for c in counters]
     if not counters:
-        return _index(table)
+        return _index(table, facets)
     counters = [c for c in counters if not c.column.startswith("_")] or counters  # W&B's own `_step` counts calls
     falls = [_share(c.steps, main, np.less) for c in counters]
     counters = [c for c, share in zip(counters, falls, strict=True) if share == min(falls)]
@@ -75,19 +85,18 @@ def find(table: Table, curves: Sequence[str], given: tuple[str, str] | None = No
     return _settle(min(good, key=_order), curve)
 
 
-def _recognise(name: str, column: Column, table: Table, main: Mask) -> _Counter | None:
+def _recognise(name: str, facets: Facets, table: Table, main: Mask) -> _Counter | None:
     """The column as a counter where its name is that of an axis and its values count something."""
-    kind = roles.parse(name).quantity
-    if kind == "index" and next(iter(table.columns)) != name:
-        return None
-    if kind not in ("epoch", "step", "index"):
+    column = table.columns[name]
+    if not facets.counts or (facets.quantity == "index" and next(iter(table.columns)) != name):
         return None
     if np.count_nonzero(column.logged & main) < 0.5 * np.count_nonzero(main):
         return None
-    counter = _counter(name, kind, column, table.rows)
+    counter = _counter(name, facets.quantity, column, table.rows)
     if counter is None:
         return None
     there = counter.steps[main]
+    counter = replace(counter, passing="global" in facets.words)
     return counter if there.size < 2 or bool(np.any(there != there[0])) else None  # a constant counts nothing
 
 
@@ -123,7 +132,7 @@ def _order(counter: _Counter) -> tuple[int, int]:
     """Whole epochs read best, then steps, then fractions of epochs, then an index."""
     if counter.kind == "epoch":
         return (0 if counter.whole else 2, 0)
-    return (1 if counter.kind == "step" else 3, 0 if "global" in roles.words(counter.column) else 1)
+    return (1 if counter.kind == "step" else 3, 0 if counter.passing else 1)
 
 
 def _settle(counter: _Counter, curve: Column) -> Axis:
@@ -167,10 +176,10 @@ def _rows(rows: int) -> Axis:
     return Axis("row", np.arange(rows, dtype=np.float64))
 
 
-def _index(table: Table) -> Axis:
+def _index(table: Table, facets: Mapping[str, Facets]) -> Axis:
     """A first column that counts up evenly is an index whatever its name; else the row number is the axis."""
     name = next(iter(table.columns), None)
-    if name is not None and not roles.parse(name).quantity:
+    if name is not None and not facets[name].quantity:
         column = table.columns[name]
         gaps = np.diff(column.values)
         even = column.logged.all() and gaps.size > 1 and gaps[0] > 0 and bool(np.all(gaps == gaps[0]))
@@ -234,4 +243,4 @@ def _unwrap(counter: _Counter, curve: Column, counters: Sequence[_Counter]) -> _
         return counter
     per_round = float(lengths.max()) + (1 if steps.min() == 0 else 0)
     rounds = np.cumsum(np.concatenate(([False], counter.steps[1:] < counter.steps[:-1])))
-    return _Counter(counter.column, counter.kind, counter.steps + rounds * per_round, counter.whole)
+    return replace(counter, steps=counter.steps + rounds * per_round)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from diagnose.curves import Array, Series
 from diagnose.names import roles
+from diagnose.names.roles import Facets
+from diagnose.readers.runs.layout import Part
 from diagnose.readers.tables.table import Column
 
 Mask = npt.NDArray[np.bool_]
@@ -24,22 +26,24 @@ class Cast:
     """The columns of one run by the names that `diagnose.names.roles` should see.
 
     metrics: column -> its name without that of the run.
+    facets: column -> what that name means.
     fixed: canonical name -> column where the user or the format says so.
     apart: the metrics that only an evaluation logged.
     stem: the name of the file, which may say what its only curve is.
     """
 
     metrics: Mapping[str, str]
+    facets: Mapping[str, Facets]
     fixed: Mapping[str, str]
     apart: frozenset[str]
     stem: str
 
     @classmethod
-    def of(
-        cls, columns: Mapping[str, Column], metrics: Mapping[str, str], fixed: Mapping[str, str], source: str
-    ) -> Cast:
-        """The cast of a table's columns; source is the path or address of the log."""
-        return cls(metrics, fixed, _apart(columns, metrics), PurePath(source).stem)
+    def of(cls, part: Part, columns: Mapping[str, Column], fixed: Mapping[str, str], source: str) -> Cast:
+        """The cast of the columns of a part; source is the path or address of the log."""
+        metrics = {name: part.metric(name) for name in columns}
+        facets = {name: part.facets[name] for name in columns}
+        return cls(metrics, facets, fixed, _apart(columns, facets), PurePath(source).stem)
 
     def of_columns(self, columns: Mapping[str, Column]) -> dict[str, str]:
         """Canonical name -> column, before anything is known about the x axis."""
@@ -51,20 +55,24 @@ class Cast:
 
     def remarks(self, found: Mapping[str, str], series: Mapping[str, Series]) -> list[str]:
         """What had to be decided, in sentences for the user."""
-        said = roles.remarks({r: self.metrics[c] for r, c in found.items()}, [self.metrics[c] for c in series])
+        said = roles.remarks({role: self.metrics[column] for role, column in found.items()}, self._named(series))
         column = found.get("train_loss")
-        if column is not None and "train_loss" not in self.fixed and not roles.parse(self.metrics[column]).quantity:
+        if column is not None and "train_loss" not in self.fixed and not self.facets[column].quantity:
             said.append(f"{column} is the only curve and is taken for the training loss")
         return said
 
     def is_vague(self, column: str) -> bool:
         """Whether the name (`cost`, `energy`, `score`) is that of a curve in a log only, and of anything elsewhere."""
-        return roles.parse(self.metrics[column]).kind in ("error", "score")
+        return self.facets[column].kind in ("error", "score")
+
+    def _named(self, columns: Iterable[str]) -> dict[str, Facets]:
+        """The metrics of columns, each with what its name means."""
+        return {self.metrics[column]: self.facets[column] for column in columns}
 
     def _assign(self, facts: Mapping[str, roles.ColumnFacts]) -> dict[str, str]:
         columns = {self.metrics[name]: name for name in facts}
         found = roles.assign(
-            list(columns),
+            self._named(facts),
             stats={self.metrics[name]: fact for name, fact in facts.items()},
             overrides={role: self.metrics[column] for role, column in self.fixed.items() if column in facts},
         )
@@ -77,22 +85,21 @@ class Cast:
 
         `np.savetxt("history.csv", losses)` leaves just that.
         """
-        parsed = {self.metrics[name]: roles.parse(self.metrics[name]) for name in facts if facts[name].points > 1}
+        parsed = self._named(name for name in facts if facts[name].points > 1)
         curves = [metric for metric, facets in parsed.items() if not facets.quantity]
-        places = [metric for metric, facets in parsed.items() if facets.quantity in ("epoch", "step", "index", "time")]
+        places = [metric for metric, facets in parsed.items() if facets.counts or facets.quantity == "time"]
         if len(curves) != 1 or len(curves) + len(places) < len(parsed):
             return {}
-        if places and not _NAMELESS & set(roles.words(curves[0])):
+        if places and _NAMELESS.isdisjoint(parsed[curves[0]].words):
             return {}
         named = roles.assign([self.stem])
         return {next(iter(named), "train_loss"): curves[0]}
 
 
-def _apart(columns: Mapping[str, Column], metrics: Mapping[str, str]) -> frozenset[str]:
+def _apart(columns: Mapping[str, Column], facets: Mapping[str, Facets]) -> frozenset[str]:
     """Metrics that name no split, stand in no row with a training loss, and are rarer: an evaluation logged them."""
-    parsed = {name: roles.parse(metrics[name]) for name in columns}
-    losses = [columns[n].logged for n, f in parsed.items() if f.quantity == "loss" and f.split in ("", "train")]
-    candidates = [n for n, f in parsed.items() if f.quantity == "accuracy" and not f.split]
+    losses = [columns[n].logged for n, f in facets.items() if f.quantity == "loss" and f.split in ("", "train")]
+    candidates = [n for n, f in facets.items() if f.quantity == "accuracy" and not f.split]
     if not losses or not candidates:
         return frozenset()
     training = np.logical_or.reduce(losses)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.names import roles
+from diagnose.names.roles import Facets
 from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
@@ -31,6 +32,7 @@ _SPLIT_WORDS = frozenset(("set", "split", "phase", "mode", "stage", "subset", "p
 class Part:
     """The table of one run.
 
+    facets: what the name of each column, of numbers and of text, means without that of the run.
     name: name of the run, "" where the table holds only one.
     prefix: what stands before the metric in the names of its columns.
     shared: its rows are shared with other runs, so that a blank tail is innocent: another run was longer.
@@ -38,6 +40,7 @@ class Part:
     """
 
     table: Table
+    facets: Mapping[str, Facets]
     name: str = ""
     prefix: str = ""
     shared: bool = False
@@ -48,78 +51,93 @@ class Part:
         return column.removeprefix(self.prefix)
 
 
-def parts(table: Table) -> list[Part]:
-    """The runs that a table holds, in the order of the log, each with a column per curve."""
-    table = _by_metric(table)
-    found = _beside_each_other(table) or _below_each_other(table) or [Part(table)]
-    return [replace(part, table=_by_split(part.table)) for part in found]
+def parts(table: Table, facets: Mapping[str, Facets]) -> list[Part]:
+    """The runs that a table holds, in the order of the log, each with a column per curve.
+
+    facets: what the name of each column, of numbers and of text, means.
+    """
+    whole = _by_metric(Part(table, facets))
+    found = _beside_each_other(whole) or _below_each_other(whole) or [whole]
+    return [_by_split(part) for part in found]
 
 
-def _beside_each_other(table: Table) -> list[Part]:
+def _beside_each_other(whole: Part) -> list[Part]:
     """Runs of an export from the W&B interface, by the prefix of their columns; none where it is no such export."""
-    names: dict[str, list[str]] = {}
+    table = whole.table
+    runs: dict[str, dict[str, Facets]] = {}
     for column in table.columns:
         run, found, metric = column.rpartition(_SEPARATOR)
         if found and not metric.endswith(_ENVELOPE):
-            names.setdefault(run, []).append(column)
-    if not names or not _is_export(table, names):
+            runs.setdefault(run, {})[column] = roles.parse(metric)
+    if not runs or not _is_export(whole, runs):
         return []
     shared = {c: v for c, v in table.columns.items() if _SEPARATOR not in c}
-    many = f"one of {len(names)} runs in the file, by the names of its columns"
+    common = {c: whole.facets[c] for c in (*shared, *table.text)}
+    many = f"one of {len(runs)} runs in the file, by the names of its columns"
     return [
         Part(
             replace(table, columns=shared | {c: table.columns[c] for c in columns}),
+            common | columns,
             name=run,
             prefix=run + _SEPARATOR,
             shared=True,
-            notes=(many,) if len(names) > 1 else (),
+            notes=(many,) if len(runs) > 1 else (),
         )
-        for run, columns in names.items()
+        for run, columns in runs.items()
     ]
 
 
-def _is_export(table: Table, names: Mapping[str, Sequence[str]]) -> bool:
+def _is_export(whole: Part, runs: Mapping[str, Mapping[str, Facets]]) -> bool:
     """Whether `run - metric` is the scheme of the columns: envelopes stand beside them, or the metrics are known."""
-    if any(column.endswith(_ENVELOPE) for column in table.columns):
+    if any(column.endswith(_ENVELOPE) for column in whole.table.columns):
         return True
-    metrics = [column.rpartition(_SEPARATOR)[2] for columns in names.values() for column in columns]
-    known = all(roles.parse(metric).quantity for metric in metrics)
-    plain = [
-        c for c in table.columns if _SEPARATOR not in c and roles.parse(c).quantity not in ("epoch", "step", "index")
-    ]
-    return known and not plain and not any(roles.parse(run).quantity for run in names)
+    known = all(metric.quantity for columns in runs.values() for metric in columns.values())
+    plain = [c for c in whole.table.columns if _SEPARATOR not in c and not whole.facets[c].counts]
+    return known and not plain and not any(roles.parse(run).quantity for run in runs)
 
 
-def _below_each_other(table: Table) -> list[Part]:
+def _below_each_other(whole: Part) -> list[Part]:
     """Runs of a long table, by a column that names them; none where no column does.
 
     A column names runs when the x axis, which goes back and forth over the whole table, counts up within each name.
     """
-    axis = [c for n, c in table.columns.items() if roles.parse(n).quantity in ("epoch", "step") and c.logged.all()]
-    for name, labels in _labels(table):
+    columns = whole.table.columns
+    axis = [c for n, c in columns.items() if whole.facets[n].quantity in roles.AXES and c.logged.all()]
+    for name, labels in _labels(whole):
         groups = _groups(labels)
         if not 2 <= len(groups) <= _MANY or min(map(len, groups.values())) < roles.FEW_POINTS:
             continue
         if axis and not any(_sorts(column.values, list(groups.values())) for column in axis):
             continue
-        if not axis and not _RUN_WORDS & set(roles.words(name)):
+        if not axis and not _names_runs(whole, name):
             continue
         note = f"one of {len(groups)} runs in the file, by the column {name}"
         return [
-            Part(_rows_of(table, rows, {name}), name=f"{name} {label}" if label.isdigit() else label, notes=(note,))
+            replace(
+                whole,
+                table=_rows_of(whole.table, rows, {name}),
+                name=f"{name} {label}" if label.isdigit() else label,
+                notes=(note,),
+            )
             for label, rows in groups.items()
         ]
     return []
 
 
-def _labels(table: Table) -> list[tuple[str, list[str]]]:
+def _labels(whole: Part) -> list[tuple[str, list[str]]]:
     """Columns that may name runs: text without splits, and whole numbers under a name such as `seed` or `fold`."""
-    found = [(n, cells) for n, cells in table.text.items() if all(cells[:1]) and not _splits(n, cells)]
-    for name, column in table.columns.items():
-        named = bool(_RUN_WORDS & set(roles.words(name))) and not roles.parse(name).quantity
+    text = whole.table.text
+    found = [(n, cells) for n, cells in text.items() if all(cells[:1]) and not _splits(whole.facets[n], cells)]
+    for name, column in whole.table.columns.items():
+        named = _names_runs(whole, name) and not whole.facets[name].quantity
         if named and column.logged.all() and bool(np.all(column.values == np.rint(column.values))):
             found.append((name, [f"{value:g}" for value in column.values]))
     return found
+
+
+def _names_runs(whole: Part, column: str) -> bool:
+    """Whether the name of a column has a word for runs."""
+    return not _RUN_WORDS.isdisjoint(whole.facets[column].words)
 
 
 def _groups(labels: Sequence[str]) -> dict[str, npt.NDArray[np.intp]]:
@@ -149,36 +167,40 @@ def _rows_of(table: Table, rows: npt.NDArray[np.intp], without: set[str]) -> Tab
     return replace(table, columns=columns, text=text, rows=int(rows.size), lines=lines)
 
 
-def _by_metric(table: Table) -> Table:
-    """The table with a column per metric where a text column names the metric and one column holds all values."""
+def _by_metric(whole: Part) -> Part:
+    """A column per metric where a text column names the metric and one column holds all values."""
+    table = whole.table
     holders = [name for name in table.columns if name.strip().casefold() in _VALUE_NAMES]
     if len(holders) != 1:
-        return table
+        return whole
     values = table.columns[holders[0]]
     for name, cells in table.text.items():
         groups = _groups(cells)
-        if not any(roles.parse(label).quantity in ("loss", "accuracy", "reward") for label in groups):
+        labels = roles.named(groups)
+        if not any(facets.quantity in roles.METRICS for facets in labels.values()):
             continue
         columns = {n: c for n, c in table.columns.items() if n != holders[0]}
         for label, rows in groups.items():
             there = np.zeros(table.rows, dtype=np.bool_)
             there[rows] = True
             columns[label] = replace(values, logged=values.logged & there)
-        return replace(table, columns=columns, text={n: t for n, t in table.text.items() if n != name})
-    return table
+        text = {n: t for n, t in table.text.items() if n != name}
+        return replace(whole, table=replace(table, columns=columns, text=text), facets={**whole.facets, **labels})
+    return whole
 
 
-def _by_split(table: Table) -> Table:
-    """The table with a column per split (`val/loss`) where a text column names the split of each row."""
+def _by_split(part: Part) -> Part:
+    """A column per split (`val/loss`) where a text column names the split of each row."""
+    table = part.table
     for name, cells in table.text.items():
-        splits = _splits(name, cells)
+        splits = _splits(part.facets[name], cells)
         if not splits:
             continue
         array = np.asarray(cells, dtype=object)
         rows = {label: array == label for label in splits}
         columns: dict[str, Column] = {}
         for column_name, column in table.columns.items():
-            if roles.parse(column_name).quantity in ("epoch", "step", "index"):
+            if part.facets[column_name].counts:
                 columns[column_name] = column
                 continue
             for label, there in rows.items():
@@ -187,20 +209,19 @@ def _by_split(table: Table) -> Table:
                     columns[f"{label}/{column_name}"] = replace(column, logged=logged)
         text = {other: values for other, values in table.text.items() if other != name}
         fixed = {role: column for role, column in table.roles.items() if column in columns}
-        return replace(table, columns=columns, text=text, roles=fixed)
-    return table
+        new = {c: roles.parse(part.metric(c)) for c in columns if c not in part.facets}
+        table = replace(table, columns=columns, text=text, roles=fixed)
+        return replace(part, table=table, facets={**part.facets, **new})
+    return part
 
 
-def _splits(name: str, cells: Sequence[str]) -> list[str]:
-    """The splits that a text column names, in order; none where it names anything else."""
+def _splits(facets: Facets, cells: Sequence[str]) -> list[str]:
+    """The splits that a text column names, in order; none where it names anything else.
+
+    facets: of the column's own name.
+    """
     distinct = list(dict.fromkeys(cells[:1000])) if len(set(cells)) <= 8 else []
     labels = [label for label in dict.fromkeys((*distinct, *(set(cells) if distinct else ()))) if label]
-    if not labels or not all(_is_split(label) for label in labels):
+    if not labels or not all(roles.parse(label).only_split for label in labels):
         return []
-    return labels if len(labels) > 1 or _SPLIT_WORDS & set(roles.words(name)) else []
-
-
-def _is_split(label: str) -> bool:
-    """Whether a label is the name of a split and nothing else."""
-    facets = roles.parse(label)
-    return bool(facets.split) and not facets.quantity and not facets.parts and not facets.groups
+    return labels if len(labels) > 1 or not _SPLIT_WORDS.isdisjoint(facets.words) else []

@@ -12,15 +12,16 @@ import numpy as np
 
 from diagnose.curves import Array, Series
 from diagnose.names import roles
+from diagnose.names.roles import Facets
 from diagnose.readers.tables.table import Column
 
+_PERCENT = frozenset({"%", "percent", "percentage", "pct"})  # words of a name
 _BLANK_ROWS = 3  # rows that a loss must be missing from at the end before this is more than a row left out
 _BLANK_SHARE = 0.01  # of the rows of its companion
 
 
-def without_sentinel(name: str, column: Column) -> Column:
-    """A mean average precision of -1 is COCO's "undefined" and was not logged."""
-    facets = roles.parse(name)
+def without_sentinel(column: Column, facets: Facets) -> Column:
+    """A mean average precision of -1 is COCO's "undefined" and was not logged. facets: of the column's name."""
     if facets.quantity != "accuracy" or not column.logged.any():
         return column
     sentinel = column.logged & (column.values == -1.0)
@@ -30,15 +31,22 @@ def without_sentinel(name: str, column: Column) -> Column:
 
 
 def fractions(
-    series: Mapping[str, Series], found: Mapping[str, str], columns: Mapping[str, Column]
+    series: Mapping[str, Series],
+    found: Mapping[str, str],
+    columns: Mapping[str, Column],
+    facets: Mapping[str, Facets],
 ) -> tuple[dict[str, Series], list[str]]:
-    """The series with accuracies in percent made fractions, and a note that says which."""
+    """The series with accuracies in percent made fractions, and a note that says which.
+
+    facets: what the names of the columns mean, here and below.
+    """
     scaled = dict(series)
-    family = [name for name in series if roles.parse(name).quantity == "accuracy"]
+    family = [name for name in series if facets[name].quantity == "accuracy" and facets[name].kind != "score"]
     percents: list[str] = []
     for role in ("train_accuracy", "val_accuracy"):
         name = found.get(role)
-        if name is None or not _is_percent(name, series, columns, [n for n in family if n != name]):
+        others = [series[other] for other in family if other != name]
+        if name is None or not _is_percent(series[name], columns[name], facets[name], others):
             continue
         scaled[name] = replace(series[name], values=series[name].values / 100.0)
         percents.append(name)
@@ -47,21 +55,21 @@ def fractions(
     return scaled, [f"{' and '.join(percents)}: read as percent, shown as a fraction"]
 
 
-def _is_percent(name: str, series: Mapping[str, Series], columns: Mapping[str, Column], family: Sequence[str]) -> bool:
+def _is_percent(series: Series, column: Column, facets: Facets, family: Sequence[Series]) -> bool:
     """Whether an accuracy-like column is in percent: by its cells, its name, its values, or its family."""
-    level = _level(series[name].values)
-    if level is None or roles.parse(name).kind == "score":
+    level = _level(series.values)
+    if level is None or facets.kind == "score":
         return False
     low, middle, high = level
     if low < 0 or high > 100.5:
         return False
-    if columns[name].percent or high > 1.5:
+    if column.percent or high > 1.5:
         return True
-    if any(sign in name.casefold() for sign in ("%", "percent", "pct")) and high > 1.0:
+    if high > 1.0 and not _PERCENT.isdisjoint(facets.words):
         return True
     for sibling in family:  # 0.4 beside 2.3 is two percentages; 0.4 beside 43.0 is a fraction beside a percentage
-        other = _level(series[sibling].values)
-        if other is None or not 1.5 < other[2] <= 100.5 or other[0] < 0 or roles.parse(sibling).kind == "score":
+        other = _level(sibling.values)
+        if other is None or not 1.5 < other[2] <= 100.5 or other[0] < 0:
             continue
         if middle > 0 and other[1] > 0 and abs(np.log(middle / other[1])) < abs(np.log(100 * middle / other[1])):
             return True
@@ -77,21 +85,20 @@ def _level(values: Array) -> tuple[float, float, float] | None:
 
 
 def with_blank_tails(
-    series: Mapping[str, Series], columns: Mapping[str, Column], names: Mapping[str, str], steps: Array
+    series: Mapping[str, Series], columns: Mapping[str, Column], facets: Mapping[str, Facets], steps: Array
 ) -> dict[str, Series]:
     """The series with `blank_from` set on each loss that stops while the columns of its own rows go on."""
     marked = dict(series)
     for name in series:
-        facets = roles.parse(names[name])
-        if facets.quantity != "loss" or facets.extreme or columns[name].logged[-1]:
+        if facets[name].quantity != "loss" or facets[name].extreme or columns[name].logged[-1]:
             continue
-        row = _blank_row(name, columns, names)
+        row = _blank_row(name, columns, facets)
         if row is not None:
             marked[name] = replace(series[name], blank_from=float(steps[row]))
     return marked
 
 
-def _blank_row(name: str, columns: Mapping[str, Column], names: Mapping[str, str]) -> int | None:
+def _blank_row(name: str, columns: Mapping[str, Column], facets: Mapping[str, Facets]) -> int | None:
     """The first row after a loss's last point in which its companions are logged and it is not.
 
     A companion is a column of the same split that was logged wherever the loss was, and hardly anywhere else, until the
@@ -99,11 +106,11 @@ def _blank_row(name: str, columns: Mapping[str, Column], names: Mapping[str, str
     """
     logged = columns[name].logged
     last = int(logged.size - 1 - np.argmax(logged[::-1]))
-    split = roles.parse(names[name]).split or "train"
+    split = facets[name].split or "train"
     points = int(np.count_nonzero(logged))
     for other, column in columns.items():
-        facets = roles.parse(names[other])
-        if other == name or facets.quantity in ("epoch", "step", "index", "") or (facets.split or "train") != split:
+        named = facets[other]
+        if other == name or not named.quantity or named.counts or (named.split or "train") != split:
             continue
         tail = np.flatnonzero(column.logged[last + 1 :])
         before = column.logged[: last + 1]
@@ -115,12 +122,12 @@ def _blank_row(name: str, columns: Mapping[str, Column], names: Mapping[str, str
     return None
 
 
-def constant_metric(found: Mapping[str, str], series: Mapping[str, Series]) -> list[str]:
+def constant_metric(found: Mapping[str, str], series: Mapping[str, Series], facets: Mapping[str, Facets]) -> list[str]:
     """The note on a metric that stands beside durations that are the same in every row, and is the same itself."""
     constant = [
         name for name, s in series.items() if len(s) >= roles.FEW_POINTS and bool(np.all(s.values == s.values[0]))
     ]
-    durations = [name for name in constant if roles.parse(name).quantity == "time"]
+    durations = [name for name in constant if facets[name].quantity == "time"]
     metrics = [found[role] for role in ("train_accuracy", "val_accuracy") if found.get(role) in constant]
     if not durations or not metrics:
         return []

@@ -116,7 +116,7 @@ class _Cells:
 
     def _put(self, row: int, name: str, value: Any, depth: int) -> None:
         if isinstance(value, float | int):  # bool too: a flag is 0 or 1
-            self._number(row, name, _as_float(value))
+            self._number(row, name, as_float(value))
         elif isinstance(value, str):
             self._string(row, name, value)
         elif isinstance(value, Mapping):
@@ -145,7 +145,7 @@ class _Cells:
             self.words.setdefault(name, {})[row] = value
 
 
-def _as_float(value: float) -> float:
+def as_float(value: float) -> float:
     """The value as a float; an integer too large for one is infinite."""
     try:
         return float(value)
