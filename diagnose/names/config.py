@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,10 @@ _NAMING = ("name", "type", "_target_", "class_path", "class_name", "method", "ta
 """Keys under which a table says which optimizer, scheduler ... it configures."""
 _NAMED = frozenset({"optimizer", "scheduler", "activation", "initialization", "model", "dataset", "loss_function"})
 
-_FOLDERS = {
-    "training": "train training trainer optimizer optim solver hyperparameters hparams hyp",
-    "elsewhere": "val valid validation eval evaluation test testing predict inference generation generate teacher ema "
-    "target",
-}
-_TRAINING, _ELSEWHERE = (frozenset(words.split()) for words in _FOLDERS.values())
-"""Words in the names of folders: hyperparameters of the training go before others of the same name; those of something
-else than the training are none."""
+_TRAINING = frozenset("trainer optimizer optim solver hyperparameters hparams hyp".split())  # noqa: SIM905
+_ELSEWHERE = frozenset("predict inference generation generate teacher ema target".split())  # noqa: SIM905
+"""Words in the names of folders, beside those of splits: hyperparameters of the training go before others of the same
+name; those of something else than the training are none."""
 _AMBIGUOUS = frozenset({"decay"})
 """`decay` is the learning rate's in Keras, the weights' in Darknet, the average's in an EMA: it keeps its own name."""
 
@@ -94,13 +90,18 @@ def normalise(config: Mapping[Any, Any]) -> dict[str, Any]:
 def _precedence(entry: tuple[str, Any]) -> tuple[int, bool]:
     """Less nested names first, and among them those in a folder of the training."""
     *folders, _ = re.split(r"[./]", entry[0])
-    return len(folders), not any(word in _TRAINING for folder in folders for word in roles.words(folder))
+    return len(folders), not any(w in _TRAINING or roles.SPLITS.get(w) == "train" for w in _words_of(folders))
 
 
 def _means_something_else(name: str) -> bool:
     """Whether the last word of a path must not be read as a hyperparameter of the training."""
     *folders, leaf = re.split(r"[./]", name)
-    return leaf.casefold() in _AMBIGUOUS or any(word in _ELSEWHERE for f in folders for word in roles.words(f))
+    elsewhere = any(w in _ELSEWHERE or roles.SPLITS.get(w) in ("val", "test") for w in _words_of(folders))
+    return leaf.casefold() in _AMBIGUOUS or elsewhere
+
+
+def _words_of(folders: Sequence[str]) -> Iterator[str]:
+    return (word for folder in folders for word in roles.words(folder))
 
 
 def _stops_early(name: str, value: Any) -> bool:

@@ -113,6 +113,11 @@ class Facets:
         return self.quantity in COUNTERS
 
     @property
+    def ends_in_counter(self) -> bool:
+        """True where the last word is that of an x axis, whatever it is of: `val_steps`."""
+        return bool(self.words) and (self.words[-1] in _EPOCHS or self.words[-1] in _STEPS)
+
+    @property
     def only_split(self) -> str:
         """The split, where the name says nothing else; else ""."""
         return self.split if not (self.quantity or self.parts or self.groups) else ""
@@ -136,7 +141,7 @@ SPLITS = _table(
     test="test testing tst te unseen",
 )
 """Word -> split."""
-SPLIT_WORDS = tuple(sorted(SPLITS.keys() - {"tr", "trn", "te", "tst", "vl", "vld"}, key=len, reverse=True))
+SPLIT_WORDS = tuple(sorted((w for w in SPLITS if w not in _set("tr trn te tst vl vld")), key=len, reverse=True))
 """The words for a split that are long enough to be trusted in a sentence, the longest first."""
 _SPANS = _table(
     epoch="epoch epochs",
@@ -212,6 +217,7 @@ _ACCURACY_PREFERENCE = {
 }
 _REWARDS = _set("reward rewards rew return returns epreward eprew eprewmean epret averageepret avgepret")
 _TIMES = _set("time runtime times timestamp elapsed duration seconds secs sec ms minutes hours eta walltime latency")
+_EPOCHS = _set("epoch epochs")
 _STEPS = _set("step steps iter iters iteration iterations it update updates timestep timesteps batch batches")
 _INDICES = _set("index idx unnamed row rows round generation")
 _AXIS_FILLERS = _set("global current num n train training trainer total number no nr id the of i so far")
@@ -341,7 +347,7 @@ def _axis(folders: list[tuple[str, ...]]) -> str:
     core = {word for word in leaf if word not in _AXIS_FILLERS and not word.isdigit()}
     if not core and leaf <= {"id", "no", "nr", "number", "i", "n"}:
         return "index"
-    if core and core <= {"epoch", "epochs"}:
+    if core and core <= _EPOCHS:
         return "epoch"
     if core and core <= _STEPS:
         return "step"

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnose.errors import ReadError
+from diagnose.names.roles import is_metric_name
 from diagnose.readers import tables
-from diagnose.readers.tables.records import is_metric_name, table_from_records
+from diagnose.readers.tables.records import table_from_records
 from diagnose.readers.tables.table import Table
 
 

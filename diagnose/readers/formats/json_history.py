@@ -20,6 +20,8 @@ import numpy as np
 
 from diagnose.curves import Array
 from diagnose.errors import ReadError
+from diagnose.names import roles
+from diagnose.names.roles import is_metric_name
 from diagnose.readers.tables import points
 from diagnose.readers.tables.cells import number
 from diagnose.readers.tables.document import Document
@@ -27,7 +29,6 @@ from diagnose.readers.tables.records import (
     MAX_LIST,
     as_float,
     head_records,
-    is_metric_name,
     load_json,
     sibling_json,
     table_from_records,
@@ -36,11 +37,6 @@ from diagnose.readers.tables.table import Table
 
 NAME = "json-history"
 
-_AXIS = re.compile(
-    r"(?:^|.*[/_ ])(?:epochs?|(?:global_?)?steps?|iter(?:ation)?s?|updates?|batch(?:es)?)", re.IGNORECASE
-)
-_SPLIT = re.compile(r"train(?:ing)?|val(?:id(?:ation)?)?|dev(?:elopment)?|test(?:ing)?|eval(?:uation)?", re.IGNORECASE)
-_EPOCH_KEY = re.compile(r"(?:epoch|step|iter(?:ation)?)?[ _-]?(\d{1,12})", re.IGNORECASE)
 _CONFIG_KEY = re.compile(r"config|args|arguments|h(?:yper)?_?params?|hyper_?parameters|params|parameters|settings")
 _WRAPPERS = frozenset(  # folders that say nothing of what they hold
     ["history", "log_history", "logs", "log", "metrics", "epochs", "training_history", "results", "data"]
@@ -203,17 +199,25 @@ def _keyed_by_epoch(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """The records of {"1": {"loss": ...}, "epoch_2": {...}} in order, with the epoch put into each."""
     if len(value) < 2 or not all(isinstance(inner, dict) for inner in value.values()):
         return None
-    places = [_EPOCH_KEY.fullmatch(key) for key in value]
+    places = [place for key in value if (place := _place(key)) is not None]
     cells = (cell for record in value.values() for cell in record.values())
-    if not all(places) or any(isinstance(cell, list) and len(cell) > MAX_LIST for cell in cells):
+    if len(places) < len(value) or any(isinstance(cell, list) and len(cell) > MAX_LIST for cell in cells):
         return None
-    rows = [{"epoch": int(place[1])} | inner for place, inner in zip(places, value.values(), strict=True) if place]
+    rows = [{"epoch": place} | inner for place, inner in zip(places, value.values(), strict=True)]
     return sorted(rows, key=lambda row: int(row["epoch"]) if isinstance(row["epoch"], int) else 0)
+
+
+def _place(key: str) -> int | None:
+    """The number of the epoch or step that a key is (`3`, `epoch_3`); None where it is anything else."""
+    *counter, number_ = roles.words(key) or ("",)
+    counts = not counter or (len(counter) == 1 and roles.parse(counter[0]).ends_in_counter)
+    return int(number_) if counts and number_.isdecimal() and len(number_) < 13 else None
 
 
 def _metric_cells(records: Iterable[Mapping[str, Any]]) -> int:
     """How many cells of the records belong to a metric."""
-    return sum(is_metric_name(str(key)) for record in records for key in record)
+    cells = Counter(str(key) for record in records for key in record)
+    return sum(count for key, count in cells.items() if is_metric_name(key))
 
 
 def _last(name: str) -> str:
@@ -231,7 +235,7 @@ def _merged_records(found: Mapping[str, list[dict[str, Any]]]) -> list[dict[str,
     if len(lists) <= 1:
         return next(iter(lists.values()), [])
     shared = set.intersection(*(set().union(*rows) for rows in lists.values()))
-    axis = next((key for key in sorted(shared) if _AXIS.fullmatch(key)), None)
+    axis = next((key for key in sorted(shared) if roles.parse(key).ends_in_counter), None)
     placed = [
         (row[axis] if axis and isinstance(row.get(axis), int | float) else i, path, row)
         for path, rows in lists.items()
@@ -291,7 +295,7 @@ def _fill(rows: list[dict[str, Any]], name: str, values: Iterable[Any], places: 
 def _axis_of(length: int, curves: Mapping[str, list[Any]], metrics: Mapping[str, list[Any]]) -> str | None:
     """The list of `length` non-decreasing numbers that is named like an axis."""
     for name, values in curves.items():
-        if len(values) == length and name not in metrics and _AXIS.fullmatch(name) and _is_sorted(values):
+        if len(values) == length and name not in metrics and roles.parse(name).ends_in_counter and _is_sorted(values):
             return name
     return None
 
@@ -311,7 +315,7 @@ def _runs(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         return {}
     parts = {str(key): inner for key, inner in value.items() if isinstance(inner, dict) and not _is_config(key)}
-    if len(parts) < 2 or any(_SPLIT.fullmatch(key) for key in parts) or _keyed_by_epoch(value):
+    if len(parts) < 2 or any(roles.parse(key).only_split for key in parts) or _keyed_by_epoch(value):
         return {}
     leaves = []
     for inner in parts.values():

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from diagnose.names.roles import parse
+from diagnose.names import roles
+from diagnose.names.roles import is_metric_name
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.records import is_metric_name
 
 LONGEST_LINE = 20_000  # characters; a longer line is data, not a message
 _LONGEST_LABEL = 160  # characters between two numbers that are looked at
@@ -36,7 +36,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_SPLIT_WORD = r"(?:train(?:ing)?|val(?:id(?:at(?:ion|e|ing))?)?|dev|test(?:ing)?|eval(?:uat(?:ion|e|ing))?)"
+_SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
 _SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-])(?=\w)", re.IGNORECASE)
 _HEADING = re.compile(
@@ -104,7 +104,7 @@ class Line:
     @property
     def held_out(self) -> bool:
         """True where the split that heads the line is not the training set."""
-        return bool(self.split) and not self.split.lower().startswith("train")
+        return bool(self.split) and roles.SPLITS.get(self.split.casefold()) != "train"
 
 
 def heading(text: str) -> str:
@@ -334,7 +334,7 @@ def _name(line: Line, pairs: list[_Pair]) -> None:
         name = pair.name
         if pair.owner and (pair.near or names.count(name) > 1) and is_metric_name(name):
             name = pair.owner + name
-        elif line.held_out and not pair.exact and parse(name).quantity != "learning_rate":
+        elif line.held_out and not pair.exact and roles.parse(name).quantity != "learning_rate":
             name = f"{line.split} {name}"
         name = free = printable(name)
         copy = 2

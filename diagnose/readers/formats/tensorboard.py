@@ -108,8 +108,7 @@ def _event_files(folder: Path) -> list[Path]:
 
 def _split(folder: str) -> str:
     """The split that a folder is named by, "" where its name says anything else too."""
-    facets = roles.parse(folder)
-    return facets.split if not (facets.quantity or facets.parts or facets.groups) else ""
+    return roles.parse(folder).only_split
 
 
 def _key(folder: str, tag: str) -> str:

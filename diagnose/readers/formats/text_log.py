@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice, pairwise
 
 from diagnose.errors import ReadError
+from diagnose.names.roles import is_metric_name
 from diagnose.readers.formats.log_line import Line, heading, parse_line
 from diagnose.readers.tables.document import Document
-from diagnose.readers.tables.records import is_metric_name, table_from_records
+from diagnose.readers.tables.records import table_from_records
 from diagnose.readers.tables.table import Table
 
 NAME = "text-log"
@@ -192,11 +193,12 @@ def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
         if line.values:
             alike[_kind(line)].append(line)
     announced = _announced(lines)
+    metrics = {name for name in {name for line in lines for name in line.values} if is_metric_name(name)}
     placed: set[_Kind] = set()
     loose: set[_Kind] = set()
     columns: dict[str, frozenset[str]] = {}
     for kind, found in sorted(alike.items(), key=lambda item: -len(item[1])):
-        moving = {value for line in found for name, (value, _) in line.values.items() if is_metric_name(name)}
+        moving = {value for line in found for name, (value, _) in line.values.items() if name in metrics}
         if len(found) < _LEAST_LINES or not moving:
             continue
         if not any(len({line.places[place] for line in found}) > 1 for place in kind[0]):

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from diagnose.errors import ReadError
-from diagnose.names.roles import parse
 from diagnose.readers.tables.cells import NOT_LOGGED, number
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
@@ -28,14 +27,6 @@ _MAX_DEPTH = 8  # levels of nesting; deeper is a configuration or a graph, no me
 _MAX_CELLS = 200_000_000  # rows x columns, 1.8 GB as numbers and mask; a log with a new key in every record ends here
 
 _LONGEST_NUMBER = 64  # characters; a longer string is a text and not worth a look
-
-_METRICS = frozenset({"loss", "accuracy", "reward"})
-
-
-def is_metric_name(name: str) -> bool:
-    """Whether a name speaks of a loss, an accuracy or another measure of quality, not of a hyperparameter."""
-    facets = parse(name)
-    return facets.quantity in _METRICS and not facets.extreme
 
 
 def table_from_records(
