@@ -5,6 +5,7 @@ The signature of `Rule.check` is the contract. Parameters before the star are ne
     step: Array                   the common axis of the curves below
     train_loss: Array             a curve: finite values, aligned with every other `Array` the rule asks for
     train_loss: Series            a curve as it was logged: its own steps, NaN and infinity included
+    train_loss: Curve             a curve's finite part with the one model of it: levels, rises, noise
     focus: Mapping[str, Series]   a family: the curves `focus/cat`, `focus/dog` ... by what comes after the name
     weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
     axis: str                     what the steps count: `epoch`, `step` or `row`

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from diagnose.curves import Array, Run, Series
 from diagnose.judging.inputs import plain
 from diagnose.measure.align import align
+from diagnose.measure.curve import Curve
 from diagnose.rule import CannotJudge
 
 
@@ -35,6 +36,12 @@ def array(curve: Series, /, name: str, arrays: tuple[str, ...], alignment: Align
     """The finite values of a curve, shape (n,), aligned with every other that is asked for as an array."""
     aligned = alignment(arrays)
     return None if aligned is None else aligned.curves[name]
+
+
+def curve(logged: Series, /, name: str) -> Curve | None:
+    """The finite part of a curve with the one model of it, which is made once for all rules."""
+    finite = logged.finite()
+    return Curve(finite) if len(finite) else None
 
 
 def family(name: str, run: Run) -> Mapping[str, Series] | None:
@@ -108,5 +115,5 @@ def alignment(run: Run) -> Alignment:
     return aligned
 
 
-PROVIDERS = (series, array, family, text, whole, number, switch, axis, last_step, config, step, alignment)
+PROVIDERS = (series, array, curve, family, text, whole, number, switch, axis, last_step, config, step, alignment)
 """All of them."""
