@@ -10,7 +10,7 @@ Statistics
 
 Limits
     A falling accuracy makes it plain `overfitting`. A ranking metric (mAP, AUC) is not an accuracy but is read the same
-    way. Fewer than 8 validations with both curves are not judged.
+    way. Fewer than 5 validations with both curves are not judged.
 
 References
     [1] Prechelt, Early Stopping - But When? (1998)
@@ -20,57 +20,54 @@ References
 
 from __future__ import annotations
 
-import math
-
 from diagnose import synthetic
-from diagnose.curves import Array
-from diagnose.measure import shapes, statistics
+from diagnose.measure.curve import Curve
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 
 def check(
-    step: Array,
-    val_loss: Array,
-    val_accuracy: Array,
+    val_loss: Curve,
+    val_accuracy: Curve,
     axis: str,
     *,
     gl_warning: float = 5.0,  # percent, as in overfitting
     lost_warning: float = 0.2,  # of the improvement, as in overfitting
-    trend_p: float = 0.01,  # nominal, of a climbing val_loss
-    jitter: float = 1.5,  # standard deviations of val_loss that the rise must exceed
+    lost_least: float = 0.005,  # of the improvement, as in overfitting
+    sure: float = 0.98,  # probability of a rise at all, as in overfitting
     accuracy_held: float = 0.005,  # half a point; an accuracy that falls by more is plain overfitting
 ) -> Finding | None:
-    """Judge aligned validation curves of shape (n,)."""
-    climb = shapes.climb(val_loss)
-    if climb is None or climb.rise <= jitter * climb.noise or climb.lost < 0.01 or climb.trend.p_rising > trend_p:
+    """Judge both validation curves, each on its own steps."""
+    rise = val_loss.rise
+    if rise is None or rise.lost < lost_least:
         return None
-    if climb.gl < gl_warning and not (climb.gl >= 0.5 * gl_warning and climb.lost >= lost_warning):
+    gl = 100.0 * rise.size
+    certain = rise.estimate.exceeds(0.0)
+    if certain < sure or (gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning)):
         return None
-    smooth = statistics.rolling_median(val_accuracy, statistics.ends(val_accuracy.size, 0.05, 3) | 1)
-    before = float(smooth[climb.best])
-    after = statistics.level(val_accuracy, val_accuracy.size - climb.tail, val_accuracy.size)
-    if after < before - accuracy_held:
+    change = val_accuracy.moved(float(val_loss.steps[rise.best]))
+    if change < -accuracy_held:
         return None
-    best = float(step[climb.best])
-    moved = "rises" if after > before + accuracy_held else "holds"
+    best = float(val_loss.steps[rise.best])
+    after = val_accuracy.end
+    moved = "rises" if change > accuracy_held else "holds"
     return Finding(
         severity=Severity.WARNING,
-        confidence=statistics.confidence(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
+        confidence=min(certain, 0.99),
         summary=(
-            f"val_loss climbs {climb.gl:.3g} % above its best ({climb.lowest:.4g} at {axis} {best:g}) while "
-            f"val_accuracy {moved}: {before:.4g} then, {after:.4g} at the end."
+            f"val_loss was best at {axis} {best:g} ({rise.lowest:.4g}) and ends {gl:.3g} % above its best level while "
+            f"val_accuracy {moved}: {after - change:.4g} then, {after:.4g} at the end."
         ),
         meaning=(
             "The decisions stay right, but the network grows too certain, of its mistakes as well: its probabilities "
             "can no longer be taken at their word."
         ),
-        steps=(best, float(step[-1])),
+        steps=(best, float(val_loss.steps[-1])),
         marks=(best,),
         series=("val_loss", "val_accuracy"),
         evidence=(
-            Evidence("GL", climb.gl, gl_warning, "percent"),
-            Evidence("accuracy change", 100.0 * (after - before), -100.0 * accuracy_held, "points"),
-            Evidence("p of the trend", climb.trend.p_rising, trend_p),
+            Evidence("GL", gl, gl_warning, "percent"),
+            Evidence("accuracy change", 100.0 * change, -100.0 * accuracy_held, "points"),
+            Evidence("probability of a rise", certain, sure),
         ),
     )
 
@@ -79,7 +76,7 @@ RULE = Rule(
     id="overconfidence",
     doc=__doc__,
     check=check,
-    min_points=8,
+    min_points=5,
     fixes=("label-smoothing", "temperature-scaling", "early-stopping", "weight-decay", "data-augmentation"),
     explained_by=("overfitting",),
     cases=(

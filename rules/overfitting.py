@@ -6,90 +6,124 @@ Why it matters
 
 Statistics
     GL      generalization loss in percent, 100 * (val_loss / best val_loss - 1) [1], of the level at the end over the
-            lowest level (running median, so that one lucky epoch is no minimum). Where the loss is not positive, the
-            rise is given in percent of the improvement instead.
-    lost    the same rise as a share of the improvement before it. A loss with a high floor (the entropy of language)
-            loses much of its gain within a few percent of GL, so a fifth lost counts from half the threshold on.
-    tau     Mann-Kendall trend of val_loss since its best [2], and its p-value
-    jitter  the rise over the standard deviation of val_loss around its running median
+            lowest level, so that one lucky epoch is no minimum. Where the loss is not positive, the rise is given in
+            percent of the improvement instead.
+    lost    the same rise as a share of the improvement before it, an initial point apart. A loss with a high floor (the
+            entropy of language) loses much of its gain within a few percent of GL, so a fifth lost counts from half the
+            threshold on.
+    sure    probability that val_loss has risen at all since its best, from the noise around it, its memory, and the
+            best being the lowest of many (see `diagnose.measure.curve`)
 
 Limits
-    GL needs a positive loss and exaggerates when the best loss is near zero; a rise below 1 % of the improvement is
-    left alone. A training loss that climbs with the validation loss is `divergence` or a restart of the schedule.
-    Fewer than 8 validations are not judged.
+    GL needs a positive loss and exaggerates when the best loss is near zero; a rise below half a percent of the
+    improvement is left alone. A training loss that climbs with the validation loss is `divergence` or a restart of the
+    schedule. Where there is no validation loss, an accuracy that falls by two points from its best level while the
+    training loss falls is judged. Fewer than 5 validations are not judged, and two must follow the best.
 
 References
     [1] Prechelt, Early Stopping - But When? (1998)
-    [2] Mann, Nonparametric Tests Against Trend (1945)
     Lecture notes: "Early Stopping: overfitting is the end of the road"; milestone "learn the right thing".
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from diagnose import synthetic
-from diagnose.curves import Array
-from diagnose.measure import shapes, statistics
+from diagnose.measure.curve import Curve, Rise
 from diagnose.names import traits
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
 def check(
-    step: Array,
-    train_loss: Array,
-    val_loss: Array,
     axis: str,
+    train_loss: Curve | None = None,
+    val_loss: Curve | None = None,
+    val_accuracy: Curve | None = None,
     config: Mapping[str, Any] | None = None,
     *,
     gl_warning: float = 5.0,  # percent; the most patient criterion tried in [1]
-    lost_warning: float = 0.2,  # of the improvement; a fifth of what was gained is lost, at half of gl_warning or more
     gl_error: float = 20.0,  # percent; four times the warning: a checkpoint that clearly should not be used
-    trend_p: float = 0.01,  # nominal; the tail starts at a minimum, tests/rules/test_rates.py measures the real rate
-    jitter: float = 1.5,  # standard deviations of val_loss that the rise must exceed
+    lost_warning: float = 0.2,  # of the improvement; a fifth of what was gained is lost, at half of gl_warning or more
+    lost_least: float = 0.005,  # of the improvement; a smaller rise is not seen on the curve
+    points_warning: float = 0.02,  # of the accuracy, two points; smaller losses are within what seeds do
+    sure: float = 0.98,  # probability of a rise, or of a fall of the accuracy, at all
     train_share: float = 0.3,  # of the rise of val_loss; a training loss that rises more is no overfitting
-    least_improvement: float = 0.01,  # of the improvement of val_loss; a smaller rise is invisible on the curve
 ) -> Finding | None:
-    """Judge aligned losses of shape (n,)."""
-    climb = shapes.climb(val_loss)
-    if climb is None or climb.rise <= jitter * climb.noise:
+    """Judge the validation loss, or the validation accuracy where there is none; each curve on its own steps."""
+    judged = val_loss or val_accuracy
+    if judged is None:
+        raise CannotJudge("the log has no val_loss")
+    rise = judged.rise if val_loss is not None else judged.flipped.rise
+    if rise is None or rise.lost < lost_least:
         return None
-    if climb.lost < least_improvement or climb.trend.p_rising > trend_p:
+    certain = rise.estimate.exceeds(0.0)
+    if certain < sure:
         return None
-    if climb.gl < gl_warning and not (climb.gl >= 0.5 * gl_warning and climb.lost >= lost_warning):
+    train_rise = None if train_loss is None else train_loss.moved(float(judged.steps[rise.best]))
+    cause = "few-examples" if traits.few_examples(config or {}) else ""
+    if val_loss is None:
+        found = _of_accuracy(judged, rise, certain, points_warning, sure, axis)
+        return None if found is None or train_rise is None or train_rise > 0.0 else replace(found, cause=cause)
+    gl = 100.0 * rise.size
+    if gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning):
         return None
-    window = statistics.ends(train_loss.size, 0.05, 3) | 1
-    train = statistics.rolling_median(train_loss, window)
-    train_rise = statistics.end_level(train_loss, climb.tail) - float(train[climb.best])
-    if train_rise > train_share * climb.rise:
+    if train_rise is not None and train_rise > train_share * (rise.end - judged.at(float(judged.smooth[rise.turn]))):
         return None
-
-    best = float(step[climb.best])
-    of_what = "above it" if float(val_loss.min()) > 0.0 else "of its improvement above it"
-    moving = "fell on" if train_rise < 0.0 else "stayed low"
+    best = float(judged.steps[rise.best])
+    of_what = "above its best level" if judged.positive else "of its improvement above its best level"
+    moving = "" if train_rise is None else f", while train_loss {'fell on' if train_rise < 0.0 else 'stayed low'}"
     return Finding(
-        severity=Severity.ERROR if climb.gl >= gl_error else Severity.WARNING,
-        confidence=statistics.confidence(1.4 + 1.2 * math.log(max(climb.gl / gl_warning, 2.5 * climb.lost))),
+        severity=Severity.ERROR if gl >= gl_error else Severity.WARNING,
+        confidence=min(certain, 0.99),
         summary=(
-            f"val_loss was best at {axis} {best:g} ({climb.lowest:.4g}) and ends {climb.gl:.3g} % {of_what} "
-            f"({climb.end:.4g}), while train_loss {moving}."
+            f"val_loss was best at {axis} {best:g} ({rise.lowest:.4g}) and ends at {rise.end:.4g}, {gl:.3g} % "
+            f"{of_what}{moving}."
         ),
         meaning=(
             f"What was learned after {axis} {best:g} fits the training sample, not the task; the last checkpoint "
             "is worse on new data than the best one."
         ),
-        steps=(best, float(step[-1])),
+        steps=(best, float(judged.steps[-1])),
         marks=(best,),
-        cause="few-examples" if traits.few_examples(config or {}) else "",
-        series=("val_loss", "train_loss"),
+        cause=cause,
+        series=("val_loss", "train_loss") if train_loss is not None else ("val_loss",),
         evidence=(
-            Evidence("GL", climb.gl, gl_warning, "percent"),
-            Evidence("lost again", 100.0 * climb.lost, 100.0 * lost_warning, "percent of the improvement"),
-            Evidence("tau", climb.trend.tau, 0.0),
-            Evidence("p of the trend", climb.trend.p_rising, trend_p),
-            Evidence("rise", climb.rise / climb.noise if climb.noise else 1e6, jitter, "standard deviations"),
+            Evidence("GL", gl, gl_warning, "percent"),
+            Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the improvement"),
+            Evidence("probability of a rise", certain, sure),
+        ),
+    )
+
+
+def _of_accuracy(accuracy: Curve, rise: Rise, certain: float, points: float, sure: float, axis: str) -> Finding | None:
+    """The finding about an accuracy that fell while the training loss fell on; rise: of the accuracy turned over."""
+    values = accuracy.values
+    if values.min() < 0.0 or values.max() > 1.0:
+        return None  # no accuracy: its points have no meaning
+    lost = -accuracy.flipped.at(float(accuracy.flipped.smooth[rise.turn])) + rise.end
+    if lost < points:
+        return None
+    best = float(accuracy.steps[rise.best])
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=min(certain, 0.99),
+        summary=(
+            f"val_accuracy was best at {axis} {best:g} ({-rise.lowest:.4g}) and ends {100 * lost:.3g} points below its "
+            f"level there ({-rise.end:.4g}), while train_loss fell on."
+        ),
+        meaning=(
+            f"What was learned after {axis} {best:g} fits the training sample, not the task; the last checkpoint "
+            "is worse on new data than the best one."
+        ),
+        steps=(best, float(accuracy.steps[-1])),
+        marks=(best,),
+        series=("val_accuracy", "train_loss"),
+        evidence=(
+            Evidence("lost", 100.0 * lost, 100.0 * points, "points"),
+            Evidence("probability of a fall", certain, sure),
         ),
     )
 
@@ -98,7 +132,7 @@ RULE = Rule(
     id="overfitting",
     doc=__doc__,
     check=check,
-    min_points=8,
+    min_points=5,
     fixes=("early-stopping", "data-augmentation", "weight-decay", "dropout", "smaller-network", "more-data"),
     cases=(
         Case("val_loss turns at 30 % of the run", synthetic.overfit, Severity.ERROR),
