@@ -5,17 +5,21 @@ Why it matters
     worse than earlier ones.
 
 Statistics
-    rise    (level at the end - best level) / (level at the start - best level): 0 at the best, 1 back at the start.
-            For a positive loss that spans decades the same ratio is also taken on the logarithm, and the larger counts.
-    jitter  the rise over the standard deviation of the noise around the curve [1]
+    rise    level at the end over the best level, in percent of the best level; of a loss that is not positive, in
+            percent of its improvement
+    lost    the same rise as a share of the improvement before it, an initial point apart: 0 at the best, 1 back at the
+            start
+    sure    probability that the loss has risen at all since its best, from the noise around it, its memory, and the
+            best being the lowest of many (see `diagnose.measure.curve`)
 
 Limits
-    A run that never improved and then rises is told by its start: the rise is then measured over the start. Losses of
+    Less than a tenth of the improvement is hardly seen on the curve, and a note. A run that never improved is told by
+    its start: the rise is then that over the start. A learning rate that is higher at the end than at the best is a
+    restart of its schedule, which lifts a loss for a while; it counts from where the loss is above its start. Losses of
     two networks that play against each other (GAN) and of a policy (reward in the log) go up in healthy training; they
     are not judged. A loss that ends in NaN is `non-finite`; the finite part is judged here.
 
 References
-    [1] Gasser, Sroka and Jennen-Steinmetz, Residual variance and residual pattern in nonlinear regression (1986)
     Lecture notes: "Loss explosion? Sudden spike? Problematic data instance; exploding gradients -> weights".
 """
 
@@ -24,70 +28,65 @@ from __future__ import annotations
 import numpy as np
 
 from diagnose import synthetic
-from diagnose.curves import Array
-from diagnose.measure import statistics
+from diagnose.curves import Series
+from diagnose.measure.curve import Curve, Rise
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 
 def check(
-    step: Array,
-    train_loss: Array,
+    train_loss: Curve,
     axis: str,
+    learning_rate: Series | None = None,
     *,
-    rise_warning: float = 0.5,  # of the improvement: half of what had been learned is lost
-    rise_error: float = 0.9,  # of the improvement: (almost) back at the start
-    jitter: float = 6.0,  # standard deviations of the noise; six, so that a noisy flat curve does not diverge
-    decades: float = 10.0,  # end over best level from which the logarithmic ratio counts
+    rise_least: float = 0.2,  # of the best level; a fifth is beyond what seeds and batches do
+    lost_least: float = 0.5,  # of the improvement; half of what was learned counts whatever the level
+    lost_warning: float = 0.1,  # of the improvement; less is hardly seen on the curve, and a note
+    lost_error: float = 0.5,  # of the improvement: half of what had been learned is gone
+    sure: float = 0.98,  # probability of a rise at all
 ) -> Finding | None:
-    """Judge a training loss of shape (n,)."""
-    size = train_loss.size
-    smooth = statistics.rolling_median(train_loss, statistics.ends(size, 0.05, 3) | 1)
-    best = int(np.argmin(smooth))
-    count = min(statistics.ends(size), max((size - best) // 2, 1))
-    if size - best < 3:
+    """Judge a training loss."""
+    rise = train_loss.rise
+    if rise is None or (rise.size < rise_least and rise.lost < lost_least) or rise.lost <= 0.0:
         return None
-    start = statistics.level(train_loss, 0, statistics.ends(size, 0.05, 2))
-    end = statistics.level(train_loss, size - count, size)
-    lowest = float(smooth[best])
-    noise = max(statistics.jitter(train_loss), 1e-9 * abs(lowest))
-    if end - lowest <= jitter * noise:
+    certain = rise.estimate.exceeds(0.0)
+    if certain < sure or (rise.lost < 1.0 and _restarted(train_loss, rise, learning_rate)):
         return None
-    share = _share(start, end, lowest, train_loss, decades)
-    if share < rise_warning:
-        return None
-    severity = Severity.ERROR if share >= rise_error else Severity.WARNING
+    best, start = float(train_loss.steps[rise.best]), train_loss.start
+    severity = Severity.ERROR if rise.lost >= lost_error else Severity.WARNING
     where = (
-        "above where it started" if end > start else f"{100 * share:.0f} % of the way back to its start ({start:.4g})"
+        "above where it started"
+        if rise.end > start
+        else f"{100 * rise.lost:.0f} % of the way back to its start ({start:.4g})"
     )
     return Finding(
-        severity=severity,
-        confidence=statistics.confidence(0.8 + 3.0 * (min(share, 1.5) - rise_warning)),
-        summary=(f"train_loss was best at {axis} {step[best]:g} ({lowest:.4g}) and ends at {end:.4g}, {where}."),
+        severity=severity if rise.lost >= lost_warning else Severity.NOTE,
+        confidence=min(certain, 0.99),
+        summary=f"train_loss was best at {axis} {best:g} ({rise.lowest:.4g}) and ends at {rise.end:.4g}, {where}.",
         meaning="The optimization left the region it had found; the weights at the end are worse than earlier ones.",
-        steps=(float(step[best]), float(step[-1])),
-        marks=(float(step[best]),),
+        steps=(best, float(train_loss.steps[-1])),
+        marks=(best,),
         series=("train_loss",),
         evidence=(
-            Evidence("rise", share, rise_warning, "of the improvement"),
-            Evidence("rise over jitter", min((end - lowest) / noise, 1e6), jitter, "standard deviations"),
+            Evidence("rise", 100.0 * rise.size, 100.0 * rise_least, "percent"),
+            Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the improvement"),
+            Evidence("probability of a rise", certain, sure),
         ),
     )
 
 
-def _share(start: float, end: float, lowest: float, loss: Array, decades: float) -> float:
-    """The rise since the best level in shares of the improvement before it; at most 10."""
-    improvement = max(start - lowest, 1e-3 * abs(lowest), 1e-30)
-    share = (end - lowest) / improvement
-    if float(loss.min()) > 0.0 and end >= decades * lowest and start > lowest:
-        share = max(share, float(np.log(end / lowest) / np.log(max(start / lowest, 1.001))))
-    return min(share, 10.0)
+def _restarted(loss: Curve, rise: Rise, rate: Series | None) -> bool:
+    """Whether the learning rate is higher at the end than at the best level, by more than a tenth."""
+    if rate is None or len(finite := rate.finite()) < 2:
+        return False
+    then, now = np.interp([loss.steps[rise.turn], loss.steps[-1]], finite.steps, finite.values)
+    return bool(now > 1.1 * then)
 
 
 RULE = Rule(
     id="divergence",
     doc=__doc__,
     check=check,
-    min_points=8,
+    min_points=5,
     fixes=("lower-learning-rate", "warmup", "clip-gradients", "inspect-batch", "normalize-inputs"),
     explained_by=("exploding-gradient", "non-finite"),
     not_for={
