@@ -40,6 +40,7 @@ import numpy as np
 from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.measure.curve import Curve
 from diagnose.names import optimizers, roles, traits
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
@@ -57,8 +58,7 @@ R2_KNOWN = 0.1  # share of the variance; a network that has learned nothing expl
 
 
 def check(
-    step: Array,
-    train_loss: Array,
+    train_loss: Curve,
     axis: str,
     config: Mapping[str, Any],
     train_accuracy: Series | None = None,
@@ -68,6 +68,8 @@ def check(
     *,
     improvement_least: float = 1.0,  # standard deviations of the noise; less than the eye sees on the curve
     trend_p: float = 0.01,  # a falling trend as clear as this is learning, however small
+    moved_least: float = 0.005,  # of the level; a loss that moves by less, in whatever digit, has learned nothing
+    absurd: float = 20.0,  # times the level after it; a first loss that only a bad start explains, and its fall too
     trend_improvement: float = 0.1,  # of the level; a clear trend that moves the loss by less has learned nothing
     accuracy_learned: float = 0.99,  # a training accuracy from which on a flat loss is a finished one
     known_least: float = 4.0,  # times 1 / num_classes; a flat loss beside it has fallen before its first point
@@ -76,23 +78,26 @@ def check(
     chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
     dead_least: float = 0.9,  # of the units; with fewer dead ones the others still learn
 ) -> Finding | None:
-    """Judge a training loss of shape (n,)."""
-    count = statistics.ends(train_loss.size, 0.1, 2)
-    start = statistics.level(train_loss, 0, count)
-    end = statistics.level(train_loss, train_loss.size - count, train_loss.size)
-    smooth = statistics.rolling_median(train_loss, statistics.ends(train_loss.size, 0.1, 3) | 1)
-    noise = max(statistics.jitter(train_loss), 1e-9 * abs(start))
+    """Judge a training loss, an absurd first point apart."""
+    first = train_loss.first if train_loss.values[0] > absurd * abs(train_loss.values[train_loss.first]) else 0
+    step, loss = train_loss.steps[first:], train_loss.values[first:]
+    count = statistics.ends(loss.size, 0.1, 2)
+    start = statistics.level(loss, 0, count)
+    end = statistics.level(loss, loss.size - count, loss.size)
+    smooth = statistics.rolling_median(loss, statistics.ends(loss.size, 0.1, 3) | 1)
+    noise = max(statistics.jitter(loss), 1e-9 * abs(start))
     improvement = (start - end) / noise
-    trend = statistics.mann_kendall(train_loss)
+    trend = statistics.mann_kendall(loss)
     moved = start - end > trend_improvement * abs(start)
     falling = trend.p_falling < trend_p and moved
     # Two levels of pure noise differ by about 1.8 standard deviations / sqrt(count); the lowest of many lies deeper.
     chance = 2.0 / math.sqrt(count)
     passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
-    learned = falling or passing or improvement > improvement_least + chance
+    moving = start - float(smooth.min()) > moved_least * abs(start)
+    learned = moving and (falling or passing or improvement > improvement_least + chance)
     classes = _classes(end, train_accuracy, num_classes) if learned else None
     if classes is not None:
-        later = statistics.level(train_loss, train_loss.size // 2, train_loss.size // 2 + count)
+        later = statistics.level(loss, loss.size // 2, loss.size // 2 + count)
         accuracy, random = _end(train_accuracy), math.log(classes)
         error = 2.0 * 1.25 * noise / math.sqrt(count)  # two standard errors of a median
         going_on = later - end > chance_slope * random + math.sqrt(2.0) * error
@@ -113,9 +118,9 @@ def check(
     named = at_fault + _chance_level(end, train_accuracy, num_classes)
     return Finding(
         severity=Severity.ERROR,
-        confidence=statistics.confidence(1.5 + 0.5 * min(math.log(train_loss.size / 6.0), 3.0) - max(improvement, 0.0)),
+        confidence=statistics.confidence(1.5 + 0.5 * min(math.log(loss.size / 6.0), 3.0) - max(improvement, 0.0)),
         summary=(
-            f"train_loss starts at {start:.4g} and ends at {end:.4g} after {train_loss.size} points: an improvement of "
+            f"train_loss starts at {start:.4g} and ends at {end:.4g} after {loss.size} points: an improvement of "
             f"{improvement:.2g} standard deviations of its noise.{named}"
         ),
         meaning="The network has not learned anything yet, so nothing else in this log says much.",
