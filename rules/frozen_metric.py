@@ -11,8 +11,9 @@ Statistics
 Limits
     An accuracy of (nearly) 1 or exactly 0 on a task that has not begun may stand still for good reasons: 1 is left
     alone, and so is one that rose gradually to where it stands, or a validation accuracy beside a training set that is
-    fitted: a network that has settled answers the same. Very small validation sets repeat values by chance; what counts
-    is one unbroken stretch.
+    fitted: a network that has settled answers the same. Where the training accuracy itself stands still to its fourth
+    decimal, nothing has settled: a network that goes on learning moves some of its answers. Very small validation sets
+    repeat values by chance; what counts is one unbroken stretch.
 
 References
     Lecture notes: "Loss goes down and accuracy goes down: threshold metric is not met; imbalance?"
@@ -51,7 +52,8 @@ def check(
         start, stop = shapes.longest_still(finite.values)
         share = (stop - start) / len(finite)
         enough = stop - start >= points_warning or share == 1.0
-        if shapes.settled(finite.values, start, stop):
+        training_still = _still(train_accuracy, finite.steps[start:stop], accuracy_done)
+        if shapes.settled(finite.values, start, stop) and not training_still:
             continue
         if role == "val_accuracy" and _fitted(train_accuracy, finite.steps[start:stop], accuracy_fitted):
             continue
@@ -81,6 +83,19 @@ def check(
             Evidence("value", value),
         ),
     )
+
+
+def _still(train_accuracy: Series | None, steps: Array, done: float) -> bool:
+    """Whether the training accuracy has one and the same value over the given steps, with more than three decimals, and
+    something left to gain.
+    """
+    if train_accuracy is None or len(finite := train_accuracy.finite()) == 0:
+        return False
+    meanwhile = finite.values[(finite.steps >= steps[0]) & (finite.steps <= steps[-1])]
+    if meanwhile.size < LEAST_POINTS or np.ptp(meanwhile) > 0.0:
+        return False
+    value = float(meanwhile[0])
+    return value < done and abs(value - round(value, 3)) > 1e-9
 
 
 def _fitted(train_accuracy: Series | None, steps: Array, least: float) -> bool:
