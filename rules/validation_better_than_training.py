@@ -11,8 +11,8 @@ Statistics
     shift   the margin left after the training loss is moved by half an epoch, which undoes the averaging [1]
 
 Limits
-    The log cannot tell a leak from dropout: this is a note, a warning only where validation is better by half and the
-    config has no dropout or augmentation. Losses that are not positive are judged on their difference over the range.
+    The log cannot tell a leak from dropout, and dropout is the more common: this is a note. Losses that are not
+    positive are judged on their difference over the range.
 
 References
     [1] Rosebrock, Why is my validation loss lower than my training loss? (2019), with the half-epoch shift
@@ -46,7 +46,6 @@ def check(
     *,
     share_note: float = 0.8,  # of the validations
     margin_note: float = 0.10,  # of train_loss, after the half-epoch shift
-    margin_warning: float = 0.5,  # of train_loss; dropout alone seldom halves a loss
 ) -> Finding | None:
     """Judge aligned losses of shape (n,)."""
     scale = np.abs(train_loss) if train_loss.min() > 0.0 and val_loss.min() > 0.0 else np.ptp(train_loss)
@@ -61,9 +60,8 @@ def check(
     if share < share_note or min(margin, late) < max(margin_note, noise):
         return None
     handicaps = [name.replace("_", " ") for name in HANDICAPS if config.get(name) not in (None, False, 0)]
-    large = min(margin, late) >= margin_warning
     return Finding(
-        severity=Severity.WARNING if large and not handicaps else Severity.NOTE,
+        severity=Severity.NOTE,
         confidence=statistics.confidence(0.5 + 4.0 * (min(margin, late) - margin_note)),
         summary=(
             f"val_loss lies below train_loss at {100 * share:.0f} % of the validations, in the middle by "
@@ -92,7 +90,7 @@ RULE = Rule(
     fixes=("evaluate-training-set", "check-split"),
     cases=(
         Case("val_loss at 60 % of train_loss", synthetic.easy_validation, Severity.NOTE),
-        Case("val_loss at 40 %", partial(synthetic.easy_validation, share=0.4), Severity.WARNING),
+        Case("val_loss at 40 %", partial(synthetic.easy_validation, share=0.4), Severity.NOTE),
         Case("the same with Mixup", partial(synthetic.easy_validation, share=0.4, augmentation="mixup"), Severity.NOTE),
         Case("healthy run", synthetic.healthy),
         Case("overfitting", synthetic.overfit),
