@@ -337,6 +337,7 @@ RULE = Rule(
     doc=__doc__,
     check=check,
     min_points=LEAST_POINTS,
+    not_for={"reinforcement": "the log has a reward: the losses of policy and critic jump in healthy training"},
     fixes=("clip-gradients", "lower-learning-rate", "inspect-batch", "warmup", "larger-batch"),
     cases=(
         Case("three isolated spikes of the training loss", synthetic.spiky, Severity.WARNING),
