@@ -9,8 +9,8 @@ Statistics
 
 Limits
     The loss of single batches is noisy in every healthy run: long logs are judged on means of 50 blocks first, where
-    only swings that last longer than a few batches are left, and point by point only where the swings are twice as
-    large as all that was gained. Where the validation loss, which is always that of the same examples, swings less than
+    only swings that last longer than a few batches are left, and point by point only where the swings are as large
+    as all that was gained. Where the validation loss, which is always that of the same examples, swings less than
     half as far, the weights are calm and the batches are not. Policies and adversarial networks are not judged.
 
 References
@@ -39,8 +39,8 @@ def check(
     *,
     swing_warning: float = 0.5,  # of the improvement: half of all that was gained, up and down again
     level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
-    batch_warning: float = 2.0,  # of the improvement, for the points of a long log, which are single batches
-    batch_level_least: float = 0.3,  # of the level, for the same
+    batch_warning: float = 1.0,  # of the improvement, for the points of a long log, which are single batches
+    batch_level_least: float = 0.25,  # of the level, for the same
     calm_most: float = 0.5,  # of the swings: a validation loss that swings less follows weights that do not
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
