@@ -66,6 +66,43 @@ def test_a_name_is_read(name: str, split: str, quantity: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("val", "val"),
+        ("Evaluate", "val"),
+        ("heldout", "val"),
+        ("train_metrics", "train"),
+        ("test data", "test"),
+        ("val_loss", ""),
+        ("train_resnet", ""),
+        ("epoch", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_that_is_only_a_split(name: str, split: str) -> None:
+    assert roles.parse(name).only_split == split
+
+
+@pytest.mark.parametrize("name", ["epoch", "val_steps", "eval/iteration", "num_epochs", "globalStep"])
+def test_the_last_word_is_a_counter(name: str) -> None:
+    assert roles.parse(name).ends_in_counter
+
+
+@pytest.mark.parametrize("name", ["", "loss", "step_size", "epoch_loss", "batch_size"])
+def test_the_last_word_is_no_counter(name: str) -> None:
+    assert not roles.parse(name).ends_in_counter
+
+
+def test_names_that_are_read_already_give_the_same_roles() -> None:
+    columns = ["epoch", "train/box_loss", "train/cls_loss", "val/box_loss", "metrics/mAP_0.5", "lr"]
+    facets = roles.named(columns)
+    found = roles.assign(columns)
+    assert list(facets) == columns
+    assert roles.assign(facets) == found
+    assert roles.remarks(found, facets) == roles.remarks(found, columns)
+
+
+@pytest.mark.parametrize(
     "name", ["best_val_loss", "train/loss__MIN", "reward_std", "max_val_acc", "loss_scale", "ent_coef"]
 )
 def test_what_is_about_a_quantity_is_not_its_curve(name: str) -> None:

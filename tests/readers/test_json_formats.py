@@ -215,6 +215,12 @@ def test_ludwig():
     assert {"training/label/loss", "validation/label/accuracy", "training/combined/loss"} <= table.columns.keys()
 
 
+def test_parts_that_are_named_by_their_split_are_one_run():
+    curves = {"loss": [0.5, 0.4, 0.3, 0.2, 0.1], "acc": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    (table,) = read({"train_metrics": curves, "heldout_metrics": curves})
+    assert "heldout_metrics/loss" in table.columns
+
+
 def test_sacred(tmp_path: Path):
     def time(second: int) -> str:
         return f"2020-01-01T00:00:{second:02d}.000000"

@@ -73,6 +73,7 @@ LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {},
         {"Test Average loss": 0.05, "Test Accuracy": 0.9837},
     ),
+    "Heldout: loss 0.05, accuracy 0.98": ({}, {"Heldout loss": 0.05, "Heldout accuracy": 0.98}),
     "\x1b[32m[2025-10-20 22:31:30 a]\x1b[0m(m.py 190): INFO Train: [3/50]\tloss 1.7 (1.9)": (
         {"count": 3},
         {"loss": 1.7},
