@@ -24,6 +24,9 @@ CONTAINERS = ("tfevents", "wandb-run", "mlflow-run", "dvclive")
 MAIN = {"train_loss": "train_loss", "val_loss": "val_loss", "train_acc": "train_accuracy", "val_acc": "val_accuracy"}
 """Prefix of a manifest column (`train_loss_col`) -> canonical name of the role."""
 
+LATER = "second half"
+"""What the manifest notes of logs that came after the first rules and thresholds."""
+
 FAULT = "fault in diagnose"
 """How `diagnose.api` speaks of an exception that no reader and no rule meant to raise."""
 
@@ -34,6 +37,7 @@ class Log:
 
     door: the path a user would type: the file, or the directory where one run is spread over several files.
     columns: role -> column that the manifest's reading gives it, without the roles it names none for.
+    later: whether it came when rules and thresholds were there: what is measured on it was fitted to other logs.
     """
 
     id: str
@@ -41,6 +45,7 @@ class Log:
     format: str
     door: Path
     columns: Mapping[str, str]
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,14 @@ def logs(corpus: Path, formats: Iterable[str] | None = None, *, but: Iterable[st
         rows = list(csv.DictReader(stream))
     wanted = None if formats is None else set(formats)
     return [
-        Log(row["id"], row["repo"], row["format"], door(corpus / "runs" / row["id"], row["path"]), _columns(row))
+        Log(
+            row["id"],
+            row["repo"],
+            row["format"],
+            door(corpus / "runs" / row["id"], row["path"]),
+            _columns(row),
+            LATER in row["notes"],
+        )
         for row in rows
         if (wanted is None or row["format"] in wanted) and row["format"] not in set(but)
     ]

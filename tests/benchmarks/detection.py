@@ -1,6 +1,7 @@
 """Compares the findings with the labels of the corpus and of the pairs of curves.
 
     python tests/benchmarks/detection.py
+    python tests/benchmarks/detection.py --part later            only the logs that came after the first thresholds
     python tests/benchmarks/detection.py --plot sheets/           draws what labels and rules see differently
     python tests/benchmarks/detection.py --peers [--peers-python /path/to/venv/bin/python]
 
@@ -25,6 +26,7 @@ from _corpus import Outcome
 from _scores import Counts, Verdict, bootstrap, calibration
 from _verdicts import (
     CURVE_LABELS,
+    NOTE_SUFFICES,
     RULES,
     Result,
     corpus_findings,
@@ -55,6 +57,13 @@ def row(name: str, verdicts: Sequence[Verdict], seed: int = 0) -> str:
     interval = f"{low:.2f} to {high:.2f}" if math.isfinite(low) else "-"
     cells = f"{c.positives:5}{c.fp + c.tn:5}{c.tp:5}{c.fn:5}{c.fp:6}{c.precision:11.2f}{c.recall:8.2f}{c.f1:7.2f}"
     return f"{name:22}{cells}  {interval:13}"
+
+
+def macro_line(result: Result) -> str:
+    """The mean F1 over the labels for which no note suffices; a label without any log that has it is left out."""
+    scores = [Counts.of(found).f1 for label, found in result.verdicts.items() if label in RULES.keys() - NOTE_SUFFICES]
+    known = [score for score in scores if math.isfinite(score)]
+    return f"macro-F1 over {len(known)} labels: {sum(known) / max(len(known), 1):.3f}"
 
 
 def table(result: Result, disputed: Mapping[tuple[str, str], str], *, bars: bool = True) -> list[str]:
@@ -155,6 +164,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print all tables; 0 always, since this measures and the tests judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     _corpus.add_corpus(parser)
+    parser.add_argument("--part", choices=("all", "first", "later"), default="all", help="of the logs (%(default)s)")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw the disagreements as contact sheets into DIR")
     parser.add_argument("--peers", action="store_true", help=f"the same tables for {', '.join(_peers.TOOLS)}")
     parser.add_argument("--peers-python", default=sys.executable, help="the interpreter that has them (default: this)")
@@ -167,7 +177,8 @@ def main(argv: list[str] | None = None) -> int:
     _corpus.require(corpus, "manifest.csv", "labels.csv", "runs", "overfit_histories.parquet")
     labels, disputed = _corpus.labels(corpus), read_disputed(arguments.disputed)
 
-    every = [_corpus.outcome(log) for log in _corpus.logs(corpus)]
+    wanted = {"all": (False, True), "first": (False,), "later": (True,)}[arguments.part]
+    every = [_corpus.outcome(log) for log in _corpus.logs(corpus) if log.later in wanted]
     outcomes = [o for o in every if o.read]
     formats = {o.log.id: o.log.format for o in every}
     result = judge_corpus(outcomes, labels)
@@ -176,6 +187,7 @@ def main(argv: list[str] | None = None) -> int:
     if missing:
         print(f"rules that are not installed, so never found: {', '.join(missing)}")
     print("\n".join(["", *table(result, disputed)]))
+    print(macro_line(result))
     print(f"\n{healthy_line(result.verdicts.get('healthy', []))} (bar {100 * HEALTHY_BAR:g} %)")
     marks, down, decay = spikes_that_fall(outcomes)
     print(
