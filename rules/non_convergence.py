@@ -78,8 +78,9 @@ def check(
     chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
     dead_least: float = 0.9,  # of the units; with fewer dead ones the others still learn
 ) -> Finding | None:
-    """Judge a training loss, an absurd first point apart."""
-    first = train_loss.first if train_loss.values[0] > absurd * abs(train_loss.values[train_loss.first]) else 0
+    """Judge a training loss, an absurd first point apart where an accuracy tells that its fall was none of learning."""
+    start_apart = train_loss.values[0] > absurd * abs(train_loss.start) and train_accuracy is not None
+    first = train_loss.first if start_apart else 0
     step, loss = train_loss.steps[first:], train_loss.values[first:]
     count = statistics.ends(loss.size, 0.1, 2)
     start = statistics.level(loss, 0, count)
