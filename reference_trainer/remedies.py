@@ -38,7 +38,7 @@ LEAST_EPOCHS = 15
 """Epochs below which a log says little."""
 
 JUDGED_EPOCHS = 8
-"""Epochs that `overfitting` takes to judge a log at all; a test compares."""
+"""Epochs of a log that was stopped early, at least; `overfitting` judges from fewer on, and a test compares."""
 
 
 def set_to(**fields: Any) -> Remedy:

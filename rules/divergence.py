@@ -69,7 +69,7 @@ def check(
         evidence=(
             Evidence("rise", 100.0 * rise.size, 100.0 * rise_least, "percent"),
             Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the improvement"),
-            Evidence("probability of a rise", certain, sure),
+            Evidence("probability of a rise", min(certain, 0.9999), sure),
         ),
     )
 

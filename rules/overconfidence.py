@@ -67,7 +67,7 @@ def check(
         evidence=(
             Evidence("GL", gl, gl_warning, "percent"),
             Evidence("accuracy change", 100.0 * change, -100.0 * accuracy_held, "points"),
-            Evidence("probability of a rise", certain, sure),
+            Evidence("probability of a rise", min(certain, 0.9999), sure),
         ),
     )
 

@@ -93,7 +93,7 @@ def check(
         evidence=(
             Evidence("GL", gl, gl_warning, "percent"),
             Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the improvement"),
-            Evidence("probability of a rise", certain, sure),
+            Evidence("probability of a rise", min(certain, 0.9999), sure),
         ),
     )
 
@@ -123,7 +123,7 @@ def _of_accuracy(accuracy: Curve, rise: Rise, certain: float, points: float, sur
         series=("val_accuracy", "train_loss"),
         evidence=(
             Evidence("lost", 100.0 * lost, 100.0 * points, "points"),
-            Evidence("probability of a fall", certain, sure),
+            Evidence("probability of a fall", min(certain, 0.9999), sure),
         ),
     )
 

@@ -411,7 +411,7 @@ def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
 def test_power_prints_hits_and_alarms(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     out, picture = tmp_path / "power.csv", tmp_path / "power.png"
-    command = ["--seeds", "2", "--points", "6", "30", "--only", "overfitting", "--curves", str(real)]
+    command = ["--seeds", "2", "--points", "6", "30", "--only", "loss-spike", "--curves", str(real)]
     assert power.main([*command, "--out", str(out), "--plot", str(picture)]) == 0
     said = capsys.readouterr().out
     assert power.main(command) == 0
@@ -420,7 +420,7 @@ def test_power_prints_hits_and_alarms(real: Path, tmp_path: Path, capsys: pytest
     assert "planted: hits by number of points" in said
     assert any(line.startswith("  z >= 5") and line.split()[3] == "n/j" for line in said.splitlines())
     rows = list(csv.DictReader(out.open()))
-    assert sum(int(row["runs"]) for row in rows if row["kind"] == "overfitting" and row["source"] == "drawn") == 32
+    assert sum(int(row["runs"]) for row in rows if row["kind"] == "loss-spike" and row["source"] == "drawn") == 32
     assert sum(int(row["runs"]) for row in rows if row["kind"] == "decay" and row["rule"] == "any") == 32
     assert picture.stat().st_size > 0
 

@@ -54,7 +54,7 @@ _PHI = np.array([0.0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.92, 0.95])
 """Grid of autocorrelations of neighbours. Beyond the last, noise cannot be told from a trend."""
 
 _REFITS = 3
-"""Times that a trend is fitted anew with less weight on what lies far off: a jump to another level is one such point."""
+"""Times that a trend is fitted anew with less weight on points far off it, of which a jump to another level is one."""
 
 _CALM = 1.5
 """Of the prior over phi, exp(-_CALM * phi): most logs hold one value per epoch, and those are nearly independent."""
@@ -105,7 +105,7 @@ class Estimate(NamedTuple):
 
     def exceeds(self, limit: float) -> float:
         """The probability that the true number is above `limit`."""
-        return sum(
+        return math.fsum(
             weight * statistics.student_above((limit - self.value) / max(error, 1e-300), self.degrees)
             for weight, error in zip(self.weight.tolist(), self.errors.tolist(), strict=True)
             if weight > 1e-4
@@ -300,7 +300,7 @@ def _noise(stretches: list[Array], *, falling: bool) -> Noise:
 
     falling: whether the first of them may hold the fall of the curve; the others do.
     """
-    measured = []
+    measured: list[tuple[Array, float, float, int]] = []
     weight = -_CALM * _PHI
     for stretch in stretches:
         size = -(-stretch.size // MOST)

@@ -388,7 +388,7 @@ def test_remembered_runs_say_the_same_in_every_format(
     first, second = (projects.audited(parse("team/project"), cache=tmp_path / "a.sqlite") for _ in range(2))
     assert not any(entry.remembered for entry in first.entries)
     assert all(entry.remembered for entry in second.entries)
-    assert {entry.verdict for entry in first.entries} == {"error", "warning", "healthy", "not-judged"}
+    assert {entry.verdict for entry in first.entries} == {"error", "warning", "note", "healthy", "not-judged"}
     for form in FORMATS:
         page = Page(width=100, color=True)
         said = [render(audit.report, form, Context(page=page)) for audit in (first, second)]

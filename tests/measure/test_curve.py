@@ -40,7 +40,7 @@ def decay(size: int, rate: float = 6.0) -> Array:
 @given(st.floats(-50.0, 50.0), st.floats(0.01, 10.0), st.floats(1.0, 200.0), st.floats(-50.0, 50.0))
 def test_the_probability_of_an_estimate_is_students(value: float, error: float, degrees: float, limit: float) -> None:
     expected = stats.t.sf((limit - value) / error, degrees)
-    assert Estimate(value, np.array([error]), np.ones(1), degrees).exceeds(limit) == pytest.approx(expected, abs=1e-9)
+    assert Estimate(value, np.array([error]), np.ones(1), degrees).exceeds(limit) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 30, 100])

@@ -87,7 +87,7 @@ def test_a_training_that_stops_early_leaves_a_log_that_can_be_judged(epoch: int,
     assert changed is not None
     assert changed.patience == patience
     least = next(rule.min_points for rule in load_rules() if rule.id == "overfitting")
-    assert epoch + patience >= least == JUDGED_EPOCHS
+    assert epoch + patience >= JUDGED_EPOCHS >= least
 
 
 def test_residual_connections_change_no_initialization_but_that_of_the_activation() -> None:
