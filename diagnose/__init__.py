@@ -14,7 +14,7 @@ from diagnose._version import __version__
 if TYPE_CHECKING:
     from diagnose.api import Report as Report
     from diagnose.api import diagnose as diagnose
-    from diagnose.readers import ReadError as ReadError
+    from diagnose.errors import ReadError as ReadError
 
 __all__ = ["ReadError", "Report", "__version__", "diagnose"]
 

@@ -17,12 +17,12 @@ from typing import Any
 from diagnose import report as plain
 from diagnose import reports
 from diagnose import settings as project
+from diagnose.errors import ReadError
 from diagnose.judging.installed import load_rules
 from diagnose.judging.many import Progress, audit, baseline_runs
 from diagnose.judging.needs import thresholds_of
 from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES
-from diagnose.readers import ReadError
 from diagnose.reports.context import Context
 from diagnose.settings import Settings
 

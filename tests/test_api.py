@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 import diagnose
 from diagnose import cli, synthetic
-from diagnose.errors import SettingsError
-from diagnose.readers import ReadError
+from diagnose.errors import ReadError, SettingsError
 from diagnose.settings import Settings
 from tests.written import write_csv
 

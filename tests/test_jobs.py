@@ -17,11 +17,10 @@ import pytest
 import diagnose
 from diagnose import parallel, reports, synthetic
 from diagnose.curves import Run, Series
-from diagnose.errors import SettingsError
+from diagnose.errors import ReadError, SettingsError
 from diagnose.judging import kept, many
 from diagnose.judging.engine import judge
 from diagnose.measure import downsample
-from diagnose.readers import ReadError
 from diagnose.reports.context import Context
 from tests.conftest import interruptible
 from tests.written import write_csv

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from diagnose.curves import Run
-from diagnose.errors import SettingsError
+from diagnose.errors import ReadError, SettingsError
 from diagnose.judging import groups, installed, kept
 from diagnose.judging.engine import judge_together
 from diagnose.judging.needs import compares_runs
 from diagnose.judging.source import Keep, Outcome, Wanted, is_path, is_stored, label_of, outcome, read_runs
 from diagnose.measure import between_runs, downsample
-from diagnose.readers import ReadError, Source, expand, no_log
+from diagnose.readers import Source, expand, no_log
 from diagnose.report import Report, SourceError, with_unique_names
 
 Progress = Callable[[int, int, str], None]

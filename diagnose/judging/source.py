@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from diagnose import errors
 from diagnose import settings as project
 from diagnose.curves import Run
-from diagnose.errors import SettingsError
+from diagnose.errors import ReadError, SettingsError
 from diagnose.judging import kept
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import known_rules, load_rules
@@ -24,7 +24,7 @@ from diagnose.measure import downsample
 from diagnose.measure.between_runs import CURVES
 from diagnose.names import config as configuration
 from diagnose.names.roles import AXES, ROLES
-from diagnose.readers import ReadError, Source, read
+from diagnose.readers import Source, read
 from diagnose.rule import Diagnosis
 from diagnose.settings import Settings
 

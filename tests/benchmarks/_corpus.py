@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diagnose.api import diagnose
 from diagnose.curves import Run
-from diagnose.readers import ReadError
+from diagnose.errors import ReadError
 from diagnose.report import Report
 from diagnose.rule import Diagnosis
 

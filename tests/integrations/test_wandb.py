@@ -25,10 +25,10 @@ from typer.testing import CliRunner
 from diagnose import synthetic
 from diagnose.cli import app
 from diagnose.curves import Run
+from diagnose.errors import ReadError
 from diagnose.integrations.wandb import _private, write_back
 from diagnose.integrations.wandb import project as projects
 from diagnose.integrations.wandb.server import Address, Server, parse
-from diagnose.readers import ReadError
 from diagnose.reports import FORMATS, render
 from diagnose.reports import json as json_report
 from diagnose.reports.context import Context

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import diagnose
 from diagnose.curves import Run
-from diagnose.readers import ReadError, expand, read
+from diagnose.errors import ReadError
+from diagnose.readers import expand, read
 from reference_trainer.logs import CsvLog, Log, LogError, Logs, TensorBoardLog, WandbLog
 from reference_trainer.recipe import Recipe
 from tests.conftest import ROOT

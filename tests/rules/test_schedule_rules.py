@@ -11,8 +11,9 @@ import pytest
 
 from diagnose import synthetic
 from diagnose.curves import Run, Series
+from diagnose.errors import ReadError
 from diagnose.judging.engine import judge
-from diagnose.readers import ReadError, expand, read
+from diagnose.readers import expand, read
 from diagnose.rule import Finding, Rule, Severity
 from rules import (
     clipping_saturated,

@@ -17,14 +17,13 @@ import typer
 from diagnose.api import load_settings
 from diagnose.console import options, terminal
 from diagnose.console.output import deliver
-from diagnose.errors import SettingsError, unknown
+from diagnose.errors import ReadError, SettingsError, unknown
 from diagnose.integrations.wandb import cache, write_back
 from diagnose.integrations.wandb.overview import SHOWN, Line, Overview, document, sentences, table
 from diagnose.integrations.wandb.project import Audit, Entry, audited
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.judging.installed import load_rules
 from diagnose.judging.source import Wanted
-from diagnose.readers import ReadError
 from diagnose.reports import FORMATS, format_of, render
 from diagnose.reports.context import Context
 from diagnose.reports.page import PLAIN_PAGE, Page

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnose import parallel
+from diagnose.errors import ReadError
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
 from diagnose.judging import groups, installed, kept
@@ -25,7 +26,7 @@ from diagnose.judging.engine import judge_together
 from diagnose.judging.many import DRAWN
 from diagnose.judging.needs import compares_runs
 from diagnose.judging.source import Keep, Outcome, Wanted, mapped, outcome_of
-from diagnose.readers import ReadError, from_tables
+from diagnose.readers import from_tables
 from diagnose.report import Report, SourceError, with_unique_names
 from diagnose.rule import RANK, Finding, NotJudged, verdict_word
 
