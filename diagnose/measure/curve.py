@@ -167,8 +167,8 @@ class Curve:
         """Points over which a level is taken: as many as bring its error below `EVEN`, from 3 to an eighth of all;
         1 where there are fewer than 12, which are too few.
         """
-        if len(self) < 12:
-            return 1
+        if len(self) < 32:
+            return 3 if len(self) >= 12 else 1
         noise = self.noise(len(self) // 2, len(self))
         wanted = noise.memory * (noise.size / (EVEN * self._unit())) ** 2
         return max(3, int(min(wanted, len(self) / 8.0))) | 1
@@ -265,8 +265,10 @@ class Curve:
     def _turn(self) -> int:
         """Where the smoothed curve is lowest; 0 where all of it lies above the first point, beyond its noise."""
         turn = int(np.argmin(self.smooth))
-        noise = self.noise(1, len(self)).size if len(self) > 1 else 0.0
-        return 0 if self.scaled[0] < float(self.smooth[turn]) - 4.0 * noise else turn
+        lowest = float(self.smooth[turn])
+        if self.scaled[0] >= lowest:
+            return turn
+        return 0 if self.scaled[0] < lowest - 4.0 * self.noise(1, len(self)).size else turn
 
     def _noise_around(self, turn: int) -> Noise:
         """The noise since the best level; its memory also from as many points before it."""
@@ -321,26 +323,34 @@ def _noise(stretches: list[Array], *, falling: bool) -> Noise:
 
 def _likelihoods(y: Array, falling: bool) -> tuple[Array, Array, float]:
     """For each phi of the grid the restricted log-likelihood and the variance of a point; the degrees of freedom."""
-    n, basis = y.size, _basis(y.size, falling)
-    degrees = float(n - basis.shape[1])
-    likelihood, variance = np.empty(_PHI.size), np.empty(_PHI.size)
-    for i, phi in enumerate(_PHI.tolist()):
-        scale = math.sqrt(1.0 - phi * phi)
-        white = np.concatenate([scale * y[:1], y[1:] - phi * y[:-1]])
-        trend = np.concatenate([scale * basis[:1], basis[1:] - phi * basis[:-1]])
-        weight = np.ones(n)
-        for _ in range(1 + _REFITS):
-            gram = (weight[:, None] * trend).T @ trend
-            residual = white - trend @ np.linalg.solve(gram, trend.T @ (weight * white))
-            usual = 4.0 * statistics.GAUSSIAN_MAD * statistics.median(np.abs(residual))
-            far = np.abs(residual) > usual
-            if not far.any() or usual == 0.0:
-                break
-            weight = np.where(far, usual / np.maximum(np.abs(residual), 1e-300), 1.0)
-        innovation = max(float((weight * residual) @ residual) / degrees, 1e-300)
-        likelihood[i] = -0.5 * degrees * math.log(innovation) + math.log(scale) - 0.5 * np.linalg.slogdet(gram)[1]
-        variance[i] = innovation / (1.0 - phi * phi)
-    return likelihood, variance, degrees
+    trend = _whitened(y.size, falling)
+    degrees = float(y.size - trend.shape[2])
+    scale = np.sqrt(1.0 - _PHI**2)
+    white = np.empty((_PHI.size, y.size))
+    white[:, 0] = scale * y[0]
+    white[:, 1:] = y[1:] - _PHI[:, None] * y[:-1]
+    weight = np.ones_like(white)
+    for _ in range(1 + _REFITS):
+        weighted = np.swapaxes(weight[:, :, None] * trend, 1, 2)
+        gram = weighted @ trend
+        residual = white - (trend @ np.linalg.solve(gram, weighted @ white[:, :, None]))[:, :, 0]
+        size = np.abs(residual)
+        usual = 4.0 * statistics.GAUSSIAN_MAD * np.median(size, axis=1, keepdims=True)
+        far = (size > usual) & (usual > 0.0)
+        if not far.any():
+            break
+        weight = np.where(far, usual / np.maximum(size, 1e-300), 1.0)
+    innovation = np.maximum((weight * residual**2).sum(axis=1) / degrees, 1e-300)
+    likelihood = -0.5 * degrees * np.log(innovation) + np.log(scale) - 0.5 * np.linalg.slogdet(gram)[1]
+    return likelihood, innovation / scale**2, degrees
+
+
+@functools.lru_cache(maxsize=64)
+def _whitened(n: int, falling: bool) -> Array:
+    """The trends of `_basis` with the memory of each phi taken out, shape (phi, n, p)."""
+    basis = _basis(n, falling)
+    first = np.sqrt(1.0 - _PHI**2)[:, None, None] * basis[None, :1]
+    return np.concatenate([first, basis[None, 1:] - _PHI[:, None, None] * basis[None, :-1]], axis=1)
 
 
 @functools.lru_cache(maxsize=512)

@@ -49,10 +49,13 @@ def median(values: Array) -> float:
     if values.size == 0:
         raise ValueError("the median of no values")
     middle = values.size // 2
+    parted = values.copy()  # the method costs a third of the function, and rules ask for a hundred medians per run
     if values.size % 2:
-        return float(np.partition(values, middle)[middle])
-    pair = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
-    return float(pair[0] + (pair[1] - pair[0]) / 2.0)
+        parted.partition(middle)
+        return float(parted[middle])
+    parted.partition((middle - 1, middle))
+    low, high = parted[middle - 1 : middle + 1].tolist()
+    return float(low + (high - low) / 2.0)
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -167,7 +170,9 @@ def rolling_median(values: Array, window: int) -> Array:
         return _stepwise_median(values, max(window // count, 1), count)
     half = window // 2
     padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, window)
+    # Of the same memory, at a third of the cost of `sliding_window_view`; `np.partition` copies it before it writes.
+    stride = padded.strides[0]
+    windows = np.lib.stride_tricks.as_strided(padded, (values.size, window), (stride, stride), writeable=False)
     middle: Array = np.partition(windows, half, axis=1)[:, half]
     return middle
 
