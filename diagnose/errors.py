@@ -5,7 +5,18 @@ The command line catches `UserError` once and prints its text; anything else is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+
+REPLACED: Mapping[str, tuple[str, ...]] = {
+    "learning-rate-schedule": (
+        "learning-rate-zero",
+        "long-warmup",
+        "missing-warmup",
+        "learning-rate-restart",
+        "learning-rate-never-decayed",
+    ),
+}
+"""Names that settings may still hold -> the names that took their place."""
 
 
 class UserError(Exception):
@@ -17,7 +28,12 @@ class SettingsError(UserError, ValueError):
 
 
 def unknown(what: str, name: str, valid: Collection[str]) -> str:
-    """`no rule 'overfit'; did you mean overfitting?`, or all valid names where none is near."""
+    """`no rule 'overfit'; did you mean overfitting?`, or all valid names where none is near.
+
+    Of a name that others took the place of, those: `no rule 'a' any more; it is now b, c`.
+    """
+    if heirs := REPLACED.get(name):
+        return f"no {what} {name!r} any more; it is now {', '.join(heirs)}"
     near = nearest(name, valid)
     hint = f"did you mean {near}?" if near else f"valid: {', '.join(valid)}"
     return f"no {what} {name!r}; {hint}"

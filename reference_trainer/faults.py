@@ -2,7 +2,7 @@
 
 FAULTS["learning-rate-zero"].recipe(seed=3)                  # the fault in the recipe that shows it best
 FAULTS["learning-rate-zero"].recipe(model="cnn")             # ... in another one
-FAULTS["learning-rate-zero"].finding                         # "learning-rate-schedule": the rule that must see it
+FAULTS["learning-rate-zero"].finding                         # "learning-rate-zero": the rule that must see it
 
 Free of torch, so that the rules' tests may read it. `diagnose reference check` measures how often the finding comes.
 `BIASES` are faults that no curve shows; tests/benchmarks/bias.py measures those.
@@ -224,10 +224,10 @@ FAULTS: Mapping[str, Fault] = {
     "learning-rate-too-low": Fault(
         learning_rate_too_low, "slow-convergence", {"model": "mlp", "scheduler": "constant", "epochs": 20}
     ),
-    "learning-rate-zero": Fault(learning_rate_zero, "learning-rate-schedule", {"model": "mlp"}),
+    "learning-rate-zero": Fault(learning_rate_zero, "learning-rate-zero", {"model": "mlp"}),
     "learning-rate-never-decayed": Fault(
         learning_rate_never_decayed,
-        "learning-rate-schedule",
+        "learning-rate-never-decayed",
         {**_TABLE, "optimizer": "momentum", "learning_rate": 5e-3},
     ),
     "no-warmup": Fault(

@@ -263,7 +263,7 @@ RULE = Rule(
         "inspect-data",
         "simplify",
     ),
-    explained_by=("vanishing-gradient", "learning-rate-schedule", "learning-rate-range"),
+    explained_by=("vanishing-gradient", "learning-rate-zero", "learning-rate-range"),
     not_for={
         "reinforcement": "the log has a reward: the loss of a policy need not fall",
         "adversarial": "the log has a discriminator loss: adversarial losses need not fall",

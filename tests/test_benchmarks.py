@@ -556,7 +556,7 @@ def test_a_bench_that_is_ill_by_itself_is_told(
     monkeypatch.setitem(benches.BENCHES, "inputs-not-normalized", stuck)
     assert benches.main(["--seeds", "1", "--only", "inputs-not-normalized", "--jobs", "1"]) == 1
     out = capsys.readouterr().out
-    assert "0 of 1  learning-rate-schedule 1, non-convergence 1" in out
+    assert "0 of 1  learning-rate-zero 1, non-convergence 1" in out
 
 
 def test_seeded_rates_of_one_rule(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,10 @@ def test_pyproject_has_the_same_keys_with_a_prefix(tmp_path: Path) -> None:
         ("map = { train_loss = 3 }", "map.train_loss: must be the name of a column, not 3"),
         ('map = "a"', "map: must be a table, not 'a'"),
         ('per-file-ignores = { "a*" = ["x"] }', "per-file-ignores.'a*': no rule 'x'; valid: overfitting, loss-spike"),
+        (
+            "[rules.learning-rate-schedule]\nwarmup_most = 0.2",
+            "rules: no rule 'learning-rate-schedule' any more; it is now learning-rate-zero, long-warmup",
+        ),
         ("[rules.overfit]\na = 1", "rules: no rule 'overfit'; did you mean overfitting?"),
         ("[rules.overfitting]\ngl_warn = 1", "no threshold of overfitting 'gl_warn'; did you mean gl_warning?"),
         (

@@ -53,7 +53,7 @@ def test_a_picture_may_be_a_drawing_and_words_may_do(tmp_path: Path) -> None:
     (tmp_path / "run.csv").write_text("epoch,train_loss,val_loss,learning_rate\n" + "\n".join(lines))
     done = rehearse("run.csv", "--plain", "--out", "a.svg", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "learning-rate-schedule" in done.stdout
+    assert "learning-rate-zero" in done.stdout
     assert "like yours: model mlp" in done.stdout
     assert "│" not in done.stdout
     assert "<svg" in (tmp_path / "a.svg").read_text()

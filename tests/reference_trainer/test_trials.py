@@ -86,8 +86,8 @@ def test_what_is_left_or_new_decides(after: str, resolved: bool) -> None:
 
 
 def test_a_note_with_another_cause_is_another_finding() -> None:
-    before = made("learning-rate-schedule:note:never-decayed " + LABEL)
-    assert before.cause_of("learning-rate-schedule") == "never-decayed"
+    before = made("learning-rate-zero:note:schedule-ends-early " + LABEL)
+    assert before.cause_of("learning-rate-zero") == "schedule-ends-early"
     assert before.alarms == {"non-convergence:dead-units"}
 
 
@@ -198,9 +198,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_settings_of_a_project_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "diagnose.toml").write_text('ignore = ["learning-rate-schedule"]\n')
+    (tmp_path / "diagnose.toml").write_text('ignore = ["learning-rate-zero"]\n')
     monkeypatch.chdir(tmp_path)
-    assert trials.run(few(1)[0])[-1].cause_of("learning-rate-schedule") == "rate-zero"
+    assert trials.run(few(1)[0])[-1].cause_of("learning-rate-zero") == "rate-zero"
 
 
 def test_a_changed_recipe_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
