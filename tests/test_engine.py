@@ -138,9 +138,16 @@ def test_effects_stand_behind_their_cause() -> None:
         rule(check, id="other"),
         rule(check, id="cause"),
     ]
-    worse = {"effect": {"severity": Severity.ERROR}, "other": {"severity": Severity.WARNING}}
+    worse = {
+        "effect": {"severity": Severity.ERROR},
+        "other": {"severity": Severity.WARNING},
+        "cause": {"severity": Severity.WARNING},
+    }
     found = judge(run_of(series("train_loss", [0], [1])), rules, thresholds=worse).findings
     assert [(f.rule, f.explained_by) for f in found] == [("cause", ""), ("effect", "cause"), ("other", "")]
+    del worse["cause"]
+    found = judge(run_of(series("train_loss", [0], [1])), rules, thresholds=worse).findings
+    assert [(f.rule, f.explained_by) for f in found] == [("effect", ""), ("other", ""), ("cause", "")]  # but a note
 
 
 def test_an_annotation_outside_the_contract_is_refused() -> None:

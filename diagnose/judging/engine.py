@@ -15,7 +15,7 @@ from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs_baseline
 from diagnose.milestone import milestone
 from diagnose.names.paradigms import paradigms
-from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule
+from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule, Severity
 from diagnose.trials import Trials
 
 
@@ -117,11 +117,20 @@ def _said(rule: Rule, check: Callable[[], Finding | None]) -> Finding | NotJudge
 
 
 def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tuple[str, ...]]) -> list[Finding]:
-    """The findings worst first, each cause directly before its effects and as high as the worst of them."""
-    present = {f.rule for f in findings}
+    """The findings worst first, each cause directly before its effects and as high as the worst of them.
+
+    A note explains no error: what hardly matters is no reason for what matters most.
+    """
+    severities = {f.rule: f.severity for f in reversed(findings)}
     effects: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=_worst_first):
-        causes = (name for name in explanations.get(finding.rule, ()) if name in present and name != finding.rule)
+        causes = (
+            name
+            for name in explanations.get(finding.rule, ())
+            if name in severities
+            and name != finding.rule
+            and not (finding.severity is Severity.ERROR and severities[name] is Severity.NOTE)
+        )
         cause = next(causes, "")
         effects.setdefault(cause, []).append(replace(finding, explained_by=cause))
 
