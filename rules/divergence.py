@@ -13,7 +13,8 @@ Statistics
             best being the lowest of many (see `diagnose.measure.curve`)
 
 Limits
-    Less than a tenth of the improvement is hardly seen on the curve, and a note. A run that never improved is told by
+    Less than a tenth of the improvement is hardly seen on the curve, and a note; less than 2 % of the level is nothing,
+    whatever had been gained. A run that never improved is told by
     its start: the rise is then that over the start. A learning rate that is higher at the end than at the best is a
     restart of its schedule, which lifts a loss for a while; it counts from where the loss is above its start. Losses of
     two networks that play against each other (GAN) and of a policy (reward in the log) go up in healthy training; they
@@ -39,14 +40,15 @@ def check(
     learning_rate: Series | None = None,
     *,
     rise_least: float = 0.2,  # of the best level; a fifth is beyond what seeds and batches do
-    lost_least: float = 0.5,  # of the improvement; half of what was learned counts whatever the level
+    lost_least: float = 0.5,  # of the improvement; half of what was learned counts from a smaller rise on
+    visible: float = 0.02,  # of the best level; a smaller rise is nothing that one would act on
     lost_warning: float = 0.1,  # of the improvement; less is hardly seen on the curve, and a note
     lost_error: float = 0.5,  # of the improvement: half of what had been learned is gone
     sure: float = 0.98,  # probability of a rise at all
 ) -> Finding | None:
     """Judge a training loss."""
     rise = train_loss.rise
-    if rise is None or (rise.size < rise_least and rise.lost < lost_least) or rise.lost <= 0.0:
+    if rise is None or rise.size < (visible if rise.lost >= lost_least else rise_least) or rise.lost <= 0.0:
         return None
     certain = rise.estimate.exceeds(0.0)
     if certain < sure or (rise.lost < 1.0 and _restarted(train_loss, rise, learning_rate)):

@@ -117,3 +117,13 @@ def test_an_accuracy_of_two_decimals_may_stand_still(tmp_path: Path) -> None:
     accuracy = [0.29, 0.42, 0.53, 0.68, 0.78, 0.86, *[0.96] * 20]
     loss = 0.2 + 0.6 * np.exp(-np.arange(26) / 6)
     assert "frozen-metric" not in alarms(tmp_path, train_loss=loss, train_accuracy=accuracy, val_accuracy=accuracy)
+
+
+@pytest.mark.parametrize("size", [12, 40, 150])
+def test_a_loss_that_never_moved_has_not_left_what_it_found(tmp_path: Path, size: int) -> None:
+    """What it gained and lost again is noise, and neither is anything beside the level."""
+    for seed in range(20):
+        loss = 2.303 + 0.003 * np.random.default_rng(seed).standard_normal(size)
+        told = found(tmp_path, train_loss=loss, val_loss=loss + 0.01)
+        assert "divergence" not in told
+        assert "non-convergence" in told or size < 15
