@@ -10,7 +10,8 @@ Statistics
 
 Limits
     Flat is what a finished run looks like: this is a note. A loss that has fallen to nearly nothing, or a fitted
-    training set (accuracy 0.99), is done and left alone. No improvement at all is `non-convergence`.
+    training set (accuracy 0.99), is done and left alone. One that rises again does not stay (`divergence`).
+    No improvement at all is `non-convergence`.
 
 References
     Prechelt, Early Stopping - But When? (1998)
@@ -61,8 +62,8 @@ def check(
     reached = np.flatnonzero(gain > max(gain_most * improvement, by_chance))
     first = int(reached[-1]) + 1 if reached.size else 0
     share = 1.0 - first / level.size
-    if share < share_note:
-        return None
+    if share < share_note or end - level[first:].min() > max(gain_most * improvement, by_chance):
+        return None  # it ends above what it had reached
     begin = float(step[min(int(first * step.size / level.size), step.size - 1)])
     return Finding(
         severity=Severity.NOTE,
@@ -91,5 +92,6 @@ RULE = Rule(
         Case("flat from a fifth of the run on", synthetic.plateaued, Severity.NOTE),
         Case("healthy run that falls to its end", synthetic.falling),
         Case("flat at chance", synthetic.stuck),
+        Case("falls, then climbs past its start", synthetic.diverging),
     ),
 )

@@ -127,3 +127,10 @@ def test_a_loss_that_never_moved_has_not_left_what_it_found(tmp_path: Path, size
         told = found(tmp_path, train_loss=loss, val_loss=loss + 0.01)
         assert "divergence" not in told
         assert "non-convergence" in told or size < 15
+
+
+def test_a_loss_that_climbs_slowly_does_not_stay(tmp_path: Path) -> None:
+    epochs = np.arange(80)
+    loss = 0.5 + 2.0 * np.exp(-epochs / 4.0) + 0.004 * np.random.default_rng(1).standard_normal(80)
+    assert "plateau" in found(tmp_path, train_loss=loss)
+    assert set(found(tmp_path, train_loss=loss + 0.004 * np.clip(epochs - 20, 0, None))) == {"divergence"}
