@@ -36,6 +36,11 @@ from diagnose.measure.curve import Curve, Rise
 from diagnose.names import traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
+MEANING = (
+    "What was learned after {axis} {best:g} fits the training sample, not the task; the last checkpoint is worse on "
+    "new data than the best one."
+)
+
 
 def check(
     axis: str,
@@ -82,10 +87,7 @@ def check(
             f"val_loss was best at {axis} {best:g} ({rise.lowest:.4g}) and ends at {rise.end:.4g}, {gl:.3g} % "
             f"{of_what}{moving}."
         ),
-        meaning=(
-            f"What was learned after {axis} {best:g} fits the training sample, not the task; the last checkpoint "
-            "is worse on new data than the best one."
-        ),
+        meaning=MEANING.format(axis=axis, best=best),
         steps=(best, float(judged.steps[-1])),
         marks=(best,),
         cause=cause,
@@ -114,10 +116,7 @@ def _of_accuracy(accuracy: Curve, rise: Rise, certain: float, points: float, sur
             f"val_accuracy was best at {axis} {best:g} ({-rise.lowest:.4g}) and ends {100 * lost:.3g} points below its "
             f"level there ({-rise.end:.4g}), while train_loss fell on."
         ),
-        meaning=(
-            f"What was learned after {axis} {best:g} fits the training sample, not the task; the last checkpoint "
-            "is worse on new data than the best one."
-        ),
+        meaning=MEANING.format(axis=axis, best=best),
         steps=(best, float(accuracy.steps[-1])),
         marks=(best,),
         series=("val_accuracy", "train_loss"),
