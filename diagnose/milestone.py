@@ -4,11 +4,14 @@
     learn everything        the training set is fitted; growing capacity, finer hyperparameters; the goal is to overfit
     learn the right thing   what was learned holds on new data; regularization
 
-The milestone named is the one to aim at next: a run that has not learned anything aims at the first.
+The milestone named is the one to aim at next: a run that has not learned anything aims at the first. What the rules
+found counts with what the curves show here: a run whose loss is that of random answers has learned nothing, however far
+it fell to get there, and one that overfits needs no more capacity.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from diagnose.curves import Run
@@ -47,8 +50,11 @@ class Milestone(NamedTuple):
     reason: str
 
 
-def milestone(run: Run) -> Milestone:
-    """The milestone the run is working on, from its training and validation curves."""
+def milestone(run: Run, problems: Collection[str]) -> Milestone:
+    """The milestone the run is working on, from its training and validation curves.
+
+    problems: ids of the rules that found more than a note.
+    """
     if "reinforcement" in paradigms(run):
         return Milestone("unknown", "the milestones are those of supervised training; this log has a reward")
     train = _levels(run, "train_loss")
@@ -62,18 +68,13 @@ def milestone(run: Run) -> Milestone:
     if judged is not None and judged.gain <= LEARNED_NOISE * judged.noise and not _rises(accuracy or val_accuracy):
         which = "training" if train is not None else "validation"
         return Milestone("learn-anything", f"the {which} loss has not fallen beyond its noise")
-    if accuracy is not None and accuracy.end >= FITTED_ACCURACY:
-        return Milestone("learn-the-right-thing", f"the training set is fitted (accuracy {accuracy.end:.3f})")
-    points = accuracy.end - val_accuracy.end if accuracy and val_accuracy and comparable else 0.0
-    if points >= GAP_ACCURACY:
-        gap = 100.0 * points
-        return Milestone("learn-the-right-thing", f"training accuracy is {gap:.0f} points above validation accuracy")
-    if train is not None and val is not None and train.end > 0.0 and val.end >= GAP_LOSS * train.end:
-        return Milestone("learn-the-right-thing", f"val_loss is {val.end / train.end:.2g} times train_loss")
-    if train is not None and accuracy is None and train.start > 0.0 and 0.0 <= train.end <= FITTED_SHARE * train.start:
-        return Milestone(
-            "learn-the-right-thing", f"train_loss has fallen to {100.0 * train.end / train.start:.2g} % of its start"
-        )
+    if "non-convergence" in problems:
+        return Milestone("learn-anything", "nothing was learned (non-convergence)")
+    reason = _fitted(train, val, accuracy, val_accuracy if comparable else None)
+    if not reason and "overfitting" in problems:
+        reason = "validation turned while the training loss fell on (overfitting)"
+    if reason:
+        return Milestone("learn-the-right-thing", reason)
     if accuracy is not None:
         return Milestone("learn-everything", f"the training set is not fitted yet (accuracy {accuracy.end:.3f})")
     return Milestone("learn-everything", "the loss has fallen, and nothing shows that the training set is fitted yet")
@@ -86,6 +87,20 @@ class _Levels(NamedTuple):
     end: float
     gain: float
     noise: float
+
+
+def _fitted(train: _Levels | None, val: _Levels | None, accuracy: _Levels | None, val_accuracy: _Levels | None) -> str:
+    """What shows that the training set is fitted, or fitted better than the validation set; "" where nothing does."""
+    if accuracy is not None and accuracy.end >= FITTED_ACCURACY:
+        return f"the training set is fitted (accuracy {accuracy.end:.3f})"
+    points = accuracy.end - val_accuracy.end if accuracy and val_accuracy else 0.0
+    if points >= GAP_ACCURACY:
+        return f"training accuracy is {100.0 * points:.0f} points above validation accuracy"
+    if train is not None and val is not None and train.end > 0.0 and val.end >= GAP_LOSS * train.end:
+        return f"val_loss is {val.end / train.end:.2g} times train_loss"
+    if train is not None and accuracy is None and train.start > 0.0 and 0.0 <= train.end <= FITTED_SHARE * train.start:
+        return f"train_loss has fallen to {100.0 * train.end / train.start:.2g} % of its start"
+    return ""
 
 
 def _levels(run: Run, role: str) -> _Levels | None:

@@ -52,7 +52,7 @@ def judge(
         if said is not None:
             findings.append(_complete(said, rule, run, catalogue, trials))
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
-    stage, reason = milestone(run)
+    stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE})
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
 
 

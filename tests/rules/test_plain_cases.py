@@ -10,16 +10,26 @@ import numpy as np
 import pytest
 
 import diagnose
-from diagnose.rule import Finding
+from diagnose.rule import Diagnosis, Finding
 
 
-def found(folder: Path, **columns: Sequence[float]) -> dict[str, Finding]:
-    """The findings in a CSV of these columns, by rule; an epoch per row."""
+def judged(folder: Path, **columns: Sequence[float]) -> Diagnosis:
+    """What is said of a CSV of these columns; an epoch per row."""
     rows = zip(*columns.values(), strict=True)
     lines = ["epoch," + ",".join(columns), *(",".join(map(repr, (i + 1, *row))) for i, row in enumerate(rows))]
     path = folder / "run.csv"
     path.write_text("\n".join(lines) + "\n")
-    return {finding.rule: finding for finding in diagnose.diagnose(str(path)).findings}
+    return diagnose.diagnose(str(path)).diagnoses[0]
+
+
+def found(folder: Path, **columns: Sequence[float]) -> dict[str, Finding]:
+    """The findings, by rule."""
+    return {finding.rule: finding for finding in judged(folder, **columns).findings}
+
+
+def milestone(folder: Path, **columns: Sequence[float]) -> str:
+    """The milestone that the run is said to work on."""
+    return judged(folder, **columns).milestone
 
 
 def alarms(folder: Path, **columns: Sequence[float]) -> dict[str, str]:
@@ -134,3 +144,11 @@ def test_a_loss_that_climbs_slowly_does_not_stay(tmp_path: Path) -> None:
     loss = 0.5 + 2.0 * np.exp(-epochs / 4.0) + 0.004 * np.random.default_rng(1).standard_normal(80)
     assert "plateau" in found(tmp_path, train_loss=loss)
     assert set(found(tmp_path, train_loss=loss + 0.004 * np.clip(epochs - 20, 0, None))) == {"divergence"}
+
+
+def test_the_milestone_is_that_of_what_was_found(tmp_path: Path) -> None:
+    learned_nothing = (4210.5, 2.41, 2.33, 2.31, 2.305, 2.304, 2.304, 2.303, 2.303, 2.303)
+    assert milestone(tmp_path, train_loss=learned_nothing, train_accuracy=[0.1] * 10) == "learn-anything"
+    assert milestone(tmp_path, train_loss=TRAIN) == "learn-everything"
+    turned = (0.6, 0.72, 0.79, 0.81, 0.8, 0.78, 0.76, 0.75, 0.74, 0.73)
+    assert milestone(tmp_path, train_loss=TRAIN, val_accuracy=turned) == "learn-the-right-thing"
