@@ -13,9 +13,10 @@ Statistics
 
     A step down (a learning-rate decay) has no peak over the level before it, and is no spike. Points in the first 5 %
     of the curve, and points where a logged learning rate rises (warmup, restart), are left alone. Noise with long tails
-    on both sides is no spike: the peak must also stand out from the deepest dip. A validation loss that jumps alone and
-    comes back is a note where the jump neither doubles the level nor reaches a tenth of all that the loss has fallen:
-    near a loss of zero, that is a matter of one or two validation examples.
+    on both sides is no spike: the peak must also stand twice as far out as the deepest dip. Nor is a peak that neither
+    doubles the level nor reaches half a percent of all that the loss has fallen, initial point apart: on a plot that is
+    less than two pixels. A validation loss that jumps alone and comes back is a note where the jump neither doubles the
+    level nor reaches a tenth of the fall: near a loss of zero, that is a matter of one or two validation examples.
 
 Limits
     Fewer than 12 points are not judged. A loss logged as a long running average hides spikes; one whose average
@@ -43,6 +44,7 @@ import numpy.typing as npt
 from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
+from diagnose.measure.curve import Curve
 from diagnose.names import traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
@@ -82,12 +84,14 @@ class Limits(NamedTuple):
     height_warning: float
     dip_factor: float
     skip_start: float
+    sight: float
+    doubled: float
 
 
 def check(
     axis: str,
-    train_loss: Series | None = None,
-    val_loss: Series | None = None,
+    train_loss: Curve | None = None,
+    val_loss: Curve | None = None,
     learning_rate: Series | None = None,
     grad_norm: Series | None = None,
     config: Mapping[str, Any] | None = None,
@@ -95,22 +99,23 @@ def check(
     z_warning: float = 4.5,  # local standard deviations; the corpus's readers saw a spike from about 5 on
     z_plain: float = 8.0,  # the same without the logarithm, where the noise of a positive loss is skewed upwards
     height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
-    dip_factor: float = 1.0,  # times the deepest dip: noise with long tails has them on both sides
+    dip_factor: float = 2.0,  # times the deepest dip; of noise with long tails (t, 3 degrees) 1 in 9 peaks passes it
     skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
-    alone_share: float = 0.1,  # of the fall of a validation loss that jumps alone; less is invisible on its curve
-    alone_height: float = 1.0,  # of the level, for the same: twice the level is seen in any case
+    sight: float = 0.005,  # of the fall to the level around the peak; less is a pixel or two of a plot
+    doubled: float = 1.0,  # of the level; twice the level is seen in any case
+    alone: float = 0.1,  # of the fall, for a validation loss that jumps alone; less is a matter of a few examples
 ) -> Finding | None:
     """Judge the training loss and the validation loss, each on its own; the clearer one is reported."""
-    limits = Limits(z_warning, z_plain, height_warning, dip_factor, skip_start)
+    limits = Limits(z_warning, z_plain, height_warning, dip_factor, skip_start, sight, doubled)
     found = []
     judged = False
     for role, curve in (("train_loss", train_loss), ("val_loss", val_loss)):
-        if curve is None or len(finite := curve.finite()) < LEAST_POINTS:
+        if curve is None or len(curve) < LEAST_POINTS:
             continue
         judged = True
-        spikes = find_spikes(finite, learning_rate, limits)
+        spikes = find_spikes(curve, learning_rate, limits)
         if spikes.peaks.size:
-            found.append((role, finite, spikes))
+            found.append((role, curve, spikes))
     if not judged:
         raise CannotJudge(f"no loss with at least {LEAST_POINTS} points")
     if not found:
@@ -123,12 +128,12 @@ def check(
         return replace(finding, cause="resume", fixes=RESUMED)
     if train_loss is None or len(found) > 1 or role == "train_loss":
         return finding
-    if finding.severity is Severity.WARNING and not _in_sight(curve, spikes, alone_share, alone_height):
+    if finding.severity is Severity.WARNING and not _in_sight(curve, spikes, alone, doubled).any():
         finding = replace(finding, severity=Severity.NOTE)
     return replace(finding, cause="validation-alone", fixes=VALIDATION_ALONE)
 
 
-def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> Spikes:
+def find_spikes(curve: Curve, learning_rate: Series | None, limits: Limits) -> Spikes:
     """All spikes of a finite curve, strongest point of each; linear in its points.
 
     A positive loss is measured on its logarithm, where noise in proportion to the level is symmetric and even. On the
@@ -139,9 +144,8 @@ def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> 
     inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - 2)
     window = min(max(5, int(0.05 * size) | 1), 25)
     gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
-    positive = float(curve.values.min()) > 0.0
+    positive, values = curve.positive, curve.scaled
     middle = statistics.rolling_median(curve.values, window)
-    values = np.log(curve.values) if positive else curve.values
     seen = _excursions(values, np.log(middle) if positive else middle, window, inside)  # a log keeps the order
     z, share = seen.z, _share(seen, curve.values, positive)
     high = z >= max(limits.z_warning, gaussian, limits.dip_factor * seen.deepest)
@@ -157,20 +161,21 @@ def find_spikes(curve: Series, learning_rate: Series | None, limits: Limits) -> 
         peaks = peaks[share[peaks] >= PHASE_LOCKED_HEIGHT]
     shift = _levels_later(values, peaks, window) - seen.before[peaks]
     settled = (shift > 5.0 * seen.noise[peaks]) & (shift > 0.5 * math.log1p(limits.height_warning))
-    return Spikes(peaks, z[peaks], share[peaks], settled)
+    spikes = Spikes(peaks, z[peaks], share[peaks], settled)
+    visible = _in_sight(curve, spikes, limits.sight, limits.doubled)
+    return Spikes(*(part[visible] for part in spikes))
 
 
-def _in_sight(curve: Series, spikes: Spikes, share: float, height: float) -> bool:
-    """Whether a peak rises by `height` of the level around it, or by `share` of what the curve has fallen to there; a
-    loss that is not positive or has not fallen is all in sight.
+def _in_sight(curve: Curve, spikes: Spikes, share: float, height: float) -> npt.NDArray[np.bool_]:
+    """True, shape (k,), for a peak that rises by `height` of the level around it, or by `share` of what the curve has
+    fallen to there; a loss that is not positive or has not fallen is all in sight.
     """
-    values = curve.values
-    if float(values.min()) <= 0.0:
-        return True
-    around = values[spikes.peaks] / (1.0 + spikes.height)
-    start = max(float(values[0]), statistics.level(values, 0, statistics.ends(values.size, 0.05, 2)))
-    rise = values[spikes.peaks] - around
-    return bool(np.any((spikes.height >= height) | (rise >= share * (start - around))))
+    if not curve.positive:
+        return np.ones(spikes.peaks.shape, dtype=np.bool_)
+    peak = curve.values[spikes.peaks]
+    around = peak / (1.0 + spikes.height)
+    start = max(curve.start, statistics.level(curve.values, 0, statistics.ends(len(curve), 0.05, 2)))
+    return np.asarray((spikes.height >= height) | (peak - around >= share * (start - around)))
 
 
 def _share(seen: _Excursions, loss: Array, positive: bool) -> Array:
@@ -253,7 +258,7 @@ def _close_gaps(mask: np.ndarray, gap: int) -> np.ndarray:
     return closed
 
 
-def _rising_rate(curve: Series, learning_rate: Series | None, window: int) -> np.ndarray:
+def _rising_rate(curve: Curve, learning_rate: Series | None, window: int) -> np.ndarray:
     """True where the learning rate has risen by more than a tenth within the last `window` points."""
     if learning_rate is None or len(learning_rate) < 2:
         return np.zeros(len(curve), dtype=np.bool_)
@@ -264,7 +269,7 @@ def _rising_rate(curve: Series, learning_rate: Series | None, window: int) -> np
     return rate > 1.1 * earlier
 
 
-def _recurrence(curve: Series, spikes: Spikes, axis: str) -> str:
+def _recurrence(curve: Curve, spikes: Spikes, axis: str) -> str:
     """That the spikes come a whole number of periods apart, where they do, as a sentence to append."""
     if not _phase_locked(spikes.peaks):
         return ""
@@ -273,7 +278,7 @@ def _recurrence(curve: Series, spikes: Spikes, axis: str) -> str:
     return f" They come multiples of {length:g} {axis}s apart, as at the turn of an epoch."
 
 
-def _precursor(curve: Series, spikes: Spikes, grad_norm: Series | None) -> str:
+def _precursor(curve: Curve, spikes: Spikes, grad_norm: Series | None) -> str:
     """What the gradient norm did just before the highest spike, where it is logged, as a sentence to append."""
     peak = int(spikes.peaks[np.argmax(spikes.z)])
     before = float(curve.steps[max(peak - 10, 0)])
@@ -288,7 +293,7 @@ def _precursor(curve: Series, spikes: Spikes, grad_norm: Series | None) -> str:
 
 
 def _finding(
-    role: str, curve: Series, spikes: Spikes, axis: str, limits: Limits, roles: list[str], said: str
+    role: str, curve: Curve, spikes: Spikes, axis: str, limits: Limits, roles: list[str], said: str
 ) -> Finding:
     """The finding for the clearest curve; said: sentences to append to what was measured."""
     order = np.argsort(-spikes.z)
