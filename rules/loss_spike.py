@@ -13,10 +13,11 @@ Statistics
 
     A step down (a learning-rate decay) has no peak over the level before it, and is no spike. Points in the first 5 %
     of the curve, and points where a logged learning rate rises (warmup, restart), are left alone. Noise with long tails
-    on both sides is no spike: the peak must also stand twice as far out as the deepest dip. Nor is a peak that neither
-    doubles the level nor reaches half a percent of all that the loss has fallen, initial point apart: on a plot that is
-    less than two pixels. A validation loss that jumps alone and comes back is a note where the jump neither doubles the
-    level nor reaches a tenth of the fall: near a loss of zero, that is a matter of one or two validation examples.
+    has them on both sides: the peak must also stand further out than the deepest dip, and where that is beyond the
+    reach of a Gaussian, twice as far. A peak that neither doubles the level nor reaches half a percent of all that the
+    loss has fallen, initial point apart, is none: on a plot that is less than two pixels. A validation loss that jumps
+    alone and comes back is a note where the jump neither doubles the level nor reaches a tenth of the fall: near a loss
+    of zero, that is a matter of one or two validation examples.
 
 Limits
     Fewer than 12 points are not judged. A loss logged as a long running average hides spikes; one whose average
@@ -148,7 +149,8 @@ def find_spikes(curve: Curve, learning_rate: Series | None, limits: Limits) -> S
     middle = statistics.rolling_median(curve.values, window)
     seen = _excursions(values, np.log(middle) if positive else middle, window, inside)  # a log keeps the order
     z, share = seen.z, _share(seen, curve.values, positive)
-    high = z >= max(limits.z_warning, gaussian, limits.dip_factor * seen.deepest)
+    tails = limits.dip_factor if seen.deepest > gaussian else 1.0  # noise within a Gaussian's reach needs no margin
+    high = z >= max(limits.z_warning, gaussian, tails * seen.deepest)
     if positive and PLAIN_LEAST <= size <= PLAIN_MOST:
         plain = _excursions(curve.values, middle, window, inside)
         tenth = float(np.partition(plain.z[inside], -min(10, size // 10))[-min(10, size // 10)])

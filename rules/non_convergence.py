@@ -4,11 +4,14 @@ Why it matters
     The network has not learned anything: the first milestone is missed, and nothing later in the log means anything.
 
 Statistics
+    fall         how far the loss comes down from the level of its first points (a fiftieth of the run, twice as many
+                 and so on) to its lowest level after them; it must be visible, above the noise of a point, and sure
+                 (see `diagnose.measure.curve`)
+    p            one-sided Mann-Kendall p-value of a falling training loss [2], which shows a fall as well
     improvement  (level at the start - level at the end), in standard deviations of the noise around the curve [1]
-    p            one-sided Mann-Kendall p-value of a falling training loss [2]
     chance       ln k, the loss of a k-class classifier that answers at random. A loss that ends there (or above) and
-                 flat, beside a training accuracy of 1 / k, has learned nothing, wherever it began: a bad start that
-                 is unlearned, or the shares of the classes, is all that fell.
+                 flat, beside an accuracy of 1 / k, has learned nothing, wherever it began: a bad start that is
+                 unlearned, or the shares of the classes, is all that fell.
     rate         the peak of the learning rate, logged or configured; named where it is 0, below 1e-7, or too high
     dead units   median share of units that answer nothing to any input, where it is logged
 
@@ -17,7 +20,9 @@ Statistics
 
 Limits
     A log that starts after the learning is done (fine-tuning from a good checkpoint, a first epoch that was enough)
-    looks the same; a high or rising training accuracy excuses it, and one far above chance where the classes are known.
+    looks the same; a high or rising accuracy excuses it, one far above chance where the classes are known, and a
+    validation loss that falls. A first point far above the second is left out where it is a thousand times as high, or
+    where an accuracy shows no learning: a bad start is unlearned in one step.
     The losses of a policy or of adversarial networks need not fall; they are not judged. Fewer than 6 points are not
     judged.
 
@@ -33,7 +38,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,20 +62,33 @@ FIXES_OF: Mapping[str, tuple[str, ...]] = {
 R2_KNOWN = 0.1  # share of the variance; a network that has learned nothing explains none
 
 
+class Limits(NamedTuple):
+    """The thresholds of `_falls`."""
+
+    improvement_least: float
+    moved_least: float
+    trend_improvement: float
+    trend_p: float
+    sure: float
+
+
 def check(
     train_loss: Curve,
     axis: str,
     config: Mapping[str, Any],
     train_accuracy: Series | None = None,
+    val_loss: Curve | None = None,
+    val_accuracy: Series | None = None,
     learning_rate: Series | None = None,
     dead_units: Series | None = None,
     num_classes: int | None = None,
     *,
     improvement_least: float = 1.0,  # standard deviations of the noise; less than the eye sees on the curve
-    trend_p: float = 0.01,  # a falling trend as clear as this is learning, however small
     moved_least: float = 0.005,  # of the level; a loss that moves by less, in whatever digit, has learned nothing
-    absurd: float = 20.0,  # times the level after it; a first loss that only a bad start explains, and its fall too
-    trend_improvement: float = 0.1,  # of the level; a clear trend that moves the loss by less has learned nothing
+    trend_improvement: float = 0.1,  # of the level; seen in a clear trend below the noise, and in the first point
+    trend_p: float = 0.01,  # a falling trend as clear as this
+    sure: float = 0.995,  # probability that a level is lower than the first at all; the first is chosen among several
+    absurd: float = 1000.0,  # times the level after it; a first loss that only a bad start explains, and its fall too
     accuracy_learned: float = 0.99,  # a training accuracy from which on a flat loss is a finished one
     known_least: float = 4.0,  # times 1 / num_classes; a flat loss beside it has fallen before its first point
     chance_loss: float = 0.98,  # of ln k; the shares of unequal classes alone bring a loss below it
@@ -78,45 +96,35 @@ def check(
     chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
     dead_least: float = 0.9,  # of the units; with fewer dead ones the others still learn
 ) -> Finding | None:
-    """Judge a training loss, an absurd first point apart where an accuracy tells that its fall was none of learning."""
-    start_apart = train_loss.values[0] > absurd * abs(train_loss.start) and train_accuracy is not None
-    first = train_loss.first if start_apart else 0
-    step, loss = train_loss.steps[first:], train_loss.values[first:]
+    """Judge a training loss by itself and by the accuracies and the validation loss beside it."""
+    scores = [score for score in (train_accuracy, val_accuracy) if score is not None and len(score.finite()) >= 4]
+    if any(_learns(s.finite().values, accuracy_learned) or _knows(s, num_classes, known_least) for s in scores):
+        return None
+    limits = Limits(improvement_least, moved_least, trend_improvement, trend_p, sure)
+    curve = _without_start(train_loss, absurd, bool(scores))
+    step, loss = curve.steps, curve.values
     count = statistics.ends(loss.size, 0.1, 2)
     start = statistics.level(loss, 0, count)
     end = statistics.level(loss, loss.size - count, loss.size)
-    smooth = statistics.rolling_median(loss, statistics.ends(loss.size, 0.1, 3) | 1)
     noise = max(statistics.jitter(loss), 1e-9 * abs(start))
-    improvement = (start - end) / noise
-    trend = statistics.mann_kendall(loss)
-    moved = start - end > trend_improvement * abs(start)
-    falling = trend.p_falling < trend_p and moved
-    # Two levels of pure noise differ by about 1.8 standard deviations / sqrt(count); the lowest of many lies deeper.
-    chance = 2.0 / math.sqrt(count)
-    passing = (start - float(smooth.min())) / noise > improvement_least + 2.0 * chance
-    moving = start - float(smooth.min()) > moved_least * abs(start)
-    learned = moving and (falling or passing or improvement > improvement_least + chance)
-    classes = _classes(end, train_accuracy, num_classes) if learned else None
-    if classes is not None:
+    cause = _cause(learning_rate, config, dead_units, dead_least)
+    if _falls(curve, limits) or (val_loss is not None and _falls(_without_start(val_loss, absurd, True), limits)):
+        known = ((s, k) for s in scores if (k := _classes(end, s, num_classes)) is not None)
+        score, classes = next(known, (None, 0))
+        if score is None:
+            return None
         later = statistics.level(loss, loss.size // 2, loss.size // 2 + count)
-        accuracy, random = _end(train_accuracy), math.log(classes)
+        accuracy, random = _end(score), math.log(classes)
         error = 2.0 * 1.25 * noise / math.sqrt(count)  # two standard errors of a median
         going_on = later - end > chance_slope * random + math.sqrt(2.0) * error
         if accuracy > chance_accuracy / classes or end < chance_loss * random - error or going_on:
             return None
-        finding = _by_chance(step, start, end, accuracy, classes, chance_loss, chance_accuracy)
-        cause = _cause(learning_rate, config, dead_units, dead_least)
+        role = "train_accuracy" if score is train_accuracy else "val_accuracy"
+        finding = _by_chance(step, start, end, role, accuracy, classes, chance_loss, chance_accuracy)
         return replace(finding, cause=cause, fixes=FIXES_OF.get(cause, ()))
-    if learned:
-        return None
-    if train_accuracy is not None and (
-        _learns(train_accuracy.finite().values, accuracy_learned) or _knows(train_accuracy, num_classes, known_least)
-    ):
-        return None
-
-    cause = _cause(learning_rate, config, dead_units, dead_least)
     at_fault, _ = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
     named = at_fault + _chance_level(end, train_accuracy, num_classes)
+    improvement = (start - end) / noise
     return Finding(
         severity=Severity.ERROR,
         confidence=statistics.confidence(1.5 + 0.5 * min(math.log(loss.size / 6.0), 3.0) - max(improvement, 0.0)),
@@ -127,17 +135,51 @@ def check(
         meaning="The network has not learned anything yet, so nothing else in this log says much.",
         steps=(float(step[0]), float(step[-1])),
         series=("train_loss",),
-        evidence=(
-            Evidence("improvement", improvement, improvement_least, "standard deviations"),
-            Evidence("p of a falling trend", trend.p_falling, trend_p),
-        ),
+        evidence=(Evidence("improvement", improvement, improvement_least, "standard deviations"),),
         cause=cause,
         fixes=FIXES_OF.get(cause, ()),
     )
 
 
+def _without_start(loss: Curve, absurd: float, scored: bool) -> Curve:
+    """The curve without a first point that only a bad start explains: `absurd` times the level after it; or, beside an
+    accuracy that shows no learning, ten times as far above the second as all that follows spans.
+    """
+    if not (loss.first if scored else loss.first and loss.values[0] > absurd * abs(loss.start)):
+        return loss
+    return Curve(Series(loss.series.name, loss.steps[1:], loss.values[1:]))
+
+
+def _falls(curve: Curve, limits: Limits) -> bool:
+    """Whether a loss comes down, beyond its noise and by what the eye sees, from a level of its first points; or shows
+    a clear falling trend [2].
+    """
+    loss = curve.values
+    count = statistics.ends(loss.size, 0.1, 2)
+    start = statistics.level(loss, 0, count)
+    fall = start - statistics.level(loss, loss.size - count, loss.size)
+    visible = limits.moved_least * abs(start)
+    seen = max(limits.improvement_least * statistics.jitter(loss), visible)
+    enough = fall > min(seen, limits.trend_improvement * abs(start))
+    if enough and statistics.mann_kendall(loss).p_falling < limits.trend_p:
+        return True
+    return any(
+        fall.start - fall.lowest > (limits.trend_improvement * abs(fall.start) if fall.points == 1 else visible)
+        and fall.estimate.value > limits.improvement_least * fall.noise
+        and fall.estimate.exceeds(0.0) > limits.sure
+        for fall in curve.falls
+    )
+
+
 def _by_chance(
-    step: Array, start: float, end: float, accuracy: float, classes: int, loss_least: float, accuracy_most: float
+    step: Array,
+    start: float,
+    end: float,
+    role: str,
+    accuracy: float,
+    classes: int,
+    loss_least: float,
+    accuracy_most: float,
 ) -> Finding:
     """The finding about a loss that fell to where random answers put it, and no further."""
     chance = math.log(classes)
@@ -146,11 +188,11 @@ def _by_chance(
         confidence=statistics.confidence(1.5 + 2.0 * (accuracy_most - accuracy * classes)),
         summary=(
             f"train_loss went from {start:.4g} to {end:.4g} and stays there: ln {classes} = {chance:.4g} is the loss "
-            f"of {classes} classes answered at random, and train_accuracy is {accuracy:.3g}."
+            f"of {classes} classes answered at random, and {role} is {accuracy:.3g}."
         ),
         meaning="The network answers without looking at its inputs, so nothing else in this log says much.",
         steps=(float(step[0]), float(step[-1])),
-        series=("train_loss", "train_accuracy"),
+        series=("train_loss", role),
         evidence=(
             Evidence("loss over chance", end / chance, loss_least),
             Evidence("accuracy over chance", accuracy * classes, accuracy_most),
@@ -158,13 +200,17 @@ def _by_chance(
     )
 
 
-def _classes(end: float, train_accuracy: Series | None, num_classes: int | None) -> int | None:
-    """The number of classes: as configured, or the one that both a loss and an accuracy at chance agree on."""
-    accuracy = _end(train_accuracy)
-    if math.isnan(accuracy) or end <= 0.0 or num_classes is not None:
-        return num_classes if num_classes is not None and num_classes > 1 and not math.isnan(accuracy) else None
-    classes = round(1.0 / accuracy) if accuracy > 1e-4 else 0
-    return classes if classes > 1 and abs(end / math.log(classes) - 1.0) <= 0.01 else None
+def _classes(end: float, score: Series, num_classes: int | None) -> int | None:
+    """The number of classes: as configured, or the one whose random answers have this accuracy, bit for bit or where
+    the loss agrees.
+    """
+    accuracy = _end(score)
+    if num_classes is not None or not 1e-4 < accuracy <= 0.55 or end <= 0.0:
+        return num_classes if num_classes is not None and num_classes > 1 else None
+    classes = round(1.0 / accuracy)
+    at_chance = abs(end / math.log(classes) - 1.0) <= 0.01
+    exact = abs(accuracy * classes - 1.0) <= 0.02 and end >= math.log(classes)
+    return classes if at_chance or exact else None
 
 
 def _end(accuracy: Series | None) -> float:

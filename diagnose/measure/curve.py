@@ -133,6 +133,23 @@ class Rise(NamedTuple):
     tail: int
 
 
+class Fall(NamedTuple):
+    """How far a curve has come down from its first level to the lowest one after it.
+
+    points: how many of the first points make that level.
+    start, lowest: the two levels, as values of the curve.
+    noise: standard deviation of a point, on the scale.
+    estimate: the fall on the curve's scale; the lowest of many noisy levels is taken for as much higher as such a
+        lowest lies.
+    """
+
+    points: int
+    start: float
+    lowest: float
+    noise: float
+    estimate: Estimate
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """A finite curve and what it measures. series: at least one point, all finite."""
@@ -243,6 +260,28 @@ class Curve:
             turn,
             tail,
         )
+
+    @functools.cached_property
+    def falls(self) -> tuple[Fall, ...]:
+        """The falls from the level of the first points to the lowest level after them: of the first fiftieth of the
+        points, of twice as many and so on up to a third. Empty for fewer than 4 points.
+        """
+        size, width = len(self), self.window
+        if size < 4:
+            return ()
+        noise = self.noise(1, max(int(np.argmin(self.smooth)) + 1, min(size, LONG + 1)))
+        memory = max(noise.memory if size >= LONG else 1.0, width)
+        lowest = np.minimum.accumulate(self.smooth[::-1])[::-1]
+        first, falls = max(1, size // 50), []
+        while first <= max(size // 3, 2):
+            level, low = statistics.median(self.scaled[:first]), float(lowest[first])
+            near = np.count_nonzero(self.scaled[first:] <= low + 2.5 * noise.size)
+            bias = 0.5 * _lowest_of(near / memory) * math.sqrt(float(noise.weight @ noise.of_mean(width)))
+            errors = np.sqrt(noise.of_mean(first) + noise.of_mean(width))
+            estimate = Estimate(level - low - bias, errors, noise.weight, noise.degrees)
+            falls.append(Fall(first, self.at(level), self.at(low), noise.size, estimate))
+            first *= 2
+        return tuple(falls)
 
     @functools.cached_property
     def end(self) -> float:
