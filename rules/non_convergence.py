@@ -87,7 +87,7 @@ def check(
     moved_least: float = 0.005,  # of the level; a loss that moves by less, in whatever digit, has learned nothing
     trend_improvement: float = 0.1,  # of the level; seen in a clear trend below the noise, and in the first point
     trend_p: float = 0.01,  # a falling trend as clear as this
-    sure: float = 0.995,  # probability that a level is lower than the first at all; the first is chosen among several
+    sure: float = 0.99,  # probability that a level is lower than the first at all; the first is chosen among several
     absurd: float = 1000.0,  # times the level after it; a first loss that only a bad start explains, and its fall too
     accuracy_learned: float = 0.99,  # a training accuracy from which on a flat loss is a finished one
     known_least: float = 4.0,  # times 1 / num_classes; a flat loss beside it has fallen before its first point
