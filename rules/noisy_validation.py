@@ -31,7 +31,7 @@ def check(
     axis: str,
     *,
     swing_warning: float = 1.0,  # of the improvement: as large as all that was gained
-    level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
+    level_least: float = 0.05,  # of the level; smaller swings are invisible next to the loss itself
     calm_factor: float = 2.0,  # times the swings of train_loss, relative to its level
 ) -> Finding | None:
     """Judge aligned losses of shape (n,)."""

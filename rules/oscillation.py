@@ -38,7 +38,7 @@ def check(
     val_loss: Series | None = None,
     *,
     swing_warning: float = 0.5,  # of the improvement: half of all that was gained, up and down again
-    level_least: float = 0.2,  # of the level; smaller swings are invisible next to the loss itself
+    level_least: float = 0.05,  # of the level; smaller swings are invisible next to the loss itself
     batch_warning: float = 1.0,  # of the improvement, for the points of a long log, which are single batches
     batch_level_least: float = 0.25,  # of the level, for the same
     calm_most: float = 0.5,  # of the swings: a validation loss that swings less follows weights that do not
