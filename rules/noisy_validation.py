@@ -9,7 +9,7 @@ Statistics
 
 Limits
     A val_loss that has not improved, or that climbs, is another finding; swings are then held against its level.
-    Fewer than 10 validations are not judged.
+    Fewer than 8 validations are not judged.
 
 References
     Godbole et al., Deep Learning Tuning Playbook (2023), on the variance of validation and retrospective selection
@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from diagnose import synthetic
 from diagnose.curves import Array
-from diagnose.measure import shapes, statistics
+from diagnose.measure import binning, shapes, statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+
+BLOCKS = 200
 
 
 def check(
@@ -31,11 +33,11 @@ def check(
     axis: str,
     *,
     swing_warning: float = 1.0,  # of the improvement: as large as all that was gained
-    level_least: float = 0.05,  # of the level; smaller swings are invisible next to the loss itself
+    level_least: float = 0.1,  # of the level; smaller swings are invisible next to the loss itself
     calm_factor: float = 2.0,  # times the swings of train_loss, relative to its level
 ) -> Finding | None:
     """Judge aligned losses of shape (n,)."""
-    swings, calm = shapes.late_swings(val_loss), shapes.late_swings(train_loss)
+    swings, calm = (shapes.late_swings(_of_blocks(loss)) for loss in (val_loss, train_loss))
     scale, calm_scale = abs(swings.level) or 1.0, abs(calm.level) or 1.0
     if swings.share < swing_warning or swings.size < level_least * scale:
         return None
@@ -61,11 +63,16 @@ def check(
     )
 
 
+def _of_blocks(loss: Array) -> Array:
+    """A long curve as means of `BLOCKS` blocks, in which swings are no longer than the window they are held against."""
+    return binning.block_means(loss, BLOCKS) if loss.size > 2 * BLOCKS else loss
+
+
 RULE = Rule(
     id="noisy-validation",
     doc=__doc__,
     check=check,
-    min_points=10,
+    min_points=8,
     fixes=("larger-validation-set", "average-weights", "lower-learning-rate"),
     cases=(
         Case("val_loss swings by twice its improvement", synthetic.noisy_validation, Severity.WARNING),

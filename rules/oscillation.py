@@ -8,10 +8,11 @@ Statistics
     swings  90 % range of train_loss around its slow running median over the second half, in percent of its improvement
 
 Limits
-    The loss of single batches is noisy in every healthy run: long logs are judged on means of 50 blocks first, where
+    The loss of single batches is noisy in every healthy run: long logs are judged on means of 100 blocks first, where
     only swings that last longer than a few batches are left, and point by point only where the swings are as large
     as all that was gained. Where the validation loss, which is always that of the same examples, swings less than
-    half as far, the weights are calm and the batches are not. Policies and adversarial networks are not judged.
+    half as far, or by less than half as much of what it has improved, the weights are calm and the batches are not.
+    Policies and adversarial networks are not judged.
 
 References
     LeCun et al., Efficient BackProp (1998), section 4.7, on learning rates beyond twice the optimum
@@ -21,40 +22,43 @@ References
 from __future__ import annotations
 
 from diagnose import synthetic
-from diagnose.curves import Array, Series
+from diagnose.curves import Array
 from diagnose.measure import binning, shapes, statistics
+from diagnose.measure.curve import Curve
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
-BLOCKS = 50
+BLOCKS = 100
+
+LONG = 200
+"""Points beyond which they are taken for single batches."""
 
 LEAST_VALIDATIONS = 12
 """Validations from which on their swings are compared with those of the training loss: six in the second half."""
 
 
 def check(
-    step: Array,
-    train_loss: Array,
+    train_loss: Curve,
     axis: str,
-    val_loss: Series | None = None,
+    val_loss: Curve | None = None,
     *,
     swing_warning: float = 0.5,  # of the improvement: half of all that was gained, up and down again
-    level_least: float = 0.05,  # of the level; smaller swings are invisible next to the loss itself
+    level_least: float = 0.1,  # of the level; smaller swings are invisible next to the loss itself
     batch_warning: float = 1.0,  # of the improvement, for the points of a long log, which are single batches
-    batch_level_least: float = 0.25,  # of the level, for the same
+    batch_level_least: float = 0.1,  # of the level, for the same
     calm_most: float = 0.5,  # of the swings: a validation loss that swings less follows weights that do not
 ) -> Finding | None:
-    """Judge a training loss of shape (n,)."""
-    long = train_loss.size > 4 * BLOCKS
-    swings = shapes.late_swings(binning.block_means(train_loss, BLOCKS) if long else train_loss)
+    """Judge a training loss, beside the validation loss where there is one."""
+    loss, long = train_loss.values, len(train_loss) > LONG
+    swings = shapes.late_swings(_of_blocks(loss))
     found = _swings_too_far(swings, swing_warning, level_least)
     if long and not found:
-        swings = shapes.late_swings(train_loss)
+        swings = shapes.late_swings(loss)
         found = _swings_too_far(swings, batch_warning, batch_level_least)
         swing_warning, level_least = batch_warning, batch_level_least
-    if not found or _calm(val_loss, calm_most * swings.size):
+    if not found or _calm(val_loss, swings, calm_most):
         return None
     scale = abs(swings.level) or 1.0
-    half = step[step.size // 2 :]
+    half = train_loss.steps[len(train_loss) // 2 :]
     return Finding(
         severity=Severity.WARNING,
         confidence=statistics.confidence(0.8 + 1.5 * min(swings.share - swing_warning, 2.0)),
@@ -77,17 +81,26 @@ def _swings_too_far(swings: shapes.Swings, share: float, level: float) -> bool:
     return swings.improvement > 0.0 and swings.share >= share and swings.size >= level * (abs(swings.level) or 1.0)
 
 
-def _calm(val_loss: Series | None, most: float) -> bool:
-    """Whether the validation loss is long enough to be judged and swings by less than `most`."""
-    curve = None if val_loss is None else val_loss.finite().values
-    return curve is not None and curve.size >= LEAST_VALIDATIONS and shapes.late_swings(curve).size < most
+def _of_blocks(loss: Array) -> Array:
+    """A long curve as means of blocks, of which single batches are no more a part."""
+    return binning.block_means(loss, BLOCKS) if loss.size > LONG else loss
+
+
+def _calm(val_loss: Curve | None, swings: shapes.Swings, most: float) -> bool:
+    """Whether the validation loss is long enough to be judged and swings by less than `most` of the swings, in its unit
+    or as a share of what each has improved.
+    """
+    if val_loss is None or len(val_loss) < LEAST_VALIDATIONS:
+        return False
+    of_validation = shapes.late_swings(_of_blocks(val_loss.values))
+    return of_validation.size < most * swings.size or of_validation.share < most * swings.share
 
 
 RULE = Rule(
     id="oscillation",
     doc=__doc__,
     check=check,
-    min_points=12,
+    min_points=8,
     fixes=("lower-learning-rate", "decay-learning-rate", "larger-batch"),
     explained_by=("non-convergence", "divergence", "learning-rate-range"),
     not_for=dict.fromkeys(

@@ -12,6 +12,12 @@ import numpy as np
 from diagnose.curves import Array
 from diagnose.measure import statistics
 
+FEW = 16
+"""Points of a second half below which a running median follows its swings."""
+
+NORMAL_90 = 1.645
+"""Standard deviations on either side of a Gaussian mean within which 90 % lie."""
+
 
 class Climb(NamedTuple):
     """How a loss stands at its end against its best level.
@@ -82,7 +88,8 @@ def settled(accuracy: Array, start: int, stop: int, rise: float = 0.03) -> bool:
 class Swings(NamedTuple):
     """Late swings of a curve against what it has improved.
 
-    size: 90 % range of the residuals around a slow running median over the second half.
+    size: 90 % range of the residuals around a slow running median over the second half; of so few points that the range
+        is uncertain, what it has at least.
     improvement: level at the start minus level over the second half (negative where the curve rose).
     level: median of the second half.
     """
@@ -98,12 +105,27 @@ class Swings(NamedTuple):
 
 
 def late_swings(values: Array) -> Swings:
-    """The swings of the second half of a curve of at least 8 points."""
+    """The swings of the second half of a curve of at least 8 points.
+
+    Of fewer than `FEW` points a median would follow half of each swing; they are held against a line, and the range is
+    that of Gaussian residuals of the least variance that their sum of squares leaves at 95 % [chi-squared].
+    """
     tail = values[values.size // 2 :]
-    slow = statistics.rolling_median(tail, min(max(5, (tail.size // 5) | 1), 101))
-    low, high = np.quantile(tail - slow, [0.05, 0.95])
+    if tail.size < FEW:
+        line = np.polynomial.Polynomial.fit(np.arange(tail.size), tail, 1)
+        residual = tail - line(np.arange(tail.size))
+        low, high = 0.0, 2.0 * NORMAL_90 * float(np.sqrt(residual @ residual / _chi_squared_95(tail.size - 2)))
+    else:
+        slow = statistics.rolling_median(tail, min(max(5, (tail.size // 5) | 1), 101))
+        low, high = np.quantile(tail - slow, [0.05, 0.95])
     level = statistics.median(tail)
     start = max(
         float(values[0]) if values.size < 200 else -np.inf, statistics.level(values, 0, max(2, values.size // 20))
     )
     return Swings(float(high - low), start - level, level)
+
+
+def _chi_squared_95(degrees: int) -> float:
+    """The 95 % quantile of chi-squared; [Wilson and Hilferty, The Distribution of Chi-Square, 1931], right to 1 %."""
+    part = 2.0 / (9.0 * degrees)
+    return float(degrees * (1.0 - part + NORMAL_90 * np.sqrt(part)) ** 3)
