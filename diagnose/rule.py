@@ -226,6 +226,7 @@ class Rule:
     fixes: ids of the catalogue in the order to try.
     cases: runs the rule must fire on and runs it must leave alone.
     explained_by: ids of rules whose finding in the same run explains this one's, the deepest cause first.
+    silences: ids of rules whose findings mean nothing beside a warning or an error of this one; they are left out.
     not_for: paradigm of learning (see `diagnose.names.paradigms`) -> why the rule is "not judged" where a run learns by
         it.
     """
@@ -237,6 +238,7 @@ class Rule:
     fixes: tuple[str, ...]
     cases: tuple[Case, ...] = ()
     explained_by: tuple[str, ...] = ()
+    silences: tuple[str, ...] = ()
     not_for: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property

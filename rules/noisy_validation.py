@@ -5,10 +5,10 @@ Why it matters
 
 Statistics
     swings  90 % range of val_loss around its slow running median over the second half, in percent of its improvement
-    calm    the same for train_loss: where training swings as well it is `oscillation`
 
 Limits
-    A val_loss that has not improved, or that climbs, is another finding; swings are then held against its level.
+    A val_loss that has not improved, or that climbs, is another finding; swings are then held against its level. Where
+    the training loss swings as well, `oscillation` explains it.
     Fewer than 8 validations are not judged.
 
 References
@@ -19,31 +19,27 @@ References
 from __future__ import annotations
 
 from diagnose import synthetic
-from diagnose.curves import Array
 from diagnose.measure import binning, shapes, statistics
+from diagnose.measure.curve import Curve
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 BLOCKS = 200
 
 
 def check(
-    step: Array,
-    train_loss: Array,
-    val_loss: Array,
+    val_loss: Curve,
     axis: str,
     *,
     swing_warning: float = 1.0,  # of the improvement: as large as all that was gained
-    level_least: float = 0.1,  # of the level; smaller swings are invisible next to the loss itself
-    calm_factor: float = 2.0,  # times the swings of train_loss, relative to its level
+    level_least: float = 0.2,  # of the level; smaller swings are hardly seen next to the loss itself
 ) -> Finding | None:
-    """Judge aligned losses of shape (n,)."""
-    swings, calm = (shapes.late_swings(_of_blocks(loss)) for loss in (val_loss, train_loss))
-    scale, calm_scale = abs(swings.level) or 1.0, abs(calm.level) or 1.0
+    """Judge a validation loss."""
+    loss = val_loss.values
+    swings = shapes.late_swings(binning.block_means(loss, BLOCKS) if loss.size > 2 * BLOCKS else loss)
+    scale = abs(swings.level) or 1.0
     if swings.share < swing_warning or swings.size < level_least * scale:
         return None
-    if swings.size / scale < calm_factor * calm.size / calm_scale:
-        return None
-    half = step[step.size // 2 :]
+    half = val_loss.steps[loss.size // 2 :]
     against = (
         f"{100 * swings.share:.0f} % of all it has improved"
         if swings.share < 100.0
@@ -55,17 +51,12 @@ def check(
         summary=f"In the second half val_loss swings by {swings.size:.4g} around {swings.level:.4g}, {against}.",
         meaning="One validation says little: the best checkpoint is a lucky one, and early stopping stops at random.",
         steps=(float(half[0]), float(half[-1])),
-        series=("val_loss", "train_loss"),
+        series=("val_loss",),
         evidence=(
             Evidence("swings", 100.0 * swings.share, 100.0 * swing_warning, "percent of the improvement"),
             Evidence("swings over level", 100.0 * swings.size / scale, 100.0 * level_least, "percent"),
         ),
     )
-
-
-def _of_blocks(loss: Array) -> Array:
-    """A long curve as means of `BLOCKS` blocks, in which swings are no longer than the window they are held against."""
-    return binning.block_means(loss, BLOCKS) if loss.size > 2 * BLOCKS else loss
 
 
 RULE = Rule(
@@ -74,6 +65,7 @@ RULE = Rule(
     check=check,
     min_points=8,
     fixes=("larger-validation-set", "average-weights", "lower-learning-rate"),
+    explained_by=("oscillation", "divergence", "non-convergence"),
     cases=(
         Case("val_loss swings by twice its improvement", synthetic.noisy_validation, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

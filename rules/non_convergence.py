@@ -310,6 +310,15 @@ RULE = Rule(
         "simplify",
     ),
     explained_by=("vanishing-gradient", "learning-rate-zero", "learning-rate-range"),
+    silences=(
+        "noisy-validation",
+        "oscillation",
+        "underfitting",
+        "generalization-gap",
+        "learning-rate-never-decayed",
+        "periodic-loss",
+        "staircase-loss",
+    ),
     not_for={
         "reinforcement": "the log has a reward: the loss of a policy need not fall",
         "adversarial": "the log has a discriminator loss: adversarial losses need not fall",

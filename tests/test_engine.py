@@ -150,6 +150,17 @@ def test_effects_stand_behind_their_cause() -> None:
     assert [(f.rule, f.explained_by) for f in found] == [("effect", ""), ("other", ""), ("cause", "")]  # but a note
 
 
+def test_what_means_nothing_beside_a_finding_is_left_out() -> None:
+    def check(train_loss: Array, *, severity: Severity = Severity.WARNING) -> Finding | None:
+        return finding(severity=severity)
+
+    rules = [rule(check, id="nothing-learned", silences=("swings",)), rule(check, id="swings"), rule(check, id="other")]
+    run = run_of(series("train_loss", [0], [1]))
+    assert {f.rule for f in judge(run, rules).findings} == {"nothing-learned", "other"}
+    mild = {"nothing-learned": {"severity": Severity.NOTE}}
+    assert {f.rule for f in judge(run, rules, thresholds=mild).findings} == {"nothing-learned", "swings", "other"}
+
+
 def test_an_annotation_outside_the_contract_is_refused() -> None:
     def check(train_loss: list[float]) -> Finding | None: ...
 

@@ -51,6 +51,7 @@ def judge(
         judged.append(rule.id)
         if said is not None:
             findings.append(_complete(said, rule, run, catalogue, trials))
+    findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE})
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
@@ -114,6 +115,13 @@ def _said(rule: Rule, check: Callable[[], Finding | None]) -> Finding | NotJudge
         return NotJudged(rule.id, str(outcome))
     except Exception as error:
         return NotJudged(rule.id, f"the rule failed ({type(error).__name__}: {error}); please report this")
+
+
+def _without_silenced(findings: Sequence[Finding], rules: Sequence[Rule]) -> list[Finding]:
+    """The findings but for those that mean nothing beside another."""
+    loud = {finding.rule for finding in findings if finding.severity is not Severity.NOTE}
+    silent = {name for rule in rules if rule.id in loud for name in rule.silences}
+    return [finding for finding in findings if finding.rule not in silent]
 
 
 def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tuple[str, ...]]) -> list[Finding]:

@@ -19,6 +19,10 @@ NORMAL_90 = 1.645
 """Standard deviations on either side of a Gaussian mean within which 90 % lie."""
 
 
+NORMAL_98 = 2.054
+"""Standard deviations above a Gaussian mean below which 98 % lie."""
+
+
 class Climb(NamedTuple):
     """How a loss stands at its end against its best level.
 
@@ -108,13 +112,13 @@ def late_swings(values: Array) -> Swings:
     """The swings of the second half of a curve of at least 8 points.
 
     Of fewer than `FEW` points a median would follow half of each swing; they are held against a line, and the range is
-    that of Gaussian residuals of the least variance that their sum of squares leaves at 95 % [chi-squared].
+    that of Gaussian residuals of the least variance that their sum of squares leaves at 98 % [chi-squared].
     """
     tail = values[values.size // 2 :]
     if tail.size < FEW:
         line = np.polynomial.Polynomial.fit(np.arange(tail.size), tail, 1)
         residual = tail - line(np.arange(tail.size))
-        low, high = 0.0, 2.0 * NORMAL_90 * float(np.sqrt(residual @ residual / _chi_squared_95(tail.size - 2)))
+        low, high = 0.0, 2.0 * NORMAL_90 * float(np.sqrt(residual @ residual / _chi_squared_98(tail.size - 2)))
     else:
         slow = statistics.rolling_median(tail, min(max(5, (tail.size // 5) | 1), 101))
         low, high = np.quantile(tail - slow, [0.05, 0.95])
@@ -125,7 +129,7 @@ def late_swings(values: Array) -> Swings:
     return Swings(float(high - low), start - level, level)
 
 
-def _chi_squared_95(degrees: int) -> float:
-    """The 95 % quantile of chi-squared; [Wilson and Hilferty, The Distribution of Chi-Square, 1931], right to 1 %."""
+def _chi_squared_98(degrees: int) -> float:
+    """The 98 % quantile of chi-squared; [Wilson and Hilferty, The Distribution of Chi-Square, 1931], right to 1 %."""
     part = 2.0 / (9.0 * degrees)
-    return float(degrees * (1.0 - part + NORMAL_90 * np.sqrt(part)) ** 3)
+    return float(degrees * (1.0 - part + NORMAL_98 * np.sqrt(part)) ** 3)

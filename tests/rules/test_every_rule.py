@@ -93,7 +93,7 @@ def test_finding_reads_in_three_steps(rule: Rule, case: Case) -> None:
 
 
 def test_explanations_name_known_rules() -> None:
-    named = {name for rule in RULES for name in rule.explained_by}
+    named = {name for rule in RULES for name in (*rule.explained_by, *rule.silences)}
     assert named <= {rule.id for rule in RULES}
 
 
