@@ -11,7 +11,7 @@ Limits
     The loss of single batches is noisy in every healthy run: long logs are judged on means of 100 blocks first, where
     only swings that last longer than a few batches are left, and point by point only where the swings are as large
     as all that was gained. Where the validation loss, which is always that of the same examples, swings less than
-    half as far, or by less than half as much of what it has improved, the weights are calm and the batches are not.
+    half as far, or by less than half of what it has improved, the weights are calm and the batches are not.
     Policies and adversarial networks are not judged.
 
 References
@@ -45,7 +45,7 @@ def check(
     level_least: float = 0.1,  # of the level; smaller swings are invisible next to the loss itself
     batch_warning: float = 1.0,  # of the improvement, for the points of a long log, which are single batches
     batch_level_least: float = 0.1,  # of the level, for the same
-    calm_most: float = 0.5,  # of the swings: a validation loss that swings less follows weights that do not
+    calm_most: float = 0.5,  # of the swings, or of its own improvement; so calm a validation loss follows calm weights
 ) -> Finding | None:
     """Judge a training loss, beside the validation loss where there is one."""
     loss, long = train_loss.values, len(train_loss) > LONG
@@ -87,13 +87,13 @@ def _of_blocks(loss: Array) -> Array:
 
 
 def _calm(val_loss: Curve | None, swings: shapes.Swings, most: float) -> bool:
-    """Whether the validation loss is long enough to be judged and swings by less than `most` of the swings, in its unit
-    or as a share of what each has improved.
+    """Whether the validation loss is long enough to be judged and swings by less than `most` of these swings, or of
+    what it has improved itself.
     """
     if val_loss is None or len(val_loss) < LEAST_VALIDATIONS:
         return False
     of_validation = shapes.late_swings(_of_blocks(val_loss.values))
-    return of_validation.size < most * swings.size or of_validation.share < most * swings.share
+    return of_validation.size < most * swings.size or of_validation.share < most
 
 
 RULE = Rule(
