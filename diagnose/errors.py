@@ -27,6 +27,10 @@ class SettingsError(UserError, ValueError):
     """A setting or option that means nothing; `str()` names where it stands and the nearest valid name, in one line."""
 
 
+class TableError(UserError):
+    """A file that is not the table of measurements that it should be; `str()` says where and what to do."""
+
+
 def unknown(what: str, name: str, valid: Collection[str]) -> str:
     """`no rule 'overfit'; did you mean overfitting?`, or all valid names where none is near.
 

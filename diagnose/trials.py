@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from diagnose.errors import UserError
+from diagnose.errors import TableError
 from diagnose.measure import statistics
 
 Purpose = Literal["ranking", "published"]
@@ -27,10 +27,6 @@ HELPS = 0.2
 
 NO_DIFFERENCE = math.nan
 """Gain where what was measured before and after is not the same thing."""
-
-
-class TableError(UserError):
-    """A file that is no table of trials; `str()` says where and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

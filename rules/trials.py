@@ -15,6 +15,6 @@ TABLE = Path(__file__).with_name("trials.csv")
 def load() -> tuple[Trials, ...]:
     """The rows of the table (entry point `diagnose.trials`); none where it was not made yet.
 
-    Raises OSError or `diagnose.trials.TableError`.
+    Raises OSError or `diagnose.errors.TableError`.
     """
     return read(TABLE) if TABLE.exists() else ()

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from diagnose import trials
+from diagnose.errors import TableError
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.measure import statistics
 from diagnose.reports.phrases import outcome
 from diagnose.synthetic import overfit
-from diagnose.trials import NOT_TRIED, TableError, Tally, Trials
+from diagnose.trials import NOT_TRIED, Tally, Trials
 from rules.trials import TABLE
 from tests.conftest import ROOT
 

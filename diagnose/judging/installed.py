@@ -9,13 +9,13 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from types import FunctionType
 from typing import Any, TypeVar
 
-from diagnose.errors import RulesError
+from diagnose.errors import RulesError, TableError
 from diagnose.judging.inputs import GIVEN, TOLD, Inputs, key_of, order, served, table
 from diagnose.judging.providers import PROVIDERS
 from diagnose.names.hyperparameters import HYPERPARAMETERS
 from diagnose.names.roles import AXES, ROLES
 from diagnose.rule import Fix, Rule
-from diagnose.trials import TableError, Trials
+from diagnose.trials import Trials
 
 T = TypeVar("T")
 
