@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from diagnose.calibration import Calibration
 from diagnose.curves import Run
 from diagnose.trials import NOT_TRIED, Tally
 
@@ -170,7 +171,10 @@ class Finding:
     """What a rule says about a run, in three steps: what was measured, what it means, what to try.
 
     severity: how bad it is if it is true.
-    confidence: probability in [0, 1] that a practitioner looking at the curve would agree.
+    confidence: probability in [0, 1] that a practitioner looking at the curve would agree. A rule hands over how sure
+        it is of its own; the engine makes that probability of it (see `diagnose.calibration`).
+    measured: whether enough findings of the rule were labelled for the confidence to be told as a number; the engine
+        fills it in.
     summary: what was measured, with numbers, one sentence.
     meaning: what that means, one or two sentences.
     steps: the first and last step it concerns, in the unit of the run's axis.
@@ -201,6 +205,7 @@ class Finding:
     explained_by: str = ""
     recommendations: tuple[Recommendation, ...] = ()
     runs: tuple[str, ...] = ()
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +234,8 @@ class Rule:
     silences: ids of rules whose findings mean nothing beside a warning or an error of this one; they are left out.
     not_for: paradigm of learning (see `diagnose.names.paradigms`) -> why the rule is "not judged" where a run learns by
         it.
+    calibration: how often its findings are right, by how sure it is; None where nobody has measured that, and the
+        confidence is the rule's own.
     """
 
     id: str
@@ -240,6 +247,7 @@ class Rule:
     explained_by: tuple[str, ...] = ()
     silences: tuple[str, ...] = ()
     not_for: Mapping[str, str] = field(default_factory=dict, hash=False)
+    calibration: Calibration | None = None
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from diagnose import trials as evidence
 from diagnose.curves import Run
+from diagnose.judging.confidence import calibrated
 from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.inputs import Known, handed
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
@@ -44,13 +45,14 @@ def judge(
     missing: list[NotJudged] = []
     judged: list[str] = []
     for rule in rules:
-        said = _said(rule, partial(_check, rule, known, learns_by, (thresholds or {}).get(rule.id, {})))
+        overrides = (thresholds or {}).get(rule.id, {})
+        said = _said(rule, partial(_check, rule, known, learns_by, overrides))
         if isinstance(said, NotJudged):
             missing.append(said)
             continue
         judged.append(rule.id)
         if said is not None:
-            findings.append(_complete(said, rule, run, catalogue, trials))
+            findings.append(_complete(said, rule, run, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE})
@@ -90,13 +92,14 @@ def judge_together(
     for group in groups:
         found = []
         for rule in across:
-            said = _said(rule, partial(rule.check, group, **(thresholds or {}).get(rule.id, {})))
+            overrides = (thresholds or {}).get(rule.id, {})
+            said = _said(rule, partial(rule.check, group, **overrides))
             if isinstance(said, NotJudged):
                 reasons.setdefault(rule.id, said.reason)
                 continue
             judged.add(rule.id)
             if said is not None:
-                finding = _complete(said, rule, group[0], catalogue, trials)
+                finding = _complete(said, rule, group[0], overrides, catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
     alone = f"no {FEWEST} of the runs are comparable"
@@ -158,11 +161,20 @@ def _worst_first(finding: Finding) -> tuple[int, float, str]:
 
 
 def _complete(
-    finding: Finding, rule: Rule, run: Run, catalogue: Mapping[str, Fix], trials: Sequence[Trials] | None
+    finding: Finding,
+    rule: Rule,
+    run: Run,
+    overrides: Mapping[str, Any],
+    catalogue: Mapping[str, Fix],
+    trials: Sequence[Trials] | None,
 ) -> Finding:
-    """The finding with its rule's id and its fixes in the run's own numbers, those first that helped in trials."""
+    """The finding with its rule's id, the probability that it is right, and its fixes in the run's own numbers, those
+    first that helped in trials.
+
+    overrides: the rule's thresholds that are not its own.
+    """
     tried = [row for row in (load_trials() if trials is None else trials) if row.rule == rule.id]
-    finding = replace(finding, rule=rule.id)
+    finding = calibrated(replace(finding, rule=rule.id), rule, usual=not overrides)
     context = Context(run, finding)
     offered = []
     for name in evidence.order(tried, rule.id, finding.cause, finding.fixes or rule.fixes):

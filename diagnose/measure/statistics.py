@@ -296,11 +296,10 @@ def ends(size: int, share: float = 0.1, least: int = 3) -> int:
 
 
 def confidence(score: float) -> float:
-    """Probability that a practitioner agrees with a finding, from 0.8 at a low score to 0.99 at a high one.
+    """How sure a rule is of a finding where no model of noise tells it: from 0.8 at a low score to 0.99 at a high one.
 
     score: logit-like; about 1 for evidence that just passes its thresholds, 4 for several times as much.
-    The range is that of the share of findings that were right on the corpus and on seeded runs
-    (tests/benchmarks/detection.py prints both, by confidence).
+    What the rule hands over is no probability yet: the engine makes it one (see `diagnose.calibration`).
     """
     return 0.8 + 0.19 * 0.5 * (1.0 + math.tanh(0.5 * score))
 

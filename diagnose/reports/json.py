@@ -74,6 +74,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "rule": finding.rule,
         "severity": finding.severity.value,
         "confidence": _number(finding.confidence),
+        "confidence_measured": finding.measured,
         "summary": _text(finding.summary),
         "meaning": _text(finding.meaning),
         "explained_by": finding.explained_by or None,

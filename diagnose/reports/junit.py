@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from diagnose.report import Report
 from diagnose.reports import places
 from diagnose.reports.context import Context
-from diagnose.reports.phrases import advice, evidence_in_words, labelled, when
+from diagnose.reports.phrases import advice, confidence, evidence_in_words, labelled, when
 from diagnose.reports.words import one_line, place, span, visible
 from diagnose.rule import Diagnosis, Finding, NotJudged
 
@@ -76,7 +76,7 @@ def _case(suite: ET.Element, classname: str, name: str, file: str = "") -> ET.El
 
 def _outcome(case: ET.Element, finding: Finding, where: str, failing: Collection[str]) -> None:
     """A failure, or the output of a test that passes."""
-    said = [f"{finding.severity.upper()} {finding.rule}, {where}, confidence {finding.confidence:.2f}"]
+    said = [f"{finding.severity.upper()} {finding.rule}, {where}, {confidence(finding)}"]
     said += [finding.summary, finding.meaning]
     if finding.explained_by:
         said.append(f"explained by {finding.explained_by}")

@@ -10,7 +10,7 @@ import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from diagnose import trials
+from diagnose import calibration, trials
 from diagnose.reports.page import Page, grid, wrapped
 from diagnose.reports.words import one_line
 from diagnose.rule import Fix, Rule
@@ -22,6 +22,12 @@ RESOLVED = (
     "gain, which is in points of that metric. Cost: time of the training after over that before."
 )
 """What the columns of the table of trials mean."""
+
+CONFIDENCE = (
+    "The probability that a practitioner who looks at the run agrees with the finding, on a log that no threshold was "
+    "fitted to. It is fitted to findings held against labels of curves, with the rules' own thresholds."
+)
+"""What the confidence of a finding means."""
 
 _ALWAYS = ("step", "axis", "last_step", "config")
 """Names of needs that every log meets."""
@@ -81,6 +87,7 @@ def manual(
         for rank, fix in enumerate(fixes, 1):
             lines += wrapped(f"{rank}. {fix.title.rstrip('.')} ({fix.id})", page, indent=4, hang=3)
             lines += wrapped(f"{fix.why.rstrip('.')}. [{fix.source}]", page, indent=7, hang=0)
+    lines += _confidence(rule, page)
     lines += _trials(tried, rule, fixes, page)
     return "".join(f"{line}\n" for line in lines)
 
@@ -93,6 +100,20 @@ def needs_in_words(needs: Sequence[Need]) -> str:
     if not required:
         return f"any of {optional}"
     return f"{required}; optional: {optional}" if optional else required
+
+
+def _confidence(rule: Rule, page: Page) -> list[str]:
+    """What the confidence of a finding of the rule is, and how many labelled findings it rests on."""
+    lines = ["", page.paint("Confidence", "strong")]
+    known = rule.calibration
+    if known is None:
+        return lines + wrapped(
+            f"{CONFIDENCE} Of this rule nobody has measured it: a word tells it.", page, indent=4, hang=0
+        )
+    count = f"{known.labelled:.0f} findings of this rule were labelled"
+    share = f", of which {100.0 * known.right:.0f} % were right on the logs at hand" if known.labelled else ""
+    told = "a number tells it" if known.measured else f"fewer than {calibration.ENOUGH}: a word tells it"
+    return lines + wrapped(f"{CONFIDENCE} {count}{share}; {told}.", page, indent=4, hang=0)
 
 
 def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Page) -> list[str]:

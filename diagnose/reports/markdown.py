@@ -11,7 +11,18 @@ from collections.abc import Iterator, Sequence
 
 from diagnose.report import Report
 from diagnose.reports.context import Context
-from diagnose.reports.phrases import advice, by_severity, is_brief, labelled, reasons, stage, totals, verdict, when
+from diagnose.reports.phrases import (
+    advice,
+    by_severity,
+    confidence,
+    is_brief,
+    labelled,
+    reasons,
+    stage,
+    totals,
+    verdict,
+    when,
+)
 from diagnose.reports.words import count, number, one_line, place, span
 from diagnose.rule import Diagnosis, Finding
 
@@ -76,7 +87,7 @@ def _run(diagnosis: Diagnosis, label: str) -> Iterator[str]:
 def _finding(finding: Finding, where: str) -> Iterator[str]:
     """What was measured, what it means, what to try first; the evidence as a table."""
     cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
-    yield f"**{finding.severity.upper()} {finding.rule}**{where}, confidence {finding.confidence:.2f}{cause}"
+    yield f"**{finding.severity.upper()} {finding.rule}**{where}, {confidence(finding)}{cause}"
     items = [f"- measured: {_text(finding.summary)}"]
     if not is_brief(finding):
         items.append(f"- means: {_text(finding.meaning)}")

@@ -10,8 +10,8 @@ from diagnose.reports import panels, svg
 from diagnose.reports.context import Context
 from diagnose.reports.html.parts import SIGNS
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.phrases import FIXES_SHOWN, labelled, outcome, stage, verdict, when
-from diagnose.reports.words import count, number, one_line, place, span
+from diagnose.reports.phrases import FIXES_SHOWN, confidence, labelled, outcome, stage, verdict, when
+from diagnose.reports.words import count, one_line, place, span
 from diagnose.rule import Diagnosis, Finding, Severity, verdict_word
 
 MOST_ROWS = 50
@@ -100,7 +100,7 @@ def _run(diagnosis: Diagnosis, label: str) -> Markup:
 
 def _finding(finding: Finding, diagnosis: Diagnosis) -> Markup:
     run = diagnosis.run
-    where = f"{span(finding.steps, run.axis)}, confidence {number(finding.confidence, 2)}"
+    where = f"{span(finding.steps, run.axis)}, {confidence(finding)}"
     because = f", explained by {finding.explained_by}" if finding.explained_by else ""
     parts = [
         tag("p", tag("b", _sign(finding.severity.value), " ", finding.rule), f", {where}{because}"),

@@ -43,6 +43,9 @@ AIMS: Mapping[str, str] = {
 }
 """What to aim at next while a run works on a milestone, from the lecture notes' `Training milestone`."""
 
+CONFIDENCES = ((0.8, "high"), (0.6, "fair"), (0.0, "low"))
+"""A confidence from which on a word stands for it -> the word."""
+
 _LACKS = " has no "
 
 
@@ -162,6 +165,15 @@ def in_sentences(finding: Finding) -> list[str]:
     elif finding.recommendations:
         said.append(f"Try first: {advice(finding.recommendations[0])}")
     return said
+
+
+def confidence(finding: Finding) -> str:
+    """How likely the finding is right: `confidence 0.87`; `confidence high`, `fair` or `low` where too few findings of
+    its rule were labelled for a number.
+    """
+    if finding.measured:
+        return f"confidence {finding.confidence:.2f}"
+    return f"confidence {next(word for least, word in CONFIDENCES if finding.confidence >= least)}"
 
 
 def evidence_in_words(evidence: Evidence) -> str:

@@ -26,6 +26,7 @@ from diagnose.reports.phrases import (
     AIMS,
     FIXES_SHOWN,
     advice,
+    confidence,
     counted,
     evidence_in_words,
     facts,
@@ -157,7 +158,7 @@ def _title(finding: Finding, where: str, page: Page) -> list[str]:
     """The severity and the rule, where it was found, how sure that is, and what explains it."""
     title = f"{finding.severity.upper()} {finding.rule}"
     cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
-    first, *rest = wrapped(f"{title}, {where}, confidence {finding.confidence:.2f}{cause}", page)
+    first, *rest = wrapped(f"{title}, {where}, {confidence(finding)}{cause}", page)
     return [first.replace(title, page.paint(title, finding.severity.value), 1), *rest]
 
 

@@ -75,7 +75,7 @@ def filled(hint: Any) -> Any:
         return hint(**{name: filled(hints[name]) for name in names})
     if issubclass(hint, Enum):
         return list(hint)[-1]
-    known = {str: f"text {number} \u00e9 \udcff", int: number, bool: False, float: FLOATS[number % len(FLOATS)]}
+    known = {str: f"text {number} \u00e9 \udcff", int: number, bool: True, float: FLOATS[number % len(FLOATS)]}
     return known[hint]
 
 

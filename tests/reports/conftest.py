@@ -35,6 +35,7 @@ OVERFITTING = Finding(
     series=("val_loss", "train_loss"),
     evidence=(Evidence("GL", 61.9, 5.0, "percent"), Evidence("best", 17.0)),
     rule="overfitting",
+    measured=True,
     recommendations=(
         Recommendation(
             "early-stopping",

@@ -21,6 +21,7 @@ from diagnose.reports.phrases import (
     by_rule,
     by_severity,
     by_verdict,
+    confidence,
     labelled,
     shared_folder,
     stage,
@@ -91,7 +92,7 @@ def _across(findings: Sequence[Finding], not_judged: Sequence[NotJudged], rows: 
             tag(
                 "section",
                 tag("h3", chip(finding.severity.value), " ", finding.rule, " ",
-                    tag("small", f"{count(len(finding.runs), 'run')}, confidence {finding.confidence:.2f}")),
+                    tag("small", f"{count(len(finding.runs), 'run')}, {confidence(finding)}")),
                 tag("p", tag("b", "Measured: "), one_line(finding.summary)),
                 tag("p", tag("b", "Means: "), one_line(finding.meaning)),
                 tag("p", tag("b", "Runs: "), about),

@@ -11,8 +11,9 @@ from diagnose.reports.markup import Markup, join, tag
 from diagnose.reports.svg import STYLE
 
 READING = (
-    "Severity says how bad a finding is if it is true, confidence how sure the evidence makes us. Trials are those of "
-    "the reference trainer: what helped there is likely, and not certain, to help here."
+    "Severity says how bad a finding is if it is true, confidence how likely one who looks at the curve agrees: a "
+    "number where enough findings of the rule were held against labels, else a word. Trials are those of the reference "
+    "trainer: what helped there is likely, and not certain, to help here."
 )
 
 

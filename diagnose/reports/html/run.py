@@ -20,7 +20,7 @@ from diagnose.reports.html.parts import (
     table,
 )
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.phrases import AIMS, facts, is_brief, verdict
+from diagnose.reports.phrases import AIMS, confidence, facts, is_brief, verdict
 from diagnose.reports.words import number, one_line, span
 from diagnose.rule import Diagnosis, Finding, verdict_word
 
@@ -113,7 +113,7 @@ def _milestone(diagnosis: Diagnosis) -> Markup:
 
 def _finding(finding: Finding, run: Run, curves: Curves, level: int, *, still: bool) -> Markup:
     """One finding: what was measured and what it means beside the curve, then the fixes."""
-    where = f"{span(finding.steps, run.axis)}, confidence {finding.confidence:.2f}"
+    where = f"{span(finding.steps, run.axis)}, {confidence(finding)}"
     because = tag("p", "Explained by ", tag("b", finding.explained_by), ".") if finding.explained_by else ""
     cause = tag("p", "Likely cause: ", tag("b", one_line(finding.cause)), ".") if finding.cause else ""
     words = tag(
