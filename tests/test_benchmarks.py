@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from diagnose import synthetic
+from diagnose.calibration import features
 from diagnose.curves import Run, Series
+from diagnose.judging.engine import judge
 from diagnose.rule import Diagnosis, Finding, Severity
 
 FOLDER = Path(__file__).parent / "benchmarks"
@@ -23,7 +25,9 @@ sys.path.insert(0, str(FOLDER))  # the scripts import each other as they do when
 
 import _corpus  # noqa: E402
 import _drawn  # noqa: E402
+import _fitting  # noqa: E402
 import _kinds  # noqa: E402
+import _labelled  # noqa: E402
 import _noise  # noqa: E402
 import _peers  # noqa: E402
 import _planted  # noqa: E402
@@ -33,6 +37,7 @@ import _verdicts  # noqa: E402
 import _versus  # noqa: E402
 import benches  # noqa: E402
 import binary_logs  # noqa: E402
+import calibration  # noqa: E402
 import cold_start  # noqa: E402
 import detection  # noqa: E402
 import hook  # noqa: E402
@@ -574,3 +579,100 @@ def test_seeded_rates_name_an_unknown_rule() -> None:
 def test_peers_answer_is_json_even_without_any_tool() -> None:
     done = subprocess.run([sys.executable, _peers.__file__], input="", capture_output=True, text=True, check=True)
     assert isinstance(json.loads(done.stdout.splitlines()[0]), dict)
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+def known(
+    right: bool, *, rule: str = "a", source: str = "corpus", group: str = "g", later: bool = True, weight: float = 1.0
+) -> _labelled.Labelled:
+    seen = features(0.9, 2.0, 1.0)
+    return _labelled.Labelled(source, group, "r", rule, True, True, 0.9, seen, right, weight, later)
+
+
+def test_the_fit_gives_strangers_their_own_share_and_draws_rules_together() -> None:
+    rows = [known(i % 5 > 0, group=f"g{i}") for i in range(100)]
+    rows += [known(i % 50 > 0, group=f"h{i}", later=False) for i in range(100)]
+    rows += [known(False, rule="b", group="lonely")]
+    fitted = _fitting.fit(rows)
+    assert fitted.told(rows[0]) == pytest.approx(0.8, abs=0.03)
+    assert fitted.told(rows[150]) == fitted.told(rows[0])  # whose log it is of
+    assert fitted.said(rows[150]) == pytest.approx(0.98, abs=0.02)
+    assert 0.4 < fitted.told(rows[-1]) < 0.8  # a single finding was wrong
+    assert fitted.table["a"].labelled == 200.0
+    assert fitted.table["b"].right == 0.0
+
+
+def test_made_curves_count_for_little_and_towards_no_label() -> None:
+    rows = [known(True, source="drawn") for _ in range(100)]
+    assert _fitting.weights(rows).sum() == pytest.approx(5.0)
+    assert _fitting.fit([*rows, known(True)]).table["a"].labelled == 1.0
+
+
+def test_a_finding_is_judged_by_a_fit_that_did_not_see_its_group() -> None:
+    rows = [known(True, group=f"g{i}") for i in range(40)] + [known(False, group="odd") for _ in range(40)]
+    at_home = _fitting.fit(rows).said(rows[-1])
+    said, told = _fitting.left_out(rows, _fitting.fold)
+    assert said[-1] == told[-1]
+    assert said[-1] > 0.9 > at_home
+
+
+def test_bins_of_equal_counts_and_of_equal_widths() -> None:
+    confidence = np.array([0.9, 0.95, 0.1, 0.15])
+    right = np.array([1.0, 1.0, 0.0, 1.0])
+    low, high = _fitting.equal_counts(confidence, right, np.ones(4), 2)
+    assert (low.size, low.confidence, low.right) == (2.0, pytest.approx(0.125), 0.5)
+    assert _fitting.calibration_error([low, high]) == pytest.approx(0.5 * (0.375 + 0.075))
+    wide = _fitting.equal_widths(confidence, right, np.ones(4), 10)
+    assert [b.size for b in wide] == [0.0, 2.0, *[0.0] * 7, 2.0]
+
+
+def test_scores_of_probabilities() -> None:
+    p, right = np.array([0.8, 0.8]), np.array([1.0, 0.0])
+    assert _fitting.brier(p, right, np.ones(2)) == pytest.approx(0.5 * (0.04 + 0.64))
+    assert _fitting.log_loss(p, right, np.ones(2)) == pytest.approx(-0.5 * (math.log(0.8) + math.log(0.2)))
+
+
+def test_the_mechanical_truth_of_a_dense_curve() -> None:
+    fall = 1.0 + np.exp(-np.arange(60.0) / 8.0)
+    rise = fall + np.maximum(np.arange(60.0) - 40.0, 0.0) / 20.0
+    assert _labelled.mechanical(fall, fall) == {"clean"}
+    assert _labelled.mechanical(fall, rise) == {"overfitting"}
+    assert _labelled.mechanical(rise, rise) == {"divergence"}
+    assert _labelled.mechanical(fall + np.where(np.arange(60) == 30, 1.0, 0.0), fall) == {"jumps"}
+
+
+def test_looser_settings_are_told_by_the_evidence_of_the_findings() -> None:
+    rules = [rule for rule in _labelled.bare_rules() if rule.id == "overfitting"]
+    shown = list(judge(synthetic.overfit(), rules, fixes={}, trials=()).findings)
+    loosened = _labelled.loosened(rules, shown)["overfitting"]
+    assert loosened.settings == {"gl_warning": 2.5, "sure": _labelled.LOOSELY_SURE}
+    assert loosened.threshold == 2.5
+
+
+def test_calibration_prints_its_figures_and_writes_the_table(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from diagnose.calibration import ANY, read
+
+    pytest.importorskip("matplotlib")
+    frameworks = tmp_path / "frameworks"
+    frameworks.mkdir()
+    cold_start.write_csv(synthetic.overfit(), frameworks / "ill.csv")
+    (frameworks / "verdicts.csv").write_text("path,framework,fault,practitioner\nill.csv,x,overfit,overfitting\n")
+    run = synthetic.overfit()
+    rows = {"run": "c1", "step": np.arange(float(run.points)), "workload": "w", "submission": "s", "metric": "wer"}
+    losses = {role: run.series[role].values for role in ("train_loss", "val_loss")}
+    metrics = {"train_metric": np.nan, "val_metric": np.nan}
+    pd.DataFrame({**rows, **losses, **metrics}).to_parquet(tmp_path / "curves.parquet")
+    table, picture = tmp_path / "confidence.csv", tmp_path / "calibration.png"
+    arguments = ["--corpus", str(tiny), "--frameworks", str(frameworks), "--curves", str(tmp_path / "curves.parquet")]
+    assert calibration.main([*arguments, "--seeds", "1", "--write", str(table), "--plot", str(picture)]) == 0
+    out = capsys.readouterr().out
+    for name in ("corpus, first", "frameworks", "curves", "pairs", "drawn", "as users are told", "slopes:"):
+        assert name in out
+    assert {ANY, "overfitting"} <= set(read(table))
+    assert picture.stat().st_size > 0

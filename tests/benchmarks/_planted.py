@@ -69,13 +69,13 @@ def is_clean(train: Array, val: Array) -> bool:
     return (
         rise(val) < 0.01
         and rise(train) < 0.02
-        and not _jumps(train)
-        and not _jumps(val)
+        and not jumps(train)
+        and not jumps(val)
         and float(train[-1]) < 0.9 * float(train[0])
     )
 
 
-def _jumps(values: Array) -> bool:
+def jumps(values: Array) -> bool:
     """Whether a point lies 10 % above the median of its four neighbours."""
     windows = np.lib.stride_tricks.sliding_window_view(values, 5)
     around = np.median(windows[:, [0, 1, 3, 4]], axis=1)
