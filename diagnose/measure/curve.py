@@ -56,7 +56,7 @@ _PHI = np.array([0.0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.92, 0.95])
 _REFITS = 3
 """Times that a trend is fitted anew with less weight on points far off it, of which a jump to another level is one."""
 
-_CALM = 1.5
+_CALM = 3.0
 """Of the prior over phi, exp(-_CALM * phi): most logs hold one value per epoch, and those are nearly independent."""
 
 
