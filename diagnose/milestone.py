@@ -17,7 +17,7 @@ from typing import NamedTuple
 from diagnose.curves import Run
 from diagnose.measure import statistics
 from diagnose.names import roles
-from diagnose.names.paradigms import paradigms
+from diagnose.names.kinds import paradigms
 
 LEARNED_NOISE = 3.0
 """Standard deviations of its noise by which a loss must have fallen to count as having learned anything."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from diagnose.calibration import Calibration
 from diagnose.curves import Run
+from diagnose.names.kinds import UNKNOWN, Kind
 from diagnose.trials import NOT_TRIED, Tally
 
 
@@ -232,8 +233,10 @@ class Rule:
     cases: runs the rule must fire on and runs it must leave alone.
     explained_by: ids of rules whose finding in the same run explains this one's, the deepest cause first.
     silences: ids of rules whose findings mean nothing beside a warning or an error of this one; they are left out.
-    not_for: paradigm of learning (see `diagnose.names.paradigms`) -> why the rule is "not judged" where a run learns by
+    not_for: paradigm of learning (see `diagnose.names.kinds`) -> why the rule is "not judged" where a run learns by
         it.
+    essential_for: kinds of training (see `diagnose.names.kinds`) of which no run is healthy without this rule's
+        judgement.
     calibration: how often its findings are right, by how sure it is; None where nobody has measured that, and the
         confidence is the rule's own.
     """
@@ -247,6 +250,7 @@ class Rule:
     explained_by: tuple[str, ...] = ()
     silences: tuple[str, ...] = ()
     not_for: Mapping[str, str] = field(default_factory=dict, hash=False)
+    essential_for: tuple[str, ...] = ()
     calibration: Calibration | None = None
 
     @property
@@ -274,6 +278,8 @@ class Diagnosis:
     milestone: `learn-anything`, `learn-everything` or `learn-the-right-thing` (the lecture notes' training milestones),
         or `unknown`.
     milestone_reason: why, in one sentence.
+    kind: what kind of training it is, and what tells it.
+    rests_on: ids of the applied rules without which none of this kind is healthy; empty where no rule knows the kind.
     """
 
     run: Run
@@ -282,6 +288,13 @@ class Diagnosis:
     judged: tuple[str, ...]
     milestone: str = "unknown"
     milestone_reason: str = ""
+    kind: Kind = UNKNOWN
+    rests_on: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rules that a sound verdict on this kind of training rests on have judged."""
+        return bool(self.rests_on) and set(self.rests_on) <= set(self.judged)
 
     @property
     def worst(self) -> Severity | None:
@@ -289,14 +302,18 @@ class Diagnosis:
         return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
 
 
-RANK: Mapping[str, int] = {
-    word: place for place, word in enumerate(("failed", "error", "warning", "note", "not-judged", "healthy"))
-}
+WORDS = ("failed", "error", "warning", "note", "not-judged", "nothing-found", "healthy")
+
+RANK: Mapping[str, int] = {word: place for place, word in enumerate(WORDS)}
 """Verdicts in the order in which runs are listed, worst first; `failed` where a run could not be read or judged."""
 
 
 def verdict_word(diagnosis: Diagnosis) -> str:
-    """The verdict in one word: `error`, `warning` or `note` as the worst finding, `healthy`, or `not-judged`."""
+    """The verdict in one word: `error`, `warning` or `note` as the worst finding; without one `healthy` where all was
+    judged that a sound run of its kind rests on, `nothing-found` where less was, or `not-judged`.
+    """
     if diagnosis.worst is not None:
         return diagnosis.worst.value
-    return "healthy" if diagnosis.judged else "not-judged"
+    if not diagnosis.judged:
+        return "not-judged"
+    return "healthy" if diagnosis.whole else "nothing-found"

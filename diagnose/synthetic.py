@@ -8,6 +8,7 @@ purpose: a falling exponential with a floor, and one deviation from it that carr
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -665,3 +666,59 @@ def focus_curves(seed: int = 0, noise: float = 0.02, epochs: int = 30, end: floa
     steps = run.series["train_loss"].steps
     logged = {name: Series(name, steps, values) for name, values in curves.items()}
     return replace(run, name="focus_curves", series={**run.series, **logged}, source="synthetic:focus_curves")
+
+
+def rewarded(seed: int = 0, noise: float = 0.02, episodes: int = 100) -> Run:
+    """The reward rises and levels off; the policy's loss goes up and down."""
+    rng = np.random.default_rng(seed)
+    reward = 200.0 - _falling(episodes, 190.0, 5.0, 6.0) + 100.0 * noise * rng.standard_normal(episodes)
+    return _run("rewarded", {"reward": reward, "train_loss": np.abs(rng.standard_normal(episodes))})
+
+
+def collapsed(seed: int = 0, noise: float = 0.02, episodes: int = 100) -> Run:
+    """The reward rises for 40 % of the run, and then falls below where it began."""
+    run = rewarded(seed, noise, episodes)
+    reward = run.series["reward"].values * np.where(np.arange(episodes) < 0.4 * episodes, 1.0, 0.02)
+    return _run("collapsed", {"reward": reward, "train_loss": run.series["train_loss"].values})
+
+
+def adversaries(seed: int = 0, noise: float = 0.02, epochs: int = 80) -> Run:
+    """The losses of a discriminator in doubt, around 2 ln 2, and of its generator."""
+    rng = np.random.default_rng(seed)
+    doubt = _noisy(np.full(epochs, 2.0 * math.log(2.0)), noise, rng)
+    return _run("adversaries", {"discriminator_loss": doubt, "train_loss": _noisy(np.full(epochs, 0.9), noise, rng)})
+
+
+def outplayed(seed: int = 0, noise: float = 0.02, epochs: int = 80) -> Run:
+    """The discriminator's loss falls to 0.001 while the generator's grows."""
+    rng = np.random.default_rng(seed)
+    certain = _noisy(_falling(epochs, 1.4, 0.001, 20.0), noise, rng)
+    return _run("outplayed", {"discriminator_loss": certain, "train_loss": _noisy(10.0 - certain, noise, rng)})
+
+
+def repeated(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The training loss is logged once more as the validation loss."""
+    loss = healthy(seed, noise, epochs).series["train_loss"].values
+    return _run("repeated", {"train_loss": loss, "val_loss": loss})
+
+
+def steady(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A healthy run that does 1,000 examples per second throughout."""
+    run = healthy(seed, noise, epochs)
+    speed = _noisy(np.full(epochs, 1000.0), noise, np.random.default_rng(seed + 1))
+    return _run("steady", {**{name: curve.values for name, curve in run.series.items()}, "throughput": speed})
+
+
+def slowed(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, and 40 % fewer from half-way on."""
+    run = steady(seed, noise, epochs)
+    speed = run.series["throughput"].values * np.where(np.arange(epochs) < epochs // 2, 1.0, 0.6)
+    return _run("slowed", {**{name: curve.values for name, curve in run.series.items()}, "throughput": speed})
+
+
+def softmaxed(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A cross-entropy of ten classes that is given probabilities: it falls to its floor of 1.461 and no further."""
+    floor = math.log1p((CLASSES - 1) / math.e)
+    rng = np.random.default_rng(seed)
+    above = _falling(epochs, math.log(CLASSES) - floor, 0.01, 6.0) * np.abs(1.0 + noise * rng.standard_normal(epochs))
+    return _run("softmaxed", {"train_loss": floor + above}, config={"num_classes": CLASSES})

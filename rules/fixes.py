@@ -449,6 +449,12 @@ CATALOGUE: tuple[Fix, ...] = (
         "Szegedy et al., Rethinking the Inception Architecture (2016)",
     ),
     Fix(
+        "profile-input",
+        "time the data loader and the step apart, and watch memory and clock rate of the device",
+        "a loader that falls behind, a leak and a throttled device are mended in different places",
+        PLAYBOOK,
+    ),
+    Fix(
         "temperature-scaling",
         "scale the logits by one temperature fitted on the validation set",
         "it repairs the probabilities without changing a single decision",

@@ -47,6 +47,7 @@ from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 from diagnose.measure.curve import Curve
 from diagnose.names import optimizers, roles, traits
+from diagnose.names.kinds import SUPERVISED
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 FIXES_OF: Mapping[str, tuple[str, ...]] = {
@@ -106,7 +107,7 @@ def check(
     count = statistics.ends(loss.size, 0.1, 2)
     start = statistics.level(loss, 0, count)
     end = statistics.level(loss, loss.size - count, loss.size)
-    noise = max(statistics.jitter(loss), 1e-9 * abs(start))
+    noise = max(statistics.jitter(loss), 1e-9 * abs(start), np.finfo(np.float64).tiny)  # a loss of 0 has none
     cause = _cause(learning_rate, config, dead_units, dead_least)
     if _falls(curve, limits) or (val_loss is not None and _falls(_without_start(val_loss, absurd, True), limits)):
         known = ((s, k) for s in scores if (k := _classes(end, s, num_classes)) is not None)
@@ -310,6 +311,7 @@ RULE = Rule(
         "simplify",
     ),
     explained_by=("vanishing-gradient", "learning-rate-zero", "learning-rate-range"),
+    essential_for=(*SUPERVISED, "boosting"),
     silences=(
         "noisy-validation",
         "oscillation",

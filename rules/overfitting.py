@@ -34,6 +34,7 @@ from typing import Any
 from diagnose import synthetic
 from diagnose.measure.curve import Curve, Rise
 from diagnose.names import traits
+from diagnose.names.kinds import SUPERVISED
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 MEANING = (
@@ -132,6 +133,7 @@ RULE = Rule(
     doc=__doc__,
     check=check,
     min_points=5,
+    essential_for=(*SUPERVISED, "boosting"),
     fixes=("early-stopping", "data-augmentation", "weight-decay", "dropout", "smaller-network", "more-data"),
     cases=(
         Case("val_loss turns at 30 % of the run", synthetic.overfit, Severity.ERROR),

@@ -22,7 +22,7 @@ from diagnose.judging.engine import judge
 from diagnose.judging.inputs import Key, Lack, handed, key_of, order, parameters, supply, table
 from diagnose.judging.needs import needs
 from diagnose.judging.providers import PROVIDERS
-from diagnose.names.paradigms import PARADIGMS
+from diagnose.names.kinds import PARADIGMS
 from diagnose.rule import CannotJudge, Finding, Rule
 from tests.written import write_csv
 

@@ -20,6 +20,7 @@ import yaml
 
 from diagnose import synthetic
 from diagnose.judging.installed import load_rules, load_trials
+from diagnose.names.kinds import KINDS
 from diagnose.readers import tables
 from reference_trainer import check, outcomes
 from tests.conftest import ROOT
@@ -30,6 +31,8 @@ README = ROOT / "README.md"
 CONSOLE = re.compile(r"```console\n\$ (?P<command>diagnose [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
 CHECKED = re.compile(r"\| fault \| what it does \|.*\n(?:\|[^\n]*\n)*\n\| healthy recipe \|.*\n(?:\|[^\n]*\n)*")
 TRIED = re.compile(r"\| fault \| finding \| cause \|.*\n(?:\|[^\n]*\n)*")
+KINDS_HEAD = "| kind of training | healthy rests on | rules that are not for it |\n"
+KINDS_TABLE = re.compile(re.escape(KINDS_HEAD) + r"(?:\|[^\n]*\n)*")
 TABLE = re.compile(r"\| rule \| finds \|\n\|---\|---\|\n(?:\|[^\n]*\n)*")
 
 
@@ -74,6 +77,16 @@ def table() -> str:
     return f"| rule | finds |\n|---|---|\n{rows}"
 
 
+def kinds() -> str:
+    """The table of the kinds of training in Markdown: what a sound verdict rests on, and which rules do not speak."""
+    rows = ""
+    for kind in KINDS:
+        rests_on = ", ".join(f"`{rule.id}`" for rule in load_rules() if kind in rule.essential_for)
+        silent = ", ".join(f"`{rule.id}`" for rule in load_rules() if kind in rule.not_for)
+        rows += f"| {kind} | {rests_on or 'no rule: it is never called healthy'} | {silent or 'none'} |\n"
+    return f"{KINDS_HEAD}|---|---|---|\n{rows}"
+
+
 def checked() -> str:
     """The tables of `diagnose reference check`, from its latest results."""
     return check.table(check.read(ROOT / "tests" / "reference_trainer" / "reference_check.csv"))
@@ -82,6 +95,7 @@ def checked() -> str:
 def renewed(text: str) -> str:
     text = CONSOLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```", text)
     text = TRIED.sub(lambda _: outcomes.by_fault(load_trials()), text)
+    text = KINDS_TABLE.sub(lambda _: kinds(), text)
     return CHECKED.sub(lambda _: checked(), TABLE.sub(lambda _: table(), text))
 
 
@@ -91,6 +105,7 @@ def test_outputs_and_table_are_those_of_the_code() -> None:
     assert TABLE.search(text)
     assert CHECKED.search(text)
     assert TRIED.search(text)
+    assert KINDS_TABLE.search(text)
     assert text == renewed(text), "run: python -m tests.test_readme"
 
 

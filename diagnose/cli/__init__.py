@@ -72,6 +72,8 @@ def check(  # noqa: PLR0913 - its options are its signature
         str | None,
         typer.Option(metavar="FILE", help="Hyperparameters of the runs: a YAML, JSON or TOML file."),
     ] = None,
+    setting: options.Setting = None,
+    kind: options.KindOfRun = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,7 +157,7 @@ def check(  # noqa: PLR0913 - its options are its signature
         map=options.pairs(column),
         select=options.split(select),
         ignore=options.split(ignore),
-        config=config,
+        config=options.hyperparameters(setting, kind, config),
         baseline=baseline or None,
         jobs=jobs,
         settings=settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,8 @@ import typer
 from diagnose.console import completion
 from diagnose.console.terminal import MIN_WIDTH
 from diagnose.errors import unknown
+from diagnose.names import config as configuration
+from diagnose.names.kinds import KINDS
 from diagnose.settings import FAIL_ON
 
 COLORS = ("auto", "always", "never")
@@ -75,6 +78,26 @@ def pairs(values: list[str] | None) -> dict[str, str]:
     return found
 
 
+def hyperparameters(values: list[str] | None, kind: str | None, file: str | None) -> str | dict[str, Any] | None:
+    """The configuration of the runs: a file, or its content with NAME=VALUE and the kind of training over it.
+
+    Raises ConfigError where the file cannot be read.
+    """
+    given = {}
+    for value in values or []:
+        name, _, setting = value.partition("=")
+        if not name.strip() or not setting.strip():
+            raise typer.BadParameter(
+                f"{value!r} is not of the form NAME=VALUE, such as num_classes=10", param_hint="--set"
+            )
+        given[name.strip()] = setting.strip()
+    if kind is not None:
+        given["kind"] = kind
+    if not given:
+        return file
+    return {**(configuration.load(Path(file)) if file is not None else {}), **configuration.normalise(given)}
+
+
 def severities(fail_on: str) -> tuple[str, ...]:
     """The severities at or above a level of `--fail-on`; none for `never`."""
     return FAIL_ON[FAIL_ON.index(fail_on) : -1]
@@ -85,6 +108,16 @@ Column = Annotated[
     typer.Option("--map", metavar="ROLE=COLUMN", help="Which column plays a role: train_loss=my_loss. Repeatable."),
 ]
 """Parsed by `pairs`."""
+
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter of the runs: num_classes=10. Repeatable."),
+]
+"""Parsed by `hyperparameters`, with `KindOfRun` and the file of `--config`."""
+
+KindOfRun = Annotated[
+    str | None, one_of(KINDS, "What kind of training it is, where the log's columns do not tell.", "--kind")
+]
 
 Select = Annotated[
     list[str] | None,

@@ -15,7 +15,7 @@ from diagnose.judging.inputs import Known, handed
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs_baseline
 from diagnose.milestone import milestone
-from diagnose.names.paradigms import paradigms
+from diagnose.names.kinds import kind_of, paradigms
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule, Severity
 from diagnose.trials import Trials
 
@@ -56,7 +56,9 @@ def judge(
     findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE})
-    return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason)
+    kind = kind_of(run)
+    rests_on = tuple(rule.id for rule in rules if kind.name in rule.essential_for)
+    return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason, kind, rests_on)
 
 
 def _check(rule: Rule, known: Known, learns_by: Sequence[str], thresholds: Mapping[str, Any]) -> Finding | None:

@@ -30,7 +30,7 @@ from diagnose.curves import Run, Series
 from diagnose.judging.inputs import GIVEN, RUN, Key, Known, Lack, absent, order, parameters, plain, supply
 from diagnose.judging.installed import load_inputs
 from diagnose.judging.providers import array, series
-from diagnose.names.paradigms import PARADIGMS
+from diagnose.names.kinds import PARADIGMS
 from diagnose.rule import CannotJudge, Rule
 
 

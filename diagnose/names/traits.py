@@ -16,6 +16,7 @@ from diagnose.names.hyperparameters import hyperparameter
 _TRANSFORMERS = re.compile(
     r"bert|gpt|llama|mistral|qwen|gemma|bloom|transformer|(?<![a-z])(m?t5|bart|vit|deit|swin|detr|opt-\d|phi)"
 )
+_DECODERS = re.compile(r"gpt|llama|mistral|qwen|gemma|bloom|(?<![a-z])(opt-\d|phi|pythia|falcon|olmo)")
 _HALF = re.compile(r"(?<![0-9a-z])(16|16-mixed|16-true|fp16|float16|half)(?![0-9a-z])")
 _RESUME = re.compile(r"resume(d|_.*)?|(load|from|init|restore|continue)_?(from_?)?(checkpoint|ckpt)(_path)?|ckpt_path")
 _NOT = ("", "none", "null", "false", "no", "never", "0")
@@ -46,6 +47,11 @@ STRONG_DROPOUT = 0.5
 def is_transformer(model: str) -> bool:
     """Whether a model's name is that of a transformer."""
     return _TRANSFORMERS.search(model.casefold()) is not None
+
+
+def is_decoder(model: str) -> bool:
+    """Whether a model's name is that of a transformer that predicts the next token."""
+    return _DECODERS.search(model.casefold()) is not None
 
 
 def half_precision(config: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import json
 import math
 from typing import Any
 
+from diagnose.names.kinds import unread
 from diagnose.report import Report
 from diagnose.reports.context import Context
 from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
@@ -56,6 +57,9 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "roles": {role: _text(column) for role, column in run.roles.items()},
         "points": run.points,
         "verdict": verdict_word(diagnosis),
+        "run_kind": diagnosis.kind.name,
+        "run_kind_reason": _text(diagnosis.kind.reason),
+        "not_read": [_text(column) for column in unread(run)],
         "milestone": diagnosis.milestone,
         "milestone_reason": _text(diagnosis.milestone_reason),
         "findings": [_finding(f) for f in diagnosis.findings],

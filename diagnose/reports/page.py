@@ -17,6 +17,7 @@ _COLORS = {
     "note": "1;36",
     "healthy": "1;32",
     "not-judged": "1;35",
+    "nothing-found": "1;36",
     "strong": "1",
     "faint": "2",
 }

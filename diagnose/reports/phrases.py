@@ -32,6 +32,7 @@ VERDICTS: Mapping[str, str] = {
     "warning": "with warnings",
     "note": "with notes",
     "not-judged": "not judged",
+    "nothing-found": "with nothing found",
     "healthy": "healthy",
 }
 """A verdict as it is said of several runs."""
@@ -99,7 +100,7 @@ def verdict(diagnosis: Diagnosis) -> str:
     problems = [f for f in diagnosis.findings if f.severity is not Severity.NOTE]
     notes = [f for f in diagnosis.findings if f.severity is Severity.NOTE]
     if not diagnosis.findings:
-        return "healthy" if diagnosis.judged else "not judged"
+        return _without_findings(diagnosis)
     parts = []
     if problems:
         named = ", ".join(f"{f.rule} ({f.severity})" for f in problems)
@@ -109,10 +110,23 @@ def verdict(diagnosis: Diagnosis) -> str:
     return ("" if problems else "no problem; ") + "; ".join(parts)
 
 
+def _without_findings(diagnosis: Diagnosis) -> str:
+    """`healthy`; or how many rules found nothing, and why those say nothing that a sound verdict rests on."""
+    word = verdict_word(diagnosis)
+    if word != "nothing-found":
+        return VERDICTS[word]
+    found = f"nothing found by {count(len(diagnosis.judged), 'rule')}"
+    missing = reasons([lack for lack in diagnosis.not_judged if lack.rule in diagnosis.rests_on])
+    if diagnosis.rests_on:
+        return f"{found}; not judged: {missing}" if missing else found
+    return f"{found}; none of them tells whether a training of this kind ({diagnosis.kind.name}) is sound"
+
+
 def short_verdict(diagnosis: Diagnosis) -> str:
     """The verdict as it fits a table: `error: overfitting; warning: loss-spike`."""
     grouped = by_severity(diagnosis.findings)
-    return "; ".join(f"{severity}: {', '.join(rules)}" for severity, rules in grouped.items()) or verdict(diagnosis)
+    said = "; ".join(f"{severity}: {', '.join(rules)}" for severity, rules in grouped.items())
+    return said or verdict(diagnosis).partition(";")[0]
 
 
 def totals(diagnoses: Sequence[Diagnosis]) -> str:

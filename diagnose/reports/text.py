@@ -19,6 +19,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from diagnose.curves import Run
+from diagnose.names.kinds import unread
 from diagnose.report import Report
 from diagnose.reports.context import Context
 from diagnose.reports.page import TABLE_WIDTH, Page, grid, item, shorten, wrapped
@@ -96,12 +97,14 @@ def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """One run in full."""
     lines = _headline(diagnosis, label, page)
     lines += item("", _read(diagnosis.run), page)
+    lines += item("kind:", one_line(f"{diagnosis.kind.name}; {diagnosis.kind.reason}"), page)
     lines += _milestone(diagnosis, page)
     if diagnosis.findings:
         lines += ["", *findings(diagnosis, page), ""]
     elif diagnosis.judged:
         lines += item("checked:", ", ".join(diagnosis.judged), page)
     lines += item("not judged:", reasons(diagnosis.not_judged), page)
+    lines += item("not read:", one_line(listed(unread(diagnosis.run))), page)
     for note in diagnosis.run.notes:
         lines += item("note:", one_line(note), page)
     while lines and not lines[-1]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diagnose.curves import Run, Series
+from diagnose.names.kinds import Kind
 from diagnose.rule import Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
 from diagnose.trials import Tally
 
@@ -86,6 +87,8 @@ def healthy() -> Diagnosis:
         judged=("overfitting", "loss-spike"),
         milestone="learn-everything",
         milestone_reason="the training set is not fitted yet",
+        kind=Kind("classification", "the log has val_accuracy"),
+        rests_on=("overfitting",),
     )
 
 

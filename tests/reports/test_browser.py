@@ -254,9 +254,9 @@ def test_the_table_filters_by_words_verdict_and_rule(see: Any, written: Any) -> 
     assert one(page, "#shown").text == "1 of 8 runs"
     one(page, "#clear").click()
     assert len(shown(page)) == 8
-    one(page, ".total[data-verdict=healthy]").click()
+    one(page, ".total[data-verdict=nothing-found]").click()
     assert shown(page) == ["trainer_state.json"]
-    one(page, ".total[data-verdict=healthy]").click()
+    one(page, ".total[data-verdict=nothing-found]").click()
     one(page, ".by-rule[data-rule=overfitting]").click()
     assert shown(page) == ["overfitting.csv", "console.log"]
     search.send_keys("console")

@@ -24,6 +24,7 @@ def test_one_ill_run_in_full(ill: Diagnosis) -> None:
     assert render([ill], page=Page(ascii=True)) == textwrap.dedent("""\
         run.csv: 1 problem: overfitting (error)
           keras-csv, 40 points, epochs 1-40; train_loss = loss, val_loss
+          kind:       unknown; no column says what is learned
           milestone:  learn the right thing (3 of 3); val_loss is 5 times train_loss
           aim:        keep the training fit and close the gap to the validation:
                       regularization, more data
@@ -63,6 +64,7 @@ def test_a_healthy_run_says_so_and_what_was_checked(healthy: Diagnosis) -> None:
     assert render([healthy]) == textwrap.dedent("""\
         fine.csv: healthy
           keras-csv, 40 points, epochs 1-40; train_loss = loss, val_loss
+          kind:       classification; the log has val_accuracy
           milestone:  learn everything (2 of 3); the training set is not fitted yet
           aim:        fit, and overfit, the training data: more capacity, a finer search
                       of the hyperparameters

@@ -17,7 +17,14 @@ from diagnose.reports.phrases import outcome, when
 from diagnose.reports.words import count, number, one_line
 from diagnose.rule import Finding, NotJudged, Recommendation
 
-SIGNS: Mapping[str, str] = {"error": "✕", "warning": "▲", "note": "●", "healthy": "✓", "not-judged": "?"}
+SIGNS: Mapping[str, str] = {
+    "error": "✕",
+    "warning": "▲",
+    "note": "●",
+    "healthy": "✓",
+    "nothing-found": "○",
+    "not-judged": "?",
+}
 """A shape per verdict, so that none is told by its colour alone."""
 
 FIXES_SHOWN = 3
