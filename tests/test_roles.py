@@ -127,7 +127,7 @@ def test_what_is_about_a_quantity_is_not_its_curve(name: str) -> None:
         ("mean_loss,copper_loss,air_loss", "train_loss=mean_loss"),
         ("main/loss,TaskA/main/loss,main/accuracy,TaskA/main/accuracy", "train_loss=main/loss"),
         ("iteration,loss_cls,total_loss,bbox/AP50,bbox/AP", "train_loss=total_loss val_accuracy=bbox/AP"),
-        ("losses/policy_loss,losses/value_loss,charts/episodic_return", "train_loss=losses/value_loss"),
+        ("losses/policy_loss,losses/value_loss,charts/episodic_return", "reward=charts/episodic_return"),
         ("rewards/a/mean,reward_std,reward", "reward=reward"),
         ("step,loss,lr,grad_2.0_norm/layer1,grad_2.0_norm_total", "grad_norm=grad_2.0_norm_total"),
         ("training/combined/loss,training/label/loss", "train_loss=training/label/loss"),

@@ -135,7 +135,7 @@ def _table(**groups: str) -> dict[str, str]:
 
 
 SPLITS = _table(
-    train="train training trained trn tr insample",
+    train="train training trained trn tr insample learn",
     val="val valid validation validate validating eval evaluation evaluate evaluating dev development vl vld holdout "
     "heldout",
     test="test testing tst te unseen",
@@ -167,23 +167,39 @@ _MINOR_LOSSES = _set(
     "clipfrac clip explained fraction temperature temp adversarial adv alpha unscaled"
 )
 """Parts of a loss that need not fall in a healthy run."""
+_POLICY = _set("policy pi actor")
+_VALUE = _set("value vf critic")
 _DISCRIMINATORS = _set("disc discriminator dis netd d")
 """What the network is called that tells real from generated; `d` counts beside a loss of `g` only."""
 _GENERATED = _set("fake generated synthetic agent adversarial attack")
 """Accuracy on what a model made says less than accuracy on data."""
 
 _LOSS_KINDS = _table(
-    cross_entropy="crossentropy xent nll ce bce nlll logloss",
+    cross_entropy="crossentropy xent nll ce bce nlll logloss multiclass multiclassonevsall",
     perplexity="perplexity ppl bpc bpb bpt",
     mse="mse",
     rmse="rmse",
     mae="mae",
     mape="mape smape",
-    error="error err cost energy",
+    error="error err cost energy wer cer eer ter",
 )
-_LOSS_PREFERENCE = {"cross_entropy": 1, "perplexity": 3, "mse": 2, "rmse": 3, "mae": 3, "mape": 5, "error": 6}
+_LOSS_PREFERENCE = {
+    "cross_entropy": 1,
+    "perplexity": 3,
+    "mse": 2,
+    "rmse": 3,
+    "mae": 3,
+    "mape": 5,
+    "error": 6,
+    "term": 7,
+}
+_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo")
+"""Terms that are printed without the word loss: `G_L1: 17.8`, `recon 93.1`."""
+_TERM_PARTS = _set("g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat")
+"""What may stand beside a term, or beside a network that is told from its opponent: `G_A`, `D_real`."""
+_OPPONENTS = _set("g d netg netd gen disc generator discriminator")
 _ACCURACY_KINDS = _table(
-    accuracy="accuracy accuracies acc accs aacc macc oacc top",
+    accuracy="accuracy accuracies acc accs aacc bacc macc oacc wacc top",
     map="map ap",
     iou="iou miou jaccard ious",
     dice="dice dsc",
@@ -342,7 +358,7 @@ def _rest(left: Iterable[str], quantity: str) -> tuple[str, ...]:
 def _axis(folders: list[tuple[str, ...]]) -> str:
     """`epoch`, `step` or `index` where the name is nothing but that of an x axis, else ""."""
     leaf = set(folders[-1])
-    if any(set(folder) - _AXIS_FOLDERS - set(SPLITS) for folder in folders[:-1]):
+    if any(set(folder) - _AXIS_FOLDERS - _EPOCHS - _STEPS - set(SPLITS) for folder in folders[:-1]):
         return ""
     core = {word for word in leaf if word not in _AXIS_FILLERS and not word.isdigit()}
     if not core and leaf <= {"id", "no", "nr", "number", "i", "n"}:
@@ -358,7 +374,18 @@ def _axis(folders: list[tuple[str, ...]]) -> str:
 
 def _quantity(leaf: tuple[str, ...]) -> tuple[str, str, int, tuple[str, ...]] | None:
     """(quantity, kind, preference, what is left of the words) of one folder's words; None where none is named."""
-    for look in (_dead_units, _grad_norm, _loss, _learning_rate, _accuracy, _reward, _loss_like, _throughput, _time):
+    for look in (
+        _dead_units,
+        _grad_norm,
+        _loss,
+        _learning_rate,
+        _accuracy,
+        _reward,
+        _loss_like,
+        _term,
+        _throughput,
+        _time,
+    ):
         found = look(leaf)
         if found is not None:
             return found
@@ -481,6 +508,22 @@ def _loss_like(leaf: tuple[str, ...]) -> _Found:
     return "loss", kind, _LOSS_PREFERENCE[kind], _without(leaf, hit)
 
 
+def _term(leaf: tuple[str, ...]) -> _Found:
+    """A term of a loss by its own name alone; every word must be one of a term: `real` may be anything."""
+    pairs = {("l", "1"): "l1", ("l", "2"): "l2", ("smoothl", "1"): "smoothl1"}
+    joined: list[str] = []
+    for word in leaf:
+        if joined and (joined[-1], word) in pairs:
+            joined[-1] = pairs[joined[-1], word]
+        elif word not in SPLITS and word not in _SPANS:
+            joined.append(word)
+    terms = set(joined)
+    named = terms & _TERMS or (terms & _OPPONENTS and len(terms) > 1)
+    if not named or not terms <= _TERMS | _TERM_PARTS:
+        return None
+    return "loss", "term", _LOSS_PREFERENCE["term"], tuple(joined)
+
+
 def _throughput(leaf: tuple[str, ...]) -> _Found:
     if {"throughput", "fps", "wps", "sps", "ips", "tps", "ups"} & set(leaf) or (
         "per" in leaf and {"sec", "second", "seconds", "s"} & set(leaf) and leaf.index("per") > 0
@@ -523,7 +566,8 @@ def assign(
     free = [column for column in columns if column not in roles.values()]
     facets = columns if isinstance(columns, Mapping) else named(columns)
     candidates = _candidates({c: facets[c] for c in free}, stats or {}, _metrics_of_validation(facets))
-    losses = candidates("loss", "train")
+    rewards, val_rewards = candidates("reward", "train"), candidates("reward", "val")
+    losses = _of_the_whole(candidates("loss", "train"), reinforced=bool(rewards or val_rewards))
     discriminators = _discriminators(losses)
     losses = [loss for loss in losses if loss not in discriminators] or losses
     train, val = _pair(losses, candidates("loss", "val"), roles.get("train_loss"))
@@ -532,7 +576,6 @@ def assign(
     _fill(roles, discriminator_loss=_first(discriminators))
     train, val = _pair(candidates("accuracy", "train"), candidates("accuracy", "val"), roles.get("train_accuracy"))
     _fill(roles, train_accuracy=train, val_accuracy=val)
-    rewards, val_rewards = candidates("reward", "train"), candidates("reward", "val")
     if not rewards:
         rewards, val_rewards = val_rewards, []
     _fill(roles, reward=_first(rewards), val_reward=_first(val_rewards))
@@ -540,6 +583,17 @@ def assign(
     whole = [c for c in candidates("grad_norm", "") if c.facets.total and not c.facets.groups]
     _fill(roles, grad_norm=_first(whole), dead_units=_first(candidates("dead_units", "")))
     return {role: roles[role] for role in ROLES if role in roles}
+
+
+def _of_the_whole(losses: list[_Candidate], *, reinforced: bool) -> list[_Candidate]:
+    """The losses without those of a policy and of the value of states, which chase a target that moves with them.
+
+    reinforced: the log has a reward; without one, a policy and a value beside each other tell that it could have.
+    """
+    named = [{*loss.facets.parts, *loss.facets.groups} for loss in losses]
+    if not reinforced and not (any(parts & _POLICY for parts in named) and any(parts & _VALUE for parts in named)):
+        return losses
+    return [loss for loss, parts in zip(losses, named, strict=True) if not parts & (_POLICY | _VALUE)]
 
 
 def _discriminators(losses: Sequence[_Candidate]) -> list[_Candidate]:
@@ -645,11 +699,17 @@ def _metrics_of_validation(parsed: Mapping[str, Facets]) -> frozenset[str]:
     for column, facets in parsed.items():
         if facets.quantity == "loss" and facets.preference == 0:
             before = facets.split
-        if facets.quantity == "accuracy" and not facets.split:
+        if facets.quantity == "accuracy" and not facets.split and not _has_twin(facets, parsed):
             folder = _FOLDER.split(column.casefold().strip())[0]
             if facets.kind == "map" or folder == "metrics" or (before in ("val", "test") and not plain):
                 late.add(column)
     return frozenset(late)
+
+
+def _has_twin(facets: Facets, parsed: Mapping[str, Facets]) -> bool:
+    """Whether the same metric stands there with a validation split as well, so that the bare one is of training."""
+    held_out = (other for other in parsed.values() if other.split in ("val", "test") and not other.extreme)
+    return any(_same_thing(facets, other) for other in held_out if other.quantity == facets.quantity)
 
 
 _COMPARABLE = frozenset({"loss", "cross_entropy"})
