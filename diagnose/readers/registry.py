@@ -11,11 +11,12 @@ from diagnose.readers.tables.document import Document
 BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio")
 """The formats that are no text, told by their first bytes, among which is always a zero."""
 
-JSON = ("huggingface", "mmdet", "jsonl", "json_history")
+JSON = ("huggingface", "mmdet", "mllog", "jsonl", "json_history")
 """The formats in which something stands between braces or brackets."""
 
 FORMATS = (
     *BINARY,
+    "catboost",  # tables and JSON
     *JSON,
     # delimited text, told by its header
     "focus_csv",
@@ -28,7 +29,7 @@ FORMATS = (
 """Modules of this package. Each has `NAME`, `recognise(document) -> bool`, which looks at the head only, and
 `read(document) -> list[Table]`; they are imported when they are asked."""
 
-FOLDERS = ("mlflow_store", "dvclive")
+FOLDERS = ("mlflow_store", "catboost", "dvclive")
 """Formats of a folder that is one run. Each has `NAME`, `recognise(folder) -> bool`, `read(folder) -> list[Table]`, and
 `rest(folders, names)`: the folders and files in it that are not part of the run."""
 
@@ -51,7 +52,7 @@ def format_of(document: Document) -> ModuleType | None:
                 return module
     document.refuse_binary()
     passed = BINARY if any(mark in document.head_text for mark in "{[") else BINARY + JSON
-    for name in FORMATS[len(passed) :]:
+    for name in (name for name in FORMATS if name not in passed):
         module = import_module(f"diagnose.readers.formats.{name}")
         if module.recognise(document):
             return module

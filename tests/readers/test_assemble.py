@@ -253,7 +253,6 @@ def test_the_configuration_has_canonical_names() -> None:
         ({}, {}, "no numeric column"),
         ({"epoch": range(4), "loss": FALLING[:4]}, {}, "only 4 points of loss; a curve needs at least 5"),
         ({"epoch": range(9), "lr": FALLING[:9]}, {}, "no loss among epoch, lr; name it with --map train_loss=COLUMN"),
-        ({"iter": range(9), "Accuracy": FALLING[:9], "MultiClass": FALLING[:9]}, {}, "a boosting log"),
         (
             {"seed": [1] * 6, "batch_size": [64] * 6, "weight_decay": [0.1] * 6, "final_val_loss": FALLING[:6]},
             {},

@@ -1,4 +1,4 @@
-"""Tables that look like logs and are none: one row per run, boosting, nothing to judge."""
+"""Tables that look like logs and are none: one row per run, nothing to judge."""
 
 from __future__ import annotations
 
@@ -37,20 +37,6 @@ _RUNS_TABLE = frozenset(
 )
 """Columns that the table of runs in the Weights & Biases interface exports, as it spells them."""
 
-_BOOSTING = frozenset(
-    {
-        "MultiClass",
-        "MultiClassOneVsAll",
-        "Logloss",
-        "mlogloss",
-        "merror",
-        "binary_logloss",
-        "multi_logloss",
-        "multi_error",
-    }
-)
-"""Metrics that only CatBoost, XGBoost and LightGBM write, as they spell them."""
-
 
 def refuse(table: Table, facets: Mapping[str, Facets]) -> None:
     """Raise ReadError where the table is plainly no log of a training run.
@@ -65,11 +51,6 @@ def refuse(table: Table, facets: Mapping[str, Facets]) -> None:
     if sum(name.strip() in _RUNS_TABLE for name in names) >= 4 or _row_per_run(table, facets):
         raise ReadError(
             "a table with one row per run (a sweep or a W&B runs table), not the log of one; export the run's history"
-        )
-    leaves = {word for name in table.columns for word in name.replace("-", "/").replace(":", "/").split("/")}
-    if leaves & _BOOSTING:
-        raise ReadError(
-            f"a boosting log ({min(leaves & _BOOSTING)}), not the log of a neural network; nothing to judge"
         )
 
 
