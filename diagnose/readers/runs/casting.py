@@ -12,6 +12,7 @@ import numpy.typing as npt
 from diagnose.curves import Array, Series
 from diagnose.names import roles
 from diagnose.names.roles import Facets
+from diagnose.readers.runs import guesses
 from diagnose.readers.runs.layout import Part
 from diagnose.readers.tables.table import Column
 
@@ -43,7 +44,9 @@ class Cast:
         """The cast of the columns of a part; source is the path or address of the log."""
         metrics = {name: part.metric(name) for name in columns}
         facets = {name: part.facets[name] for name in columns}
-        return cls(metrics, facets, fixed, _apart(columns, facets), PurePath(source).stem)
+        stem = PurePath(source).stem
+        facets |= guesses.readings(columns, facets, stem)
+        return cls(metrics, facets, fixed, _apart(columns, facets), stem)
 
     def of_columns(self, columns: Mapping[str, Column]) -> dict[str, str]:
         """Canonical name -> column, before anything is known about the x axis."""

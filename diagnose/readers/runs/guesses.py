@@ -1,0 +1,172 @@
+"""What a column is whose name does not say it: asked of its values, and of the name of the file.
+
+A table without a header, a column called `train`, a `score`, XGBoost's `validation_0`: the name leaves open what the
+numbers are. An accuracy is a fraction or a percentage and rises, a loss falls, a counter counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diagnose.names import roles
+from diagnose.names.roles import Facets
+from diagnose.readers.tables.table import Column
+
+_FRACTION = 1.0 + 1e-6
+_PERCENT = 100.5  # a percentage that was rounded up
+_ENDS = 3  # parts of a curve, of which the first and the last say where it goes
+_UNNAMED = re.compile(r"column \d+")
+_EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the values of a column say: lowest and highest, whether they fall or rise, whether they are all the same."""
+
+    low: float
+    high: float
+    falls: bool
+    rises: bool
+    last: float
+    constant: bool
+    counts: bool
+
+    @property
+    def may_be_accuracy(self) -> bool:
+        """Whether it lies where fractions or percentages do; a correlation may be below zero."""
+        return self.high <= _PERCENT
+
+    @property
+    def is_fraction(self) -> bool:
+        return self.low >= 0 and self.high <= _FRACTION
+
+    @property
+    def is_share(self) -> bool:
+        return self.is_fraction or (self.low >= 0 and self.high <= _PERCENT)
+
+
+def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
+    """The facets of the columns whose values decide what they are: another meaning than their name alone has, or none.
+
+    columns: those of one run; facets: what their names mean; stem: the name of the file.
+    """
+    seen = {name: _look(column) for name, column in columns.items() if np.count_nonzero(column.logged) > 1}
+    found = dict(_no_accuracies(seen, facets))
+    found |= _scores(seen, {**facets, **found})
+    found |= _bare_splits(seen, {**facets, **found}, stem)
+    found |= _unnamed(seen, {**facets, **found}, stem)
+    return found | _eval_sets(seen, {**facets, **found})
+
+
+def _look(column: Column) -> _Seen:
+    """What there is to see of a column, which has two values at least."""
+    values = column.values[column.logged]
+    finite = values[np.isfinite(values)]
+    if finite.size < 2:
+        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, constant=False, counts=False)
+    part = max(1, finite.size // _ENDS)
+    first, last = float(np.median(finite[:part])), float(np.median(finite[-part:]))
+    steps = np.diff(values)
+    return _Seen(
+        float(finite.min()),
+        float(finite.max()),
+        falls=last < first,
+        rises=last > first,
+        last=last,
+        constant=bool(np.all(finite == finite[0])),
+        counts=bool(np.all(finite == np.rint(finite)) and np.all(steps >= 0) and steps.max() > 0),
+    )
+
+
+def _losses(facets: Mapping[str, Facets]) -> list[str]:
+    return [name for name, f in facets.items() if f.quantity == "loss" and not f.extreme]
+
+
+def _no_accuracies(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> Iterable[tuple[str, Facets]]:
+    """Columns called an accuracy whose values are beyond any percentage: seconds, counts of hits, sums."""
+    for name, values in seen.items():
+        if facets[name].quantity == "accuracy" and not values.may_be_accuracy:
+            yield name, replace(facets[name], quantity="", kind="")
+
+
+def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
+    """A `score`: an accuracy where it is a fraction, or rises as a percentage does; in a log without a loss one that
+    falls is the loss (Deeplearning4j calls it so); else nothing that is known."""
+    losses = _losses({name: facets[name] for name in seen})
+    found: dict[str, Facets] = {}
+    for name, values in seen.items():
+        if facets[name].kind != "score" or facets[name].quantity != "accuracy":
+            continue
+        if not losses and values.falls and not values.is_fraction:
+            found[name] = replace(facets[name], quantity="loss", kind="loss", preference=0)
+        elif not values.is_fraction and not (values.is_share and values.rises):
+            found[name] = replace(facets[name], quantity="", kind="")
+    return found
+
+
+def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
+    """Columns called `train`, `val`, `test` and no more: what the file is called, else accuracies where a loss stands
+    beside them and they are shares, or where they rise as fractions; else losses."""
+    bare = [name for name in seen if facets[name].words and all(word in roles.SPLITS for word in facets[name].words)]
+    if not bare:
+        return {}
+    said = roles.parse(stem).quantity
+    named = bool(_losses({name: facets[name] for name in seen}))
+    shares = all(seen[name].is_share for name in bare)
+    rising = all(seen[name].is_fraction for name in bare) and not seen[bare[0]].falls
+    accuracy = said == "accuracy" or (said != "loss" and ((named and shares) or rising))
+    kind = "accuracy" if accuracy else "loss"
+    return {name: replace(facets[name], quantity=kind, kind=kind) for name in bare}
+
+
+def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
+    """Columns of a table without names.
+
+    In a file called after a loss or an accuracy the first one is that; else one that falls is the loss where the other
+    is a share that rises. The split is the one in the name of the file.
+    """
+    names = [name for name in seen if _UNNAMED.fullmatch(name)]
+    if not names or any(f.is_metric for name, f in facets.items() if name in seen):
+        return {}
+    curves = [name for name in names if not seen[name].constant and not seen[name].counts]
+    said = roles.parse(stem)
+    if said.quantity in ("loss", "accuracy") and curves:
+        return {curves[0]: _meaning(said, said.quantity, said.kind, said.preference)}
+    losses = [name for name in curves if seen[name].falls]
+    shares = [name for name in curves if seen[name].rises and seen[name].is_share]
+    if len(losses) == len(shares) == 1 and len(curves) == 2:
+        return {losses[0]: _meaning(said, "loss", "loss"), shares[0]: _meaning(said, "accuracy", "accuracy")}
+    return {curves[0]: _meaning(said, "loss", "loss")} if len(curves) == 1 else {}
+
+
+def _meaning(file: Facets, quantity: str, kind: str, preference: int = 0) -> Facets:
+    """The facets of a column of which the file's name says the split at most."""
+    return Facets(split=file.split, quantity=quantity, kind=kind, preference=preference)
+
+
+def _eval_sets(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
+    """XGBoost's and LightGBM's sets without names: of two the first is the training set where it ends the lower.
+
+    The usual call is `eval_set=[(train), (validation)]`; of one set alone it says nothing.
+    """
+    sets: dict[str, list[str]] = {"0": [], "1": []}
+    for name in seen:
+        if (number := _EVAL_SETS.match(name)) is not None:
+            sets[number[1]].append(name)
+    named = any(facets[name].split == "train" and facets[name].is_metric for name in seen)
+    if named or not sets["0"] or len(sets["0"]) != len(sets["1"]):
+        return {}
+    pairs: Sequence[tuple[str, str]] = list(zip(sets["0"], sets["1"], strict=True))
+    fitted = [_fits_better(seen[one], seen[other], facets[one]) for one, other in pairs]
+    if not all(fitted):
+        return {}
+    return {one: replace(facets[one], split="train") for one, _ in pairs}
+
+
+def _fits_better(one: _Seen, other: _Seen, facets: Facets) -> bool:
+    """Whether the first of two sets ends where training data do."""
+    return one.last >= other.last if facets.quantity == "accuracy" else one.last <= other.last

@@ -1,0 +1,244 @@
+"""Logs as people write them, whatever the framework: which column plays which role, over which axis.
+
+Each is a whole file of our own making, read through the public door. The curves are those of a sound run: a loss that
+falls towards 0.3, a validation loss a little above it, an accuracy that rises towards 1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from diagnose.curves import Run
+from diagnose.names.roles import MAIN_ROLES
+from diagnose.readers import read
+
+POINTS = 20
+
+
+def loss(i: float) -> float:
+    """A training loss at point i, with some noise that is the same each time."""
+    return round(2 * math.exp(-i / 8) + 0.3 + 0.01 * ((7 * i) % 5), 4)
+
+
+def val_loss(i: float) -> float:
+    return round(loss(i) + 0.1 + 0.01 * ((3 * i) % 5), 4)
+
+
+def accuracy(i: float) -> float:
+    return round(1 - 0.8 * math.exp(-i / 7), 4)
+
+
+def lines(form: Callable[[int], str], points: Iterable[int] = range(POINTS)) -> str:
+    """A log of one line, or one block of lines, per point."""
+    return "".join(f"{form(i)}\n" for i in points)
+
+
+@dataclass(frozen=True)
+class Log:
+    """A file and what a person reads in it.
+
+    name, text: the file.
+    roles: role -> column, all main roles.
+    axis: `epoch`, `step` or `row`; "" where it is not asked.
+    first: the first value of the training loss, where that is in question. points: of the longest main curve.
+    """
+
+    name: str
+    text: str
+    roles: dict[str, str] = field(default_factory=dict)
+    axis: str = ""
+    first: float | None = None
+    points: int = POINTS
+
+
+def roles(**named: str) -> dict[str, str]:
+    return named
+
+
+def mllog(key: str, value: object, **metadata: object) -> str:
+    """A line of MLPerf's logger."""
+    message = {"namespace": "", "time_ms": 1, "event_type": "POINT_IN_TIME", "key": key, "value": value}
+    return f":::MLLOG {json.dumps(message | {'metadata': {'file': 'train.py', 'lineno': 1} | metadata})}"
+
+
+BOTH = roles(train_loss="train_loss", val_loss="val_loss")
+
+BOOSTING = (
+    Log(
+        "xgboost with names.txt",
+        lines(lambda i: f"[{i}]\ttrain-logloss:{loss(i)}\teval-logloss:{val_loss(i)}"),
+        roles(train_loss="train-logloss", val_loss="eval-logloss"),
+    ),
+    Log(
+        "xgboost without names.txt",
+        lines(lambda i: f"[{i}]\tvalidation_0-logloss:{loss(i)}\tvalidation_1-logloss:{val_loss(i)}"),
+        roles(train_loss="validation_0-logloss", val_loss="validation_1-logloss"),
+    ),
+    Log(
+        "xgboost one set.txt",
+        lines(lambda i: f"[{i}]\tvalidation_0-logloss:{loss(i)}"),
+        roles(val_loss="validation_0-logloss"),
+    ),
+    Log(
+        "an error rate.txt",
+        lines(lambda i: f"[{i}]\ttrain-error:{1 - accuracy(i):.4f}\ttest-error:{1.05 - accuracy(i):.4f}"),
+        roles(train_loss="train-error", val_loss="test-error"),
+    ),
+    Log(
+        "evals_result.json",
+        json.dumps(
+            {
+                "train": {"logloss": [loss(i) for i in range(POINTS)]},
+                "test": {"logloss": [val_loss(i) for i in range(POINTS)]},
+            }
+        ),
+        roles(train_loss="train/logloss", val_loss="test/logloss"),
+    ),
+    Log(
+        "learn_error.tsv",
+        "iter\tMultiClass\tAccuracy\n" + lines(lambda i: f"{i}\t{loss(i)}\t{accuracy(i)}"),
+        roles(train_loss="learn/MultiClass", train_accuracy="learn/Accuracy"),
+        axis="step",
+    ),
+)
+
+MLPERF = (
+    Log(
+        "mlperf.log",
+        mllog("global_batch_size", 64)
+        + "\n"
+        + lines(
+            lambda i: "\n".join(
+                (mllog("train_loss", loss(i), epoch_num=i), mllog("eval_accuracy", accuracy(i), epoch_num=i))
+            )
+        ),
+        roles(train_loss="train_loss", val_accuracy="eval_accuracy"),
+        axis="epoch",
+    ),
+    Log(
+        "mlperf samples.log",
+        lines(lambda i: "0: " + mllog("eval_accuracy", accuracy(i), epoch_num=150_000 * (i + 1))),
+        roles(val_accuracy="eval_accuracy"),
+        axis="step",
+    ),
+    Log(
+        "mlperf stats.log",
+        lines(lambda i: mllog("tracked_stats", {"throughput": 100.0, "loss": loss(i)}, step=10 * i)),
+        roles(train_loss="loss"),
+        axis="step",
+    ),
+)
+
+NAMES = (
+    Log(
+        "the accuracy of training beside that of validation.csv",
+        "epoch,train_loss,val_loss,val_accuracy,accuracy\n"
+        + lines(lambda i: f"{i},{loss(i)},{val_loss(i)},{accuracy(i) - 0.05},{accuracy(i)}"),
+        BOTH | roles(train_accuracy="accuracy", val_accuracy="val_accuracy"),
+    ),
+    Log(
+        "an accuracy of validation alone.csv",
+        "epoch,train_loss,valid_loss,accuracy\n" + lines(lambda i: f"{i},{loss(i)},{val_loss(i)},{accuracy(i)}"),
+        roles(train_loss="train_loss", val_loss="valid_loss", val_accuracy="accuracy"),
+    ),
+    Log(
+        "word accuracy.csv",
+        "epoch,train_loss,val_loss,val_per,val_wacc\n"
+        + lines(lambda i: f"{i},{loss(i)},{val_loss(i)},{1 - accuracy(i)},{accuracy(i)}"),
+        BOTH | roles(val_accuracy="val_wacc"),
+    ),
+    Log(
+        "folders of axes.csv",
+        "epoch/epoch,epoch/loss,epoch/val_loss\n" + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}"),
+        roles(train_loss="epoch/loss", val_loss="epoch/val_loss"),
+        axis="epoch",
+    ),
+    Log(
+        "folders of steps.csv",
+        "batch/batch_step,batch/loss\n" + lines(lambda i: f"{5 * i},{loss(i)}"),
+        roles(train_loss="batch/loss"),
+        axis="step",
+    ),
+    Log(
+        "a policy.csv",
+        "step,policy_loss,value_loss,entropy,reward\n"
+        + lines(lambda i: f"{i},{-0.01 * i},{loss(i)},{val_loss(i)},{i}"),
+        roles(reward="reward"),
+    ),
+    Log(
+        "a policy with a total.csv",
+        "step,loss,policy_loss,value_loss,reward\n" + lines(lambda i: f"{i},{loss(i)},{-0.01 * i},{val_loss(i)},{i}"),
+        roles(train_loss="loss", reward="reward"),
+    ),
+)
+
+VALUES = (
+    Log(
+        "a score in seconds.csv",
+        "epoch,loss,score\n" + lines(lambda i: f"{i},{loss(i)},{123.4 + i % 3}"),
+        roles(train_loss="loss"),
+    ),
+    Log(
+        "a score that is a fraction.csv",
+        "epoch,loss,score\n" + lines(lambda i: f"{i},{loss(i)},{accuracy(i)}"),
+        roles(train_loss="loss", train_accuracy="score"),
+    ),
+    Log(
+        "a count of hits.csv",
+        "epoch,loss,acc\n" + lines(lambda i: f"{i},{loss(i)},{500 + 30 * i}"),
+        roles(train_loss="loss"),
+    ),
+    Log(
+        "accuracies by their sets alone.csv",
+        "epoch,loss,train,val,test\n"
+        + lines(lambda i: f"{i},{loss(i)},{accuracy(i)},{accuracy(i) - 0.1},{accuracy(i) - 0.1}"),
+        roles(train_loss="loss", train_accuracy="train", val_accuracy="val"),
+    ),
+    Log(
+        "losses by their sets alone.csv",
+        "epoch,train,val\n" + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}"),
+        roles(train_loss="train", val_loss="val"),
+    ),
+    Log(
+        "accuracy.csv",
+        "epoch,train,val\n" + lines(lambda i: f"{i},{100 * accuracy(i)},{90 * accuracy(i)}"),
+        roles(train_accuracy="train", val_accuracy="val"),
+    ),
+    Log(
+        "index, falling, rising.txt",
+        lines(lambda i: f"{i} {loss(i)} {accuracy(i)}"),
+        roles(train_loss="column 2", train_accuracy="column 3"),
+    ),
+    Log("losses.txt", lines(lambda i: f"{i}\t{loss(i)}\t{val_loss(i)}"), roles(train_loss="column 2")),
+    Log("val_loss.csv", lines(lambda i: f"1,{loss(i)}"), roles(val_loss="column 2")),
+    Log("one value a line.txt", lines(lambda i: f"{loss(i)}"), roles(train_loss="one value a line"), axis="row"),
+    Log("val_acc.txt", lines(lambda i: f"{accuracy(i)}"), roles(val_accuracy="val_acc"), axis="row"),
+)
+
+LOGS = (*BOOSTING, *MLPERF, *NAMES, *VALUES)
+
+
+def written(log: Log, folder: Path) -> Path:
+    path = folder / log.name
+    path.write_text(log.text, encoding="utf-8")
+    return path
+
+
+def found(run: Run) -> dict[str, str]:
+    return {role: column for role, column in run.roles.items() if role in MAIN_ROLES}
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: log.name)
+def test_the_columns_play_the_roles_that_a_person_gives_them(log: Log, tmp_path: Path) -> None:
+    run = read(written(log, tmp_path))[-1]
+    assert found(run) == log.roles
+    assert max(len(run.series[column]) for column in log.roles.values()) == log.points
+    assert not log.axis or run.axis == log.axis
+    if log.first is not None:
+        assert run.series[run.roles["train_loss"]].values[0] == log.first
