@@ -160,7 +160,7 @@ _FILLERS = _MEANS | _set(
     "total overall sum main model metrics metric performance perf stats scalars charts chart curves history results "
     "log logs losses global all full per by vs of the on at in set data dataset split phase percent pct percentage raw "
     "net network nn trainer rank score scores macro micro weighted rate episode episodes episodic ep rollout env "
-    "classification result report summary per unit objective"
+    "classification result report summary per unit objective s"
 )
 _MINOR_LOSSES = _set(
     "policy pi actor entropy ent kl reg regularization regularizer regularisation aux auxiliary penalty gp l1 l2 decay "
@@ -515,9 +515,9 @@ def _term(leaf: tuple[str, ...]) -> _Found:
     for word in leaf:
         if joined and (joined[-1], word) in pairs:
             joined[-1] = pairs[joined[-1], word]
-        elif word not in SPLITS and word not in _SPANS:
+        else:
             joined.append(word)
-    terms = set(joined)
+    terms = {word for word in joined if word not in SPLITS and word not in _SPANS}
     named = terms & _TERMS or (terms & _OPPONENTS and len(terms) > 1)
     if not named or not terms <= _TERMS | _TERM_PARTS:
         return None

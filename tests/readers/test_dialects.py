@@ -221,7 +221,137 @@ VALUES = (
     Log("val_acc.txt", lines(lambda i: f"{accuracy(i)}"), roles(val_accuracy="val_acc"), axis="row"),
 )
 
-LOGS = (*BOOSTING, *MLPERF, *NAMES, *VALUES)
+ESPNET_TRAIN = "[train] iter_time=0.1, loss_ctc={0}, acc={1}, loss={0}, optim0_lr0=2e-4, total_count=100"
+ESPNET_VALID = "[valid] loss_ctc={0}, cer_ctc=0.3, acc={1}, wer=0.9, loss={0}, time=20.1 seconds, total_count=9"
+
+SENTENCES = (
+    Log(
+        "the place before the value.txt",
+        lines(lambda i: f"Cost after iteration {100 * i}: {loss(i)}"),
+        roles(train_loss="Cost"),
+        axis="step",
+    ),
+    Log(
+        "the place in the middle.txt",
+        lines(lambda i: f"Train loss at step {100 * i} is {loss(i)}"),
+        roles(train_loss="Train loss"),
+        axis="step",
+    ),
+    Log(
+        "deeplearning4j.log",
+        lines(lambda i: f"06:38:16.402 [main] INFO o.d.ScoreIterationListener - Score at iteration {i} is {loss(i)}"),
+        roles(train_loss="Score"),
+        axis="step",
+    ),
+    Log(
+        "so far.txt",
+        lines(lambda i: f"Epoch {i // 5}, Step {i % 5 + 1}, used time {3.1 * i} (s), avg loss so far is {loss(i)}"),
+        roles(train_loss="avg loss"),
+    ),
+    Log(
+        "in brackets.txt",
+        lines(lambda i: f"Epoch {i // 5}, batch {i % 5}, loss is: [{loss(i)}], acc is: [{accuracy(i)}]"),
+        roles(train_loss="loss", train_accuracy="acc"),
+    ),
+    Log(
+        "lightgbm.txt",
+        lines(
+            lambda i: (
+                f"[{i + 1}]\ttraining's auc: {accuracy(i)}\ttraining's binary_logloss: {loss(i)}"
+                f"\tvalid_1's auc: {accuracy(i) - 0.1:.4f}\tvalid_1's binary_logloss: {val_loss(i)}"
+            )
+        ),
+        roles(
+            train_loss="training's binary_logloss",
+            val_loss="valid_1's binary_logloss",
+            train_accuracy="training's auc",
+            val_accuracy="valid_1's auc",
+        ),
+    ),
+    Log(
+        "catboost.txt",
+        lines(lambda i: f"{i}:\tlearn: {loss(i)}\ttest: {val_loss(i)}\tbest: {val_loss(i)} ({i})\ttotal: {10 * i}ms"),
+        roles(train_loss="learn", val_loss="test"),
+    ),
+    Log(
+        "graphs.txt",
+        lines(
+            lambda i: f"Epoch: {i + 1:03d}, Loss: {loss(i)}, Train: {accuracy(i)}, Val: {accuracy(i) - 0.1}, Test: 0.8"
+        ),
+        roles(train_loss="Loss", train_accuracy="Train", val_accuracy="Val"),
+    ),
+    Log(
+        "espnet.log",
+        lines(
+            lambda i: (
+                f"[host] 2021-01-01 10:00:00,123 (trainer:289) INFO: {i + 1}epoch results: "
+                + ESPNET_TRAIN.format(loss(i), accuracy(i))
+                + ", "
+                + ESPNET_VALID.format(val_loss(i), accuracy(i))
+            )
+        ),
+        roles(train_loss="loss", val_loss="valid loss", train_accuracy="acc", val_accuracy="valid acc"),
+        axis="epoch",
+    ),
+    Log(
+        "blocks.log",
+        lines(
+            lambda i: (
+                f"2025-12-27 22:27:52.157\tnode-03:0\tolmo.train:990\tINFO\t[step={10 * i}/10000,epoch=0]\n"
+                f"    optim/total_grad_norm=0.4\n    train/CrossEntropyLoss={loss(i)}\n"
+                + "".join(f"    System/memory {k}=38,869\n" for k in range(9))
+            )
+        ),
+        roles(train_loss="train/CrossEntropyLoss"),
+        axis="step",
+    ),
+    Log(
+        "quickstart.txt",
+        lines(
+            lambda e: (
+                f"Epoch {e + 1}\n-------------------------------\n"
+                + lines(lambda b: f"loss: {loss(5 * e + b):>7f}  [{6400 * b + 64:>5d}/60000]", range(5))
+                + f"Test Error: \n Accuracy: {100 * accuracy(5 * e):.1f}%, Avg loss: {val_loss(5 * e):>8f} \n"
+            ),
+            range(5),
+        ),
+        roles(train_loss="loss", val_loss="Test Avg loss", val_accuracy="Test Accuracy"),
+        axis="step",
+        points=25,
+    ),
+)
+
+TERMS = (
+    Log(
+        "pix2pix.txt",
+        "================ Training Loss (Sat Jun 18 08:01:30 2022) ================\n"
+        + lines(
+            lambda i: (
+                f"(epoch: {i + 1}, iters: 100, data: 0.2) G_GAN: {val_loss(i)} G_L1: {10 * loss(i):.3f} "
+                f"D_real: {accuracy(i)} D_fake: {accuracy(19 - i)} "
+            )
+        ),
+        roles(train_loss="G_GAN"),
+        axis="epoch",
+    ),
+    Log(
+        "autoencoder.txt",
+        lines(lambda i: f"Epoch {i}: Recon {10 * loss(i):.3f}  KLD {val_loss(i)}"),
+        roles(train_loss="Recon"),
+    ),
+    Log(
+        "mxnet.log",
+        lines(lambda i: f"Epoch[{i}] Train-SmoothL1={loss(i)}\nEpoch[{i}] Validation-SmoothL1={val_loss(i)}"),
+        roles(train_loss="Train-SmoothL1", val_loss="Validation-SmoothL1"),
+    ),
+)
+
+BYTES = (
+    Log("zeros first.log", 300 * "\0" + lines(lambda i: f"Epoch {i}: loss {loss(i)}"), roles(train_loss="loss")),
+    Log("zeros within.log", lines(lambda i: f"Epoch {i}:\0\0 loss {loss(i)}"), roles(train_loss="loss")),
+)
+
+LOGS = (*BOOSTING, *MLPERF, *NAMES, *VALUES, *SENTENCES, *TERMS, *BYTES)
 
 
 def written(log: Log, folder: Path) -> Path:

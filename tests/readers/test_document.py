@@ -106,7 +106,8 @@ def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
         (b"<!DOCTYPE html>\n<html><body>1,2</body></html>", "web page"),
         (bytes(range(256)) * 40, "binary"),
-        (b"epoch,loss\n" + bytes(100), "binary"),
+        (b"epoch,loss\n" + bytes(100), "no row under it"),
+        (bytes(100), "empty"),
         (b"BZh91AY&SY", "unpack"),
     ],
 )

@@ -7,7 +7,7 @@ version, "saved 3 files") is left out. Everything is linear in the length of the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from diagnose.names import roles
@@ -60,16 +60,19 @@ _CALL = re.compile(r"(?:(?:np|numpy|torch)\.)?(?:tensor|array|float\d*)\(\[?\Z")
 _FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GAN logs: D(G(z))
 _AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
 _SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
-_SEGMENT = re.compile(r"[|,;\t{}\"'\[\]()<>*:]|\s-+(?=\s)|--+")
+_SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightGBM: training's auc: 0.9
 _BOUNDARY = re.compile(r"[|;]|\s-+\s")
 _LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
-_LINKING = re.compile(r"\s+(?:is|was|of|at|now)\Z", re.IGNORECASE)
-_NAME = re.compile(r"[^\W\d][\w@./%+^&()\- ]*")
+_LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
+_MEASURED_AT = re.compile(r"(.*\w)\s+(?:at|after|for|in)\s+(?:the\s+)?(epoch|step|iter|iteration|batch)", re.IGNORECASE)
+_COUNTED = frozenset({"epoch", "epochs"})  # units of a number that says where the line stands: "20epoch results"
+_NAME = re.compile(r"[^\W\d][\w@./%+^&()'\- ]*")
 _NO_NAME = re.compile(
     r"(?:^|\s)(?:in|to|from|for|than|after|by|with|and|or|the|a|an|on|until|number|line|took|saved?|eta|pid|port|seed"
     r"|dataloader|v_num|cuda|gpu|rank)\Z|://|\.(?:py|cpp|cc|cu|c|h|lua|json|ya?ml|txt|pth?|ckpt|h5|png|jpe?g)\Z",
     re.IGNORECASE,
 )
+_LINKS = frozenset({"", "is", "was", "of"})
 _CODE_WORDS = frozenset({"return", "returns", "assert"})
 
 _TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
@@ -104,7 +107,12 @@ class Line:
     @property
     def held_out(self) -> bool:
         """True where the split that heads the line is not the training set."""
-        return bool(self.split) and roles.SPLITS.get(self.split.casefold()) != "train"
+        return is_held_out(self.split)
+
+
+def is_held_out(split: str) -> bool:
+    """True for a split, as a line spells it, that is not the training set."""
+    return bool(split) and roles.SPLITS.get(split.casefold()) != "train"
 
 
 def heading(text: str) -> str:
@@ -126,7 +134,7 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
     split = walk.split or (split_before if walk.follows else "") or heading_split
     line = Line(walk.places, walk.totals, split=split, bar=bar, follows=walk.follows)
     _place(line, walk.counts)
-    _name(line, walk.pairs)
+    _name(line, walk.pairs, several=walk.several)
     return line if line.values or line.places else None
 
 
@@ -155,6 +163,8 @@ class _Label:
     exact: the name is a quoted key, to be kept as it is.
     boundary: a `|`, `;` or ` - ` stands before the name.
     star: a star stands before the name.
+    measured: what is named with the place where it was measured ("Cost after iteration"), for the number after that.
+    adjoined: nothing stands between the name and its number but a colon, as in `train.py:417`.
     """
 
     kind: str
@@ -163,6 +173,8 @@ class _Label:
     exact: bool = False
     boundary: bool = False
     star: bool = False
+    measured: str = ""
+    adjoined: bool = False
 
 
 @lru_cache(maxsize=8192)
@@ -191,10 +203,12 @@ def _label(text: str) -> _Label:
         return _Label("count", split=own[1])
     if axis := _axis(name):
         return _Label(axis, split=own[1] if own else split)
+    if found := _MEASURED_AT.fullmatch(name):
+        return _Label(_axis(found[2]), split=own[1] if own else split, measured=found[1])
     if text.rstrip().endswith("#"):
         return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
     kind, name = _checked_name(name, signed)
-    return _Label(kind, name, split, boundary=boundary, star=star)
+    return _Label(kind, name, split, boundary=boundary, star=star, adjoined=text[len(bare) :] == ":")
 
 
 def _axis(name: str) -> str:
@@ -218,7 +232,10 @@ def _checked_name(name: str, signed: bool) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class _Pair:
-    """A named value; `owner` is the split of a name before it ("Train " before "Acc" in "Train Loss: 1 Acc: 2")."""
+    """A named value; `owner` is the split of a name before it ("Train " before "Acc" in "Train Loss: 1 Acc: 2").
+
+    split: the split that was announced last, as in "[valid] loss=0.5".
+    """
 
     name: str
     value: float
@@ -226,6 +243,7 @@ class _Pair:
     exact: bool
     owner: str
     near: bool
+    split: str
     average: float | None = None
 
 
@@ -239,11 +257,14 @@ class _Walk:
         self.places: dict[str, float] = {}
         self.totals: dict[str, float] = {}
         self.split = ""
+        self.several = False
+        self._section = ""
         self.follows = False
         self._owner = ""
         self._near = False
         self._may_average = False
         self._leads = True
+        self._measured = ""
 
     def run(self) -> None:
         """Fill the fields."""
@@ -251,7 +272,9 @@ class _Walk:
         for token in _TOKEN.finditer(self.text):
             if self._leads and start == 0 and self.text[: token.start()].strip(" \t[("):
                 self._leads = False
-            if token["number"] is None or token["unit"]:
+            if token["number"] is not None and (token["unit"] or "").lower() in _COUNTED:
+                self._take(_Label("epoch"), token)
+            elif token["number"] is None or token["unit"]:
                 self._may_average = self._leads = False
             else:
                 label = _label(self.text[max(start, token.start() - _LONGEST_LABEL) : token.start()])
@@ -263,14 +286,16 @@ class _Walk:
     def _take(self, label: _Label, token: re.Match[str]) -> None:
         value = float(token["number"].replace(",", ""))
         total = float(token["total"]) if token["total"] else None
+        label = self._named(label, token)
         if label.split:
-            self.split, self._owner = label.split, ""
+            self._announce(label.split)
+        if label.kind == "name":
+            if not self._is_reference(label, token["number"]):
+                self._pair(label, value, total, bool(token["percent"]))
+            return
         if label.kind == "average":
             if self._may_average:
                 self.pairs[-1].average = value
-        elif label.kind == "name":
-            self._pair(label, value, total, bool(token["percent"]))
-            return
         elif label.kind == "count":
             self._count(value, total, bool(label.split))
         elif value.is_integer() or (label.kind == "epoch" and value == value):
@@ -278,6 +303,29 @@ class _Walk:
             if total is not None:
                 self.totals.setdefault(label.kind, total)
         self._may_average = False
+
+    def _named(self, label: _Label, token: re.Match[str]) -> _Label:
+        """The label with the name that stood before the place ("Cost after iteration 100: 0.5"), or with that of a split.
+
+        A split alone names a value where the number is no count: "Train: 0.91".
+        """
+        measured, self._measured = self._measured, label.measured
+        if measured and (label.kind == "count" or label.name in _LINKS):
+            return replace(label, kind="name", name=measured)
+        if label.kind == "count" and label.split and (token["percent"] or not token["number"].isdecimal()):
+            return replace(label, kind="name", name=label.split, exact=True)
+        return label
+
+    def _announce(self, split: str) -> None:
+        """What follows was measured on this split; a line of several sections has no head."""
+        self._section, self._owner = split, ""
+        self.several = self.several or (bool(self.pairs) and self.split.lower() not in ("", split.lower()))
+        self.split = "" if self.several else split
+
+    def _is_reference(self, label: _Label, number: str) -> bool:
+        """Whether a leading `train.py:417` is a line of a program and no value."""
+        leads = not self.pairs and not self.places
+        return leads and label.adjoined and number.isdecimal() and not is_metric_name(label.name)
 
     def _count(self, value: float, total: float | None, headed: bool) -> None:
         """A counter without a name: it says how many there are, or is all that stands before the values."""
@@ -298,7 +346,8 @@ class _Walk:
         elif label.boundary:
             self._near = False
         owner = "" if own or label.exact else self._owner
-        self.pairs.append(_Pair(label.name, value, percent, label.exact or own is not None, owner, self._near))
+        exact = label.exact or own is not None
+        self.pairs.append(_Pair(label.name, value, percent, exact, owner, self._near, self._section))
 
 
 def _place(line: Line, counts: list[tuple[float, float | None]]) -> None:
@@ -322,20 +371,23 @@ def _set(line: Line, kind: str, count: tuple[float, float | None]) -> None:
         line.totals[kind] = count[1]
 
 
-def _name(line: Line, pairs: list[_Pair]) -> None:
+def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
     """Give every value its full name.
 
     A bare "Acc" takes the split of the name before it where both stand in one segment of the line, or where the line
-    has two of them; what a validation line holds takes the split that heads the line. Of a running average and the last
-    batch, a validation line is worth its average.
+    has two of them; what a validation line holds takes the split that heads the line, or its section. Of a running
+    average and the last batch, a validation line is worth its average.
+
+    several: the line has a section for each of several splits.
     """
     names = [pair.name for pair in pairs]
     for pair in pairs:
         name = pair.name
+        section = pair.split if several else line.split
         if pair.owner and (pair.near or names.count(name) > 1) and is_metric_name(name):
             name = pair.owner + name
-        elif line.held_out and not pair.exact and roles.parse(name).quantity != "learning_rate":
-            name = f"{line.split} {name}"
+        elif is_held_out(section) and not pair.exact and roles.parse(name).quantity != "learning_rate":
+            name = f"{section} {name}"
         name = free = printable(name)
         copy = 2
         while free in line.values:

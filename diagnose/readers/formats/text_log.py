@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice, pairwise
 
 from diagnose.errors import ReadError
-from diagnose.names.roles import is_metric_name
+from diagnose.names.roles import SPLITS, is_metric_name
 from diagnose.readers.formats.log_line import Line, heading, parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
@@ -45,10 +45,11 @@ _HINTS = (
         "f1",
         "auc",
     ),
-    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec"),
+    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
+    *("learn", "train", "val", "test"),
 )
 _HINT = re.compile(  # of a line in lower case
-    rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:=(\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+    rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
@@ -193,7 +194,7 @@ def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
         if line.values:
             alike[_kind(line)].append(line)
     announced = _announced(lines)
-    metrics = {name for name in {name for line in lines for name in line.values} if is_metric_name(name)}
+    metrics = {name for name in {name for line in lines for name in line.values} if _is_metric(name)}
     placed: set[_Kind] = set()
     loose: set[_Kind] = set()
     columns: dict[str, frozenset[str]] = {}
@@ -208,6 +209,11 @@ def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
             placed.add(kind)
             columns |= {name: kind[0] for line in found for name in line.values}
     return placed | (_kinds_between(lines, placed) & loose) if placed else loose
+
+
+def _is_metric(name: str) -> bool:
+    """Whether a name is that of a metric, or of a set of data alone, whose metric the values tell."""
+    return is_metric_name(name) or name.casefold() in SPLITS
 
 
 def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:

@@ -143,13 +143,11 @@ def cut_note(line: int, rows: int) -> str:
 
 
 def _data_lines(document: Document, dialect: Dialect) -> Iterator[str]:
-    """The lines of the data: no comments, no rules, no zero bytes (a crash on a network disk leaves blocks of them)."""
+    """The lines of the data: no comments and no rules."""
     lines = islice(document.lines(), dialect.first, None)
     comment = "#" if not any(name.startswith("#") for name in dialect.header) else "\0"
     ruled = dialect.delimiter in "| "
     for line in lines:
-        if "\0" in line:
-            line = line.replace("\0", "")
         if line.startswith(comment) or (ruled and is_rule(line)):
             yield "\n"
         else:

@@ -154,7 +154,7 @@ class Document:
         if not self.head_text.strip("\x00 \t\r\n\ufeff"):
             raise ReadError("the file is empty")
         control = sum(map(start.count, _CONTROL))
-        if "\x00" in start or control > 8 + 0.02 * len(start):  # a few stray bytes are no binary
+        if control > 8 + 0.02 * len(start):  # a few stray bytes are no binary
             raise ReadError("this is a binary file, not a text log")
         if start.lstrip("\ufeff \t\r\n")[:14].lower().startswith(("<!doctype html", "<html")):
             raise ReadError("this is a web page, not the log itself; download the raw file")
@@ -208,7 +208,7 @@ class Document:
                 if self.growing and not line.endswith("\n"):
                     yield from line.split("\r")[:-1]  # earlier states of a progress bar
                     return
-                stripped = line.rstrip("\r\n")
+                stripped = line.rstrip("\r\n").replace("\0", "")
                 if "\r" in stripped:  # a progress bar, or the line ends of an old Macintosh
                     self._returns = True
                     yield from stripped.split("\r")
@@ -260,7 +260,11 @@ def _gunzip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _unify(text: str) -> str:
-    """Make every line end `\\n`, also the `\\r\\r\\n` that Keras' CSVLogger writes on Windows."""
+    """Make every line end `\\n`, also the `\\r\\r\\n` that Keras' CSVLogger writes on Windows; leave out zero bytes.
+
+    A crash on a network disk leaves blocks of them, as does a program that goes on writing to a file that was emptied.
+    """
+    text = text.replace("\0", "")
     if "\r" not in text:
         return text
     return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
