@@ -23,6 +23,7 @@ from diagnose.judging.many import Progress, audit, baseline_runs
 from diagnose.judging.needs import thresholds_of
 from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES
+from diagnose.readers.formats.python_values import is_values
 from diagnose.reports.context import Context
 from diagnose.settings import Settings
 
@@ -57,7 +58,8 @@ def diagnose(
     """Judge one source, or a sequence of them.
 
     sources: a path of a log or of a directory that holds some, "-" for the standard input, an open file, a pandas
-        DataFrame, or a list or tuple of these.
+        DataFrame, the curves themselves (`history.history`, or a list with a mapping per epoch), or a list or tuple of
+        these.
     map: role -> column name, over what the names of the columns say.
     select, ignore: ids of the rules to apply and to leave out; None for all, and for none.
     thresholds: rule id -> threshold -> value.
@@ -73,7 +75,7 @@ def diagnose(
     without a run, or a wrong number of jobs. Raises ReadError where a single source was given and nothing could be
     read; of several, the unreadable ones are in `Report.errors`.
     """
-    single = not isinstance(sources, list | tuple)
+    single = not isinstance(sources, list | tuple) or is_values(sources)
     settings = settings or Settings()
     wanted = Wanted.of(map=map, select=select, ignore=ignore, thresholds=thresholds, config=config, settings=settings)
     workers = _workers(jobs)

@@ -1,6 +1,6 @@
 """One file per log format; from any source to `Run`s.
 
-runs = read("metrics.csv")         # also "-", an open file, a pandas DataFrame
+runs = read("metrics.csv")         # also "-", an open file, a pandas DataFrame, the curves themselves
 sources = expand(["logs/"])        # the logs in a directory; each of them can be read
 """
 
@@ -81,6 +81,10 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
         from diagnose.readers.formats.frame import from_frame
 
         return [_safe(from_frame(cast("pd.DataFrame", source)))]
+    if isinstance(source, Mapping | list | tuple):
+        from diagnose.readers.formats import python_values
+
+        return [_safe(table) for table in python_values.from_values(source)]
     if (folder := _folder(source)) is not None:
         return _of_folder(folder, source.notes if isinstance(source, Source) else ())
     document = _document(source)

@@ -23,8 +23,9 @@ from diagnose.errors import ReadError
 from diagnose.names import roles
 from diagnose.names.roles import is_metric_name
 from diagnose.readers.tables import points
-from diagnose.readers.tables.cells import number
+from diagnose.readers.tables.cells import NOT_LOGGED, number
 from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.names import unique
 from diagnose.readers.tables.records import (
     MAX_LIST,
     as_float,
@@ -44,6 +45,12 @@ _WRAPPERS = frozenset(  # folders that say nothing of what they hold
 _MAX_DEPTH = 6  # levels of nesting that are searched for curves
 
 _REPR = re.compile(r"\s*(?:\w+\s*=\s*)?\{\s*'[^'\n]{1,80}'\s*:\s*(?:(?:np\.)?array\(|tensor\()?\[")
+_LIST = re.compile(  # numbers between brackets that end the line, or the file, and perhaps a name before them
+    r"(?:\A|(?<=\n))[ \t]*(?:([A-Za-z][\w /.-]{0,60})[:=][ \t]*)?\[([^\[\]]*)(?:\][ \t]*,?[ \t]*(?=\n|\Z)|\Z)"
+)
+_LEAST_LIST = 5  # numbers; `[1, 2000] loss: 2.187` is a line of a log
+_LIST_TOKEN = re.compile(r"[^,\s]+")
+_ONLY = "value"
 _REPR_CALL = re.compile(r"(?:\w{1,10}\.)?(?:float\d*|int\d*|array|tensor|Tensor)\(([^()]*)\)")
 _REPR_OPTION = re.compile(r",\s*(?:dtype|device|grad_fn)=[^,()\[\]]*")
 _REPR_TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|\bnan\b|\binf\b|\bNone\b|\bTrue\b|\bFalse\b")
@@ -67,7 +74,7 @@ class _Found:
 def recognise(document: Document) -> bool:
     """Whether the document starts like one JSON value (or the printed dict of a Keras History) and is no JSON Lines."""
     head = document.head_text.lstrip("\ufeff \t\n")
-    if _REPR.match(head):
+    if _REPR.match(head) or _is_list(head):
         return True
     return bool(re.match(r'\{\s*"|\[\s*[\[{]|\[\s*\]|\{\s*\}', head)) and not head_records(document)
 
@@ -82,14 +89,22 @@ def read(document: Document) -> list[Table]:
         return [_sacred(value, _scalars(sibling_json(document, "config.json")))]
     if isinstance(value, list) and (rows := _tensorboard_rows(value, document.name)):
         return [table_from_records(rows, "tensorboard-json", axis="step")]
-    runs = _runs(value)
-    if runs:
-        return [_table(run, name, notes) for name, run in runs.items()]
-    return [_table(value, "", notes)]
+    return of_value(value, notes=notes)
+
+
+def of_value(value: Any, format: str = "", *, notes: tuple[str, ...] = ()) -> list[Table]:
+    """The tables of the runs in a JSON value; format: what `Table.format` says where the value does not decide it.
+
+    Raises ReadError where it holds no curve.
+    """
+    runs = _runs(value) or {"": value}
+    return [_table(run, name, format or _kind(run), notes) for name, run in runs.items()]
 
 
 def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
-    """The JSON value and notes; a printed Python dict is translated first."""
+    """The JSON value and notes; a printed Python dict, or printed lists, are translated first."""
+    if _is_list(document.head_text.lstrip("\ufeff \t\n")):
+        return _lists(document.text.lstrip("\ufeff \t\n")), ()
     if not _REPR.match(document.head_text.lstrip("\ufeff")):
         return load_json(document)
     text = document.text[document.text.index("{") :]
@@ -101,7 +116,33 @@ def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
         raise ReadError("looks like a printed Python dict but cannot be read; save it with json.dump") from error
 
 
-def _table(value: Any, name: str, notes: tuple[str, ...]) -> Table:
+def _is_list(text: str) -> bool:
+    """Whether a text starts with a list of numbers as Python, NumPy or JSON prints it."""
+    found = _LIST.match(text)
+    return found is not None and len(_numbers(found[2], _LEAST_LIST)) == _LEAST_LIST
+
+
+def _lists(text: str) -> dict[str, list[float | None]]:
+    """The lists of numbers that a text prints one after another, each by the name before it, or by its place."""
+    found = [((list_[1] or "").strip(), _numbers(list_[2])) for list_ in _LIST.finditer(text)]
+    found = [(name, numbers) for name, numbers in found if numbers]
+    unnamed = sum(not name for name, _ in found)
+    names = unique(name or (_ONLY if unnamed == 1 else f"column {i}") for i, (name, _) in enumerate(found, 1))
+    return dict(zip(names, (numbers for _, numbers in found), strict=True))
+
+
+def _numbers(text: str, most: int | None = None) -> list[float | None]:
+    """The first numbers of a list, None where one was not logged, up to what is none: a last one that is cut off."""
+    numbers: list[float | None] = []
+    for token in _LIST_TOKEN.findall(text)[:most]:
+        value = number(token)
+        if value is None and token not in NOT_LOGGED:
+            break
+        numbers.append(value)
+    return numbers
+
+
+def _table(value: Any, name: str, format: str, notes: tuple[str, ...]) -> Table:
     """The table of one run."""
     found = _Found()
     _search(value, "", found, 0)
@@ -111,7 +152,7 @@ def _table(value: Any, name: str, notes: tuple[str, ...]) -> Table:
         rows, remarks = records, []
     if not rows:
         raise ReadError("the JSON holds no list of losses or metrics over the epochs, so there is no curve to judge")
-    return table_from_records(rows, _kind(value), name=name, config=found.config, notes=(*notes, *remarks))
+    return table_from_records(rows, format, name=name, config=found.config, notes=(*notes, *remarks))
 
 
 def _kind(value: Any) -> str:
@@ -145,7 +186,7 @@ def _search(value: Any, path: str, found: _Found, depth: int) -> None:
         if records and 2 * len(records) >= len(value):
             found.records[path] = records
         elif _is_curve(value):
-            found.curves[path or "value"] = value
+            found.curves[path or _ONLY] = value
 
 
 def _search_item(key: str, inner: Any, path: str, found: _Found, depth: int) -> None:

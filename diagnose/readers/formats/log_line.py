@@ -305,7 +305,7 @@ class _Walk:
         self._may_average = False
 
     def _named(self, label: _Label, token: re.Match[str]) -> _Label:
-        """The label with the name that stood before the place ("Cost after iteration 100: 0.5"), or with that of a split.
+        """The label with the name before the place ("Cost after iteration 100: 0.5"), or with that of a split.
 
         A split alone names a value where the number is no count: "Train: 0.91".
         """
