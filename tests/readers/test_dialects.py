@@ -351,7 +351,67 @@ BYTES = (
     Log("zeros within.log", lines(lambda i: f"Epoch {i}:\0\0 loss {loss(i)}"), roles(train_loss="loss")),
 )
 
-LOGS = (*BOOSTING, *MLPERF, *NAMES, *VALUES, *SENTENCES, *TERMS, *BYTES)
+UP_AND_DOWN = [(7 * i) % POINTS for i in range(POINTS)]  # every point once, in another order
+EPOCHS = "epoch,train_loss,val_loss\n"
+
+ROWS = (
+    Log(
+        "the newest first.csv",
+        EPOCHS + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}", reversed(range(POINTS))),
+        BOTH,
+        axis="epoch",
+        first=loss(0),
+    ),
+    Log(
+        "shuffled.csv",
+        EPOCHS + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}", UP_AND_DOWN),
+        BOTH,
+        axis="epoch",
+        first=loss(0),
+    ),
+    Log(
+        "decimal commas.txt",
+        lines(lambda i: f"{loss(i)}".replace(".", ",")),
+        roles(train_loss="decimal commas"),
+        first=loss(0),
+    ),
+    Log(
+        "decimal commas with a name.csv",
+        "loss\n" + lines(lambda i: f"{loss(i)}".replace(".", ",")),
+        roles(train_loss="loss"),
+        first=loss(0),
+    ),
+    Log("pairs.txt", lines(lambda i: f"{i} {loss(i)}"), roles(train_loss="pairs")),
+    Log("pairs.csv", lines(lambda i: f"{i},{1000 - i}"), roles(train_loss="pairs"), first=1000.0),
+    Log(
+        "padded before a resume.csv",
+        EPOCHS + lines(lambda i: f"{i},nan,nan", range(10)) + lines(lambda i: f"{i + 10},{loss(i)},{val_loss(i)}"),
+        BOTH,
+        axis="epoch",
+        first=loss(0),
+    ),
+)
+
+LISTS = (
+    Log("train_loss.txt", str([loss(i) for i in range(POINTS)]), roles(train_loss="value")),
+    Log(
+        "named lists.txt",
+        f"train_loss: {[loss(i) for i in range(POINTS)]}\nval_loss: {[val_loss(i) for i in range(POINTS)]}\n",
+        BOTH,
+    ),
+    Log(
+        "lists of NumPy.txt",
+        f"train_loss = [{' '.join(f'{loss(i)}' for i in range(POINTS))}]\n",
+        roles(train_loss="train_loss"),
+    ),
+    Log(
+        "a list that is cut off.txt",
+        f"train_loss = {[loss(i) for i in range(POINTS)]}\nval_loss = {[val_loss(i) for i in range(POINTS)]}"[:-9],
+        BOTH,
+    ),
+)
+
+LOGS = (*BOOSTING, *MLPERF, *NAMES, *VALUES, *SENTENCES, *TERMS, *BYTES, *ROWS, *LISTS)
 
 
 def written(log: Log, folder: Path) -> Path:
@@ -372,3 +432,19 @@ def test_the_columns_play_the_roles_that_a_person_gives_them(log: Log, tmp_path:
     assert not log.axis or run.axis == log.axis
     if log.first is not None:
         assert run.series[run.roles["train_loss"]].values[0] == log.first
+
+
+def test_a_run_that_was_killed_within_a_line_is_no_fault_of_the_log(tmp_path: Path) -> None:
+    first = EPOCHS + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}", range(7)) + "7,0.4\n"
+    path = tmp_path / "started again.csv"
+    path.write_text(first + EPOCHS + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}"))
+    [run] = read(path)
+    assert run.points == POINTS
+    assert not any("shorter" in note for note in run.notes)
+
+
+def test_a_loss_that_is_no_number_at_first_is_kept_where_another_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "one is no number.csv"
+    path.write_text(EPOCHS + lines(lambda i: f"{i},{'nan' if i < 10 else loss(i)},{val_loss(i)}"))
+    [run] = read(path)
+    assert len(run.series["train_loss"]) == POINTS

@@ -28,6 +28,8 @@ from diagnose.readers.tables.table import Column, Table
 
 NO_AXIS = "no column counts the epochs: each row is one, from 0, since each has a validation"
 
+UNORDERED = "the rows do not stand in the order of the {}: sorted by it"
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -61,6 +63,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     """One run of one part of a table."""
     table, facets = part.table, part.facets
     columns = {name: values.without_sentinel(column, facets[name]) for name, column in table.columns.items()}
+    columns = values.without_padding(columns, facets)
     config, config_notes = _hyperparameters(table)
     fixed = _fixed(table, part, overrides)
     cast = Cast.of(part, columns, fixed, source)
@@ -70,6 +73,11 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     axis = axes.find(table, facets, curves, _given_axis(part, fixed))
     if axis.name == "row" and all(name not in fixed.values() and cast.is_vague(name) for name in curves):
         raise no_curve(table, facets)
+    order = axes.out_of_order(axis, columns[curves[0]].logged)
+    if order is not None:
+        columns = {name: _cut(column, order) for name, column in columns.items()}
+        table = replace(table, lines=[table.lines[i] for i in order] if table.lines else ())
+        axis = replace(axis, steps=axis.steps[order], notes=(*axis.notes, UNORDERED.format(axis.name)))
     selection = trainings.select(axis.steps, columns[curves[0]].logged, axis.name)
     steps = axis.steps[selection.rows]
     chosen = {name: _cut(column, selection.rows) for name, column in columns.items() if name != axis.column}
@@ -158,7 +166,7 @@ def _curves(found: Mapping[str, str]) -> list[str]:
     return [found[role] for role in (*order, "focus") if role in found]
 
 
-def _cut(column: Column, rows: slice) -> Column:
+def _cut(column: Column, rows: slice | npt.NDArray[np.intp]) -> Column:
     return Column(column.values[rows], column.logged[rows], column.percent)
 
 

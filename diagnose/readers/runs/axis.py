@@ -20,6 +20,8 @@ from diagnose.readers.tables.table import Column, Table
 Mask = npt.NDArray[np.bool_]
 
 _COLLAPSE = 0.02  # share of points that may fall on the step before them and still be an accident
+_LEAST_FALLS = 3
+_SHUFFLED = 0.2  # share of rows that go back from which the rows are in another order than the training
 _CROWD = 4.0  # points per step from which an axis is too coarse, and not merely repeated
 
 
@@ -83,6 +85,21 @@ def find(
     ties = [max(_share(c.steps, mask, np.equal) for mask in masks) for c in counters]
     good = [c for c, share in zip(counters, ties, strict=True) if share <= min(ties) + _COLLAPSE]
     return _settle(min(good, key=_order), curve)
+
+
+def out_of_order(axis: Axis, logged: Mask) -> npt.NDArray[np.intp] | None:
+    """The order in which the rows go up, where the log has them the wrong way round or shuffled; else None.
+
+    logged: shape (rows,), the rows in which the main curve has a point.
+    A table may have its newest row first. Rows that a program sorted by something else have steps that all differ and go
+    back again and again, which no resume does.
+    """
+    there = axis.steps[logged]
+    falls = int(np.count_nonzero(there[1:] < there[:-1]))
+    distinct = falls > 0 and np.unique(there).size == there.size
+    if not distinct or falls < max(_LEAST_FALLS, _SHUFFLED * (there.size - 1)):
+        return None
+    return np.argsort(axis.steps, kind="stable")
 
 
 def _recognise(name: str, facets: Facets, table: Table, main: Mask) -> _Counter | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from diagnose.names import roles
 from diagnose.names.roles import Facets
+from diagnose.readers.tables.names import INDEX
 from diagnose.readers.tables.table import Column
 
 _FRACTION = 1.0 + 1e-6
@@ -129,7 +130,8 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     In a file called after a loss or an accuracy the first one is that; else one that falls is the loss where the other
     is a share that rises. The split is the one in the name of the file.
     """
-    names = [name for name in seen if _UNNAMED.fullmatch(name)]
+    pair = set(seen) == {INDEX, stem}  # the one curve without a name is called as its file
+    names = [name for name in seen if _UNNAMED.fullmatch(name) or (pair and name == stem)]
     if not names or any(f.is_metric for name, f in facets.items() if name in seen):
         return {}
     curves = [name for name in names if not seen[name].constant and not seen[name].counts]
@@ -140,7 +142,7 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     shares = [name for name in curves if seen[name].rises and seen[name].is_share]
     if len(losses) == len(shares) == 1 and len(curves) == 2:
         return {losses[0]: _meaning(said, "loss", "loss"), shares[0]: _meaning(said, "accuracy", "accuracy")}
-    return {curves[0]: _meaning(said, "loss", "loss")} if len(curves) == 1 else {}
+    return {losses[0]: _meaning(said, "loss", "loss")} if len(losses) == len(curves) == 1 else {}
 
 
 def _meaning(file: Facets, quantity: str, kind: str, preference: int = 0) -> Facets:

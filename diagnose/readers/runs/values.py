@@ -30,6 +30,24 @@ def without_sentinel(column: Column, facets: Facets) -> Column:
     return replace(column, logged=column.logged & ~sentinel)
 
 
+def without_padding(columns: Mapping[str, Column], facets: Mapping[str, Facets]) -> dict[str, Column]:
+    """The columns without the NaN that fill the rows before a resume, which all losses begin with and then leave."""
+    losses = [n for n, f in facets.items() if n in columns and f.quantity == "loss" and columns[n].logged.any()]
+    lengths = {_leading_nan(columns[name]) for name in losses}
+    if len(lengths) != 1 or not (length := lengths.pop()) > _BLANK_ROWS:
+        return dict(columns)
+    padded = {name for name in columns if _leading_nan(columns[name]) == length}
+    kept = np.arange(next(iter(columns.values())).values.size) >= length
+    return {n: replace(c, logged=c.logged & kept) if n in padded else c for n, c in columns.items()}
+
+
+def _leading_nan(column: Column) -> int:
+    """How many rows come before the first number that is one; 0 where one of them is blank, or no other row follows."""
+    numbers = np.flatnonzero(column.logged & ~np.isnan(column.values))
+    first = int(numbers[0]) if numbers.size else 0
+    return first if bool(np.all(column.logged[:first])) else 0
+
+
 def fractions(
     series: Mapping[str, Series],
     found: Mapping[str, str],

@@ -111,7 +111,7 @@ def _sections(document: Document, dialect: Dialect, names: Sequence[str], quoted
             if len(row) != section.width or not section.words.isdisjoint(row):
                 header = tuple(cell.strip() for cell in row)
                 if section.is_its_header(header):
-                    section.repeats.append(line)
+                    section.begin_again(batch, line)
                     continue
                 if section.is_new_header(header):
                     section.add(batch)
@@ -179,6 +179,14 @@ class _Section:
         """True for a row of words of which one at least is a column here, as in a log that another run appended to."""
         words = [cell for cell in row if cell not in NOT_LOGGED and number(cell, self.decimal) is None]
         return len(words) == len(row) > 1 and not set(self.header).isdisjoint(row) and len(set(row)) == len(row)
+
+    def begin_again(self, batch: list[list[str]], line: int) -> None:
+        """Note the header's return, and leave out a short row before it: a run was killed in the middle of a line."""
+        self.repeats.append(line)
+        if batch and self.short and self.short[-1] == self.lines[-1]:
+            batch.pop()
+            self.lines.pop()
+            self.short.pop()
 
     def note_width(self, row: list[str], line: int) -> None:
         if len(row) < self.width:

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 from typing import Any
 
 from diagnose.readers.tables.cells import NOT_LOGGED, number, unwrap_tensors
@@ -29,6 +29,7 @@ _CERTAIN = 0.98  # score from which no other delimiter is tried
 _LONGEST_PREAMBLE = 20  # lines of other text before the table
 _COMMA_DECIMAL = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?\s*%?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_ONE_COMMA = re.compile(r"[+-]?\d+,\d+")
 _LONGEST_NAME = 200  # characters; a header cell that is longer is prose
 
 
@@ -177,6 +178,9 @@ def _cuts(preamble: _Preamble, tensors: bool) -> Iterator[_Cut]:
     lines = [unwrap_tensors(line) if tensors and i else line for i, (_, line) in enumerate(preamble.body)]
     single = None
     for delimiter in [preamble.forced] if preamble.forced else _DELIMITERS:
+        if delimiter == "," and single is not None and _has_decimal_commas(single):
+            yield replace(single, delimiter=";", decimal=",", score=1.0)
+            return
         found = _cut_by(delimiter, lines, preamble)
         if found is None or found.width == 1:
             single = single or found
@@ -186,6 +190,16 @@ def _cuts(preamble: _Preamble, tensors: bool) -> Iterator[_Cut]:
             return
     if single is not None:
         yield replace(single, delimiter=",", score=0.5 * single.score)  # below any table with half of it numbers
+
+
+def _has_decimal_commas(single: _Cut) -> bool:
+    """Whether the one column of a cut holds numbers with a decimal comma, and not a counter and a whole number."""
+    header = int(bool(single.rows) and single.is_text(single.rows[0][0]) and "," not in single.rows[0][0])
+    cells = [row[0] for row in single.rows[header:]]
+    if len(cells) < 2 or not all(map(_ONE_COMMA.fullmatch, cells)):
+        return False
+    whole = [int(cell.partition(",")[0]) for cell in cells]
+    return bool(header) or not all(former < later for former, later in pairwise(whole))
 
 
 def _cut_by(delimiter: str, lines: list[str], preamble: _Preamble) -> _Cut | None:
