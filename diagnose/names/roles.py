@@ -207,7 +207,7 @@ _ACCURACY_KINDS = _table(
     auc="auc auroc rocauc aucroc auprc aucpr roc",
     agreement="kappa mcc qwk",
     match="em success winrate",
-    correlation="r2 pearson spearman spearmanr pearsonr correlation corr plcc srcc pcc",
+    correlation="r2 pearson spearman spearmanr pearsonr correlation corr plcc srcc pcc rho",
     text="bleu rouge meteor cider rougel chrf",
     ranking="ndcg mrr hits hit mrr",
     recall="recall sensitivity specificity tpr tnr",
@@ -441,7 +441,7 @@ def _accuracy(leaf: tuple[str, ...]) -> _Found:
     if {"error", "err", "loss"} & set(joined):
         return None
     hits = [i for i, word in enumerate(joined) if word in _ACCURACY_KINDS]
-    if not hits:
+    if not hits or ({joined[i] for i in hits} == {"top"} and "score" in joined):
         if "score" in joined and not {"time", "lr"} & set(joined):
             return "accuracy", "score", _ACCURACY_PREFERENCE["score"], _without(joined, "score")
         return None

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from diagnose.curves import Run
+from diagnose.errors import ReadError
 from diagnose.names.roles import MAIN_ROLES
 from diagnose.readers import read
 
@@ -136,6 +137,12 @@ MLPERF = (
 )
 
 NAMES = (
+    Log(
+        "a total.log",
+        lines(lambda i: f"[epoch: {i + 1}/200, iter: 448/448] total: {loss(i)} "),
+        roles(train_loss="total"),
+        axis="epoch",
+    ),
     Log(
         "the accuracy of training beside that of validation.csv",
         "epoch,train_loss,val_loss,val_accuracy,accuracy\n"
@@ -382,7 +389,6 @@ ROWS = (
         first=loss(0),
     ),
     Log("pairs.txt", lines(lambda i: f"{i} {loss(i)}"), roles(train_loss="pairs")),
-    Log("pairs.csv", lines(lambda i: f"{i},{1000 - i}"), roles(train_loss="pairs"), first=1000.0),
     Log(
         "padded before a resume.csv",
         EPOCHS + lines(lambda i: f"{i},nan,nan", range(10)) + lines(lambda i: f"{i + 10},{loss(i)},{val_loss(i)}"),
@@ -448,3 +454,19 @@ def test_a_loss_that_is_no_number_at_first_is_kept_where_another_is_one(tmp_path
     path.write_text(EPOCHS + lines(lambda i: f"{i},{'nan' if i < 10 else loss(i)},{val_loss(i)}"))
     [run] = read(path)
     assert len(run.series["train_loss"]) == POINTS
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.txt", lines(lambda i: f"{7 * i:06d}")),
+        ("boxes.txt", lines(lambda i: f"{i} {0.9 - i / 99} {20.5 + i} {40.5 - i}")),
+        ("counts.csv", "generation,top_score,turns\n" + lines(lambda i: f"{i},{i + 3},{2 * i}")),
+        ("labels.txt", lines(lambda i: f"{i},{i % 3}")),
+    ],
+)
+def test_lists_of_other_things_are_no_curves(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ReadError, match="no loss among"):
+        read(path)

@@ -46,7 +46,7 @@ _HINTS = (
         "auc",
     ),
     *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
-    *("learn", "train", "val", "test"),
+    *("learn", "train", "val", "test", "total"),
 )
 _HINT = re.compile(  # of a line in lower case
     rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
@@ -212,8 +212,8 @@ def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
 
 
 def _is_metric(name: str) -> bool:
-    """Whether a name is that of a metric, or of a set of data alone, whose metric the values tell."""
-    return is_metric_name(name) or name.casefold() in SPLITS
+    """Whether a name is that of a metric, or of a set of data or a total, of which the values tell the metric."""
+    return is_metric_name(name) or name.casefold() in SPLITS or name.casefold() == "total"
 
 
 def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:

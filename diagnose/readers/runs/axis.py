@@ -91,8 +91,8 @@ def out_of_order(axis: Axis, logged: Mask) -> npt.NDArray[np.intp] | None:
     """The order in which the rows go up, where the log has them the wrong way round or shuffled; else None.
 
     logged: shape (rows,), the rows in which the main curve has a point.
-    A table may have its newest row first. Rows that a program sorted by something else have steps that all differ and go
-    back again and again, which no resume does.
+    A table may have its newest row first. Rows that a program sorted by something else have steps that all differ and
+    go back again and again, which no resume does.
     """
     there = axis.steps[logged]
     falls = int(np.count_nonzero(there[1:] < there[:-1]))

@@ -30,6 +30,7 @@ class Cast:
     facets: column -> what that name means.
     fixed: canonical name -> column where the user or the format says so.
     apart: the metrics that only an evaluation logged.
+    whole: the metrics that hold whole numbers alone, as a list of files or of labels does.
     stem: the name of the file, which may say what its only curve is.
     """
 
@@ -37,6 +38,7 @@ class Cast:
     facets: Mapping[str, Facets]
     fixed: Mapping[str, str]
     apart: frozenset[str]
+    whole: frozenset[str]
     stem: str
 
     @classmethod
@@ -46,7 +48,8 @@ class Cast:
         facets = {name: part.facets[name] for name in columns}
         stem = PurePath(source).stem
         facets |= guesses.readings(columns, facets, stem)
-        return cls(metrics, facets, fixed, _apart(columns, facets), stem)
+        whole = frozenset(metrics[name] for name, column in columns.items() if guesses.is_whole(column))
+        return cls(metrics, facets, fixed, _apart(columns, facets), whole, stem)
 
     def of_columns(self, columns: Mapping[str, Column]) -> dict[str, str]:
         """Canonical name -> column, before anything is known about the x axis."""
@@ -93,9 +96,11 @@ class Cast:
         places = [metric for metric, facets in parsed.items() if facets.counts or facets.quantity == "time"]
         if len(curves) != 1 or len(curves) + len(places) < len(parsed):
             return {}
+        named = roles.assign([self.stem])
+        if not named and curves[0] in self.whole:
+            return {}
         if places and _NAMELESS.isdisjoint(parsed[curves[0]].words):
             return {}
-        named = roles.assign([self.stem])
         return {next(iter(named), "train_loss"): curves[0]}
 
 

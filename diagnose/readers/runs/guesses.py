@@ -26,7 +26,12 @@ _EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the values of a column say: lowest and highest, whether they fall or rise, whether they are all the same."""
+    """What the values of a column say.
+
+    low, high: of the finite values.
+    falls, rises: by the medians of the first and the last part; last: the latter median.
+    constant: all are the same. whole: all are whole numbers, as counts and labels are.
+    """
 
     low: float
     high: float
@@ -34,7 +39,7 @@ class _Seen:
     rises: bool
     last: float
     constant: bool
-    counts: bool
+    whole: bool
 
     @property
     def may_be_accuracy(self) -> bool:
@@ -58,9 +63,17 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
     seen = {name: _look(column) for name, column in columns.items() if np.count_nonzero(column.logged) > 1}
     found = dict(_no_accuracies(seen, facets))
     found |= _scores(seen, {**facets, **found})
+    found |= _totals(seen, {**facets, **found})
     found |= _bare_splits(seen, {**facets, **found}, stem)
     found |= _unnamed(seen, {**facets, **found}, stem)
     return found | _eval_sets(seen, {**facets, **found})
+
+
+def is_whole(column: Column) -> bool:
+    """Whether every number of a column that holds several is a whole one."""
+    values = column.values[column.logged]
+    finite = values[np.isfinite(values)]
+    return finite.size > 1 and bool(np.all(finite == np.rint(finite)))
 
 
 def _look(column: Column) -> _Seen:
@@ -68,10 +81,9 @@ def _look(column: Column) -> _Seen:
     values = column.values[column.logged]
     finite = values[np.isfinite(values)]
     if finite.size < 2:
-        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, constant=False, counts=False)
+        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, constant=False, whole=False)
     part = max(1, finite.size // _ENDS)
     first, last = float(np.median(finite[:part])), float(np.median(finite[-part:]))
-    steps = np.diff(values)
     return _Seen(
         float(finite.min()),
         float(finite.max()),
@@ -79,7 +91,7 @@ def _look(column: Column) -> _Seen:
         rises=last > first,
         last=last,
         constant=bool(np.all(finite == finite[0])),
-        counts=bool(np.all(finite == np.rint(finite)) and np.all(steps >= 0) and steps.max() > 0),
+        whole=is_whole(column),
     )
 
 
@@ -104,9 +116,17 @@ def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str
             continue
         if not losses and values.falls and not values.is_fraction:
             found[name] = replace(facets[name], quantity="loss", kind="loss", preference=0)
-        elif not values.is_fraction and not (values.is_share and values.rises):
+        elif not values.is_fraction and not (values.is_share and values.rises and not values.whole):
             found[name] = replace(facets[name], quantity="", kind="")
     return found
+
+
+def _totals(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
+    """A `total` that falls is the loss of a log without another."""
+    losses = _losses({name: facets[name] for name in seen})
+    names = [name for name, values in seen.items() if values.falls and not values.whole]
+    totals = [name for name in names if set(facets[name].words) - set(roles.SPLITS) == {"total"}]
+    return {} if losses else {name: replace(facets[name], quantity="loss", kind="loss") for name in totals}
 
 
 def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
@@ -134,7 +154,7 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     names = [name for name in seen if _UNNAMED.fullmatch(name) or (pair and name == stem)]
     if not names or any(f.is_metric for name, f in facets.items() if name in seen):
         return {}
-    curves = [name for name in names if not seen[name].constant and not seen[name].counts]
+    curves = [name for name in names if not seen[name].constant and not seen[name].whole]
     said = roles.parse(stem)
     if said.quantity in ("loss", "accuracy") and curves:
         return {curves[0]: _meaning(said, said.quantity, said.kind, said.preference)}
