@@ -249,6 +249,29 @@ _DECOMPOSABLE = tuple(
     )
 )
 
+_FOREIGN = _table(
+    loss="pérdida perdida perte verlust perda perdita потери",
+    accuracy="exactitud exactitude genauigkeit acurácia acuracia accuratezza точность",
+    train="entrenamiento entraînement entrainement treino treinamento addestramento обучение",
+    val="validación validacion validierung validação validacao validazione валидация",
+    epoch="época epoca époque epoche эпоха",
+)
+"""Words of languages that write blanks between their words -> the English one."""
+_FOREIGN_WITHIN = {
+    "learning rate": "学习率 學習率 学習率 학습률",
+    "train": "训练 訓練 学習 훈련 학습",
+    "val": "验证 驗證 検証 검증",
+    "test": "测试 測試 テスト 테스트",
+    "loss": "损失 損失 손실",
+    "accuracy": "准确率 準確率 正确率 正解率 准确度 精度 정확도",
+    "epoch": "轮次 轮数 轮 エポック 에포크",
+    "iteration": "迭代 イテレーション",
+    "mean": "平均 평균",
+}
+"""English words -> what stands for them in languages that write none."""
+_MEANINGS = {part: english for english, parts in _FOREIGN_WITHIN.items() for part in parts.split()}
+_WITHIN = re.compile("|".join(sorted(_MEANINGS, key=len, reverse=True)))
+
 _LONGEST_WORD = 40  # letters; a longer one is no name
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _FOLDER = re.compile(r"[/\\|]|::|\s-\s")
@@ -285,7 +308,13 @@ def _spelled_from(word: str) -> tuple[str, ...] | None:
 
 def words(name: str) -> tuple[str, ...]:
     """The lower-case words and numbers of a name, whatever separates them; `valLoss` and `val_loss` are the same."""
-    return tuple(part for word in _WORD.findall(name.casefold()) for part in _decompose(word))
+    found = _WORD.findall(in_english(name.casefold()))
+    return tuple(part for word in found for part in _decompose(_FOREIGN.get(word, word)))
+
+
+def in_english(name: str) -> str:
+    """The name with the words of Chinese, Japanese and Korean logs that are known in English, blanks around them."""
+    return name if name.isascii() else _WITHIN.sub(lambda found: f" {_MEANINGS[found[0]]} ", name)
 
 
 # --- one name ---------------------------------------------------------------------------------------------------------

@@ -185,6 +185,30 @@ NAMES = (
     ),
 )
 
+LANGUAGES = (
+    Log(
+        "chinese.csv",
+        "轮次,训练损失,验证损失,训练准确率,验证准确率\n"
+        + lines(lambda i: f"{i},{loss(i)},{val_loss(i)},{accuracy(i)},{accuracy(i) - 0.1}"),
+        roles(train_loss="训练损失", val_loss="验证损失", train_accuracy="训练准确率", val_accuracy="验证准确率"),
+        axis="epoch",
+    ),
+    Log(
+        "chinese.log",
+        lines(
+            lambda i: f"第{i + 1}轮 训练损失\uff1a{loss(i)}\uff0c验证损失\uff1a{val_loss(i)}\uff0c准确率: {accuracy(i)}"
+        ),
+        roles(train_loss="训练损失", val_loss="验证损失", val_accuracy="准确率"),
+        axis="epoch",
+    ),
+    Log(
+        "spanish.csv",
+        "epoca,perdida_entrenamiento,perdida_validacion\n" + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}"),
+        roles(train_loss="perdida_entrenamiento", val_loss="perdida_validacion"),
+        axis="epoch",
+    ),
+)
+
 VALUES = (
     Log(
         "a score in seconds.csv",
@@ -417,7 +441,7 @@ LISTS = (
     ),
 )
 
-LOGS = (*BOOSTING, *MLPERF, *NAMES, *VALUES, *SENTENCES, *TERMS, *BYTES, *ROWS, *LISTS)
+LOGS = (*BOOSTING, *MLPERF, *NAMES, *LANGUAGES, *VALUES, *SENTENCES, *TERMS, *BYTES, *ROWS, *LISTS)
 
 
 def written(log: Log, folder: Path) -> Path:

@@ -35,6 +35,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
+_FULL_WIDTH = str.maketrans({"\uff1a": ": ", "\uff0c": ", ", "\uff1b": "; ", "\uff08": "(", "\uff09": ")"})
+_ORDINAL = re.compile(r"第\s*(\d+)\s*[轮輪]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
@@ -128,6 +130,8 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
     """
     if len(text) > LONGEST_LINE or text.startswith("wandb:"):
         return None
+    if not text.isascii():
+        text = _ORDINAL.sub(r" epoch \1 ", text.translate(_FULL_WIDTH))
     text, bar = _without_bar(_ANSI.sub("", text) if "\x1b" in text else text)
     walk = _Walk(text)
     walk.run()
@@ -213,6 +217,7 @@ def _label(text: str) -> _Label:
 
 def _axis(name: str) -> str:
     """`epoch` or `step` where that is what the name says, else ""."""
+    name = name if name.isascii() else roles.in_english(name).strip()
     return "epoch" if _EPOCH.fullmatch(name) else "step" if _STEP.fullmatch(name) else ""
 
 

@@ -46,10 +46,11 @@ _HINTS = (
         "auc",
     ),
     *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
+    *("损失", "損失", "손실", "准确率", "準確率", "精度", "정확도"),
     *("learn", "train", "val", "test", "total"),
 )
 _HINT = re.compile(  # of a line in lower case
-    rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+    rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script

@@ -48,7 +48,8 @@ class Cast:
         facets = {name: part.facets[name] for name in columns}
         stem = PurePath(source).stem
         facets |= guesses.readings(columns, facets, stem)
-        whole = frozenset(metrics[name] for name, column in columns.items() if guesses.is_whole(column))
+        plain = {name: column for name, column in columns.items() if not facets[name].quantity}
+        whole = frozenset(metrics[name] for name, column in plain.items() if guesses.is_whole(column))
         return cls(metrics, facets, fixed, _apart(columns, facets), whole, stem)
 
     def of_columns(self, columns: Mapping[str, Column]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from diagnose.readers.tables.table import Column
 
 _FRACTION = 1.0 + 1e-6
 _PERCENT = 100.5  # a percentage that was rounded up
+_TOTAL = "total"
 _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
 _UNNAMED = re.compile(r"column \d+")
 _EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
@@ -60,13 +61,21 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
 
     columns: those of one run; facets: what their names mean; stem: the name of the file.
     """
-    seen = {name: _look(column) for name, column in columns.items() if np.count_nonzero(column.logged) > 1}
-    found = dict(_no_accuracies(seen, facets))
-    found |= _scores(seen, {**facets, **found})
-    found |= _totals(seen, {**facets, **found})
-    found |= _bare_splits(seen, {**facets, **found}, stem)
-    found |= _unnamed(seen, {**facets, **found}, stem)
-    return found | _eval_sets(seen, {**facets, **found})
+    said = {name: facets[name] for name, column in columns.items() if np.count_nonzero(column.logged) > 1}
+    seen = {name: _look(columns[name]) for name, named in said.items() if _is_open(name, named, stem)}
+    found = dict(_no_accuracies(seen, said))
+    found |= _scores(seen, said | found)
+    found |= _totals(seen, said | found)
+    found |= _bare_splits(seen, said | found, stem)
+    found |= _unnamed(seen, said | found, stem)
+    return found | _eval_sets(seen, said | found)
+
+
+def _is_open(name: str, facets: Facets, stem: str) -> bool:
+    """Whether the values of a column are worth a look: a million of them take their time."""
+    plain = not facets.quantity and not facets.counts and (name == stem or bool(_UNNAMED.fullmatch(name)))
+    bare = bool(facets.words) and all(word in roles.SPLITS or word == _TOTAL for word in facets.words)
+    return facets.quantity == "accuracy" or plain or bare or _EVAL_SETS.match(name) is not None
 
 
 def is_whole(column: Column) -> bool:
@@ -109,7 +118,7 @@ def _no_accuracies(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> I
 def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
     """A `score`: an accuracy where it is a fraction, or rises as a percentage does; in a log without a loss one that
     falls is the loss (Deeplearning4j calls it so); else nothing that is known."""
-    losses = _losses({name: facets[name] for name in seen})
+    losses = _losses(facets)
     found: dict[str, Facets] = {}
     for name, values in seen.items():
         if facets[name].kind != "score" or facets[name].quantity != "accuracy":
@@ -123,9 +132,9 @@ def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str
 
 def _totals(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
     """A `total` that falls is the loss of a log without another."""
-    losses = _losses({name: facets[name] for name in seen})
+    losses = _losses(facets)
     names = [name for name, values in seen.items() if values.falls and not values.whole]
-    totals = [name for name in names if set(facets[name].words) - set(roles.SPLITS) == {"total"}]
+    totals = [name for name in names if set(facets[name].words) - set(roles.SPLITS) == {_TOTAL}]
     return {} if losses else {name: replace(facets[name], quantity="loss", kind="loss") for name in totals}
 
 
@@ -136,7 +145,7 @@ def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: 
     if not bare:
         return {}
     said = roles.parse(stem).quantity
-    named = bool(_losses({name: facets[name] for name in seen}))
+    named = bool(_losses(facets))
     shares = all(seen[name].is_share for name in bare)
     rising = all(seen[name].is_fraction for name in bare) and not seen[bare[0]].falls
     accuracy = said == "accuracy" or (said != "loss" and ((named and shares) or rising))
@@ -150,9 +159,9 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     In a file called after a loss or an accuracy the first one is that; else one that falls is the loss where the other
     is a share that rises. The split is the one in the name of the file.
     """
-    pair = set(seen) == {INDEX, stem}  # the one curve without a name is called as its file
+    pair = set(facets) == {INDEX, stem}  # the one curve without a name is called as its file
     names = [name for name in seen if _UNNAMED.fullmatch(name) or (pair and name == stem)]
-    if not names or any(f.is_metric for name, f in facets.items() if name in seen):
+    if not names or any(f.is_metric for f in facets.values()):
         return {}
     curves = [name for name in names if not seen[name].constant and not seen[name].whole]
     said = roles.parse(stem)
@@ -179,7 +188,7 @@ def _eval_sets(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[
     for name in seen:
         if (number := _EVAL_SETS.match(name)) is not None:
             sets[number[1]].append(name)
-    named = any(facets[name].split == "train" and facets[name].is_metric for name in seen)
+    named = any(f.split == "train" and f.is_metric for f in facets.values())
     if named or not sets["0"] or len(sets["0"]) != len(sets["1"]):
         return {}
     pairs: Sequence[tuple[str, str]] = list(zip(sets["0"], sets["1"], strict=True))
