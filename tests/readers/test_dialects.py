@@ -412,6 +412,11 @@ ROWS = (
         roles(train_loss="loss"),
         first=loss(0),
     ),
+    Log(
+        "octave.log",
+        "% mean class accuracy (train set)\t\n" + lines(lambda i: f" {100 * accuracy(i):.4e}\t"),
+        roles(train_accuracy="mean class accuracy (train set)"),
+    ),
     Log("pairs.txt", lines(lambda i: f"{i} {loss(i)}"), roles(train_loss="pairs")),
     Log(
         "padded before a resume.csv",

@@ -317,6 +317,8 @@ def _wide_split(line: str) -> list[str]:
 def _header_cells(best: _Cut, at: int | None, preamble: _Preamble) -> tuple[str, ...]:
     if at is None:  # np.savetxt puts the names into a comment
         names = [c.strip() for _, row in cut([preamble.comment], best.delimiter) for c in row]
+        if len(names) == best.width - 1 and not any(row[-1] for row in best.rows if len(row) == best.width):
+            return (*names, "") if all(map(best.is_text, names)) else ()  # the rows end in a delimiter
         return tuple(names) if len(names) == best.width and all(map(best.is_text, names)) else ()
     header = best.rows[at]
     if best.delimiter == WHITESPACE and len(header) != best.width:
