@@ -492,6 +492,7 @@ def test_a_loss_that_is_no_number_at_first_is_kept_where_another_is_one(tmp_path
         ("boxes.txt", lines(lambda i: f"{i} {0.9 - i / 99} {20.5 + i} {40.5 - i}")),
         ("counts.csv", "generation,top_score,turns\n" + lines(lambda i: f"{i},{i + 3},{2 * i}")),
         ("labels.txt", lines(lambda i: f"{i},{i % 3}")),
+        ("durations.txt", lines(lambda i: f"test: {12.5 + i % 4}")),
     ],
 )
 def test_lists_of_other_things_are_no_curves(name: str, text: str, tmp_path: Path) -> None:

@@ -47,10 +47,11 @@ _HINTS = (
     ),
     *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
     *("损失", "損失", "손실", "准确率", "準確率", "精度", "정확도"),
-    *("learn", "train", "val", "test", "total"),
 )
+_BARE = ("learn", "train", "val", "test", "total")
+"""Sets of data and a total, which name a value where nothing else does; each stands right before it."""
 _HINT = re.compile(  # of a line in lower case
-    rf"(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+    rf"\b(?:{'|'.join(_BARE)}):\s?\d|(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
@@ -107,7 +108,7 @@ def read(document: Document) -> list[Table]:
 def _has_hints(texts: Iterable[str]) -> bool:
     """A cheap first look: as many lines where a metric's name stands before a number as make a curve."""
     lower = map(str.lower, texts)
-    likely = (text for text in lower if any(hint in text for hint in _HINTS))
+    likely = (text for text in lower if any(hint in text for hint in (*_HINTS, *_BARE)))
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
 
 

@@ -135,7 +135,7 @@ def _totals(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str
     losses = _losses(facets)
     names = [name for name, values in seen.items() if values.falls and not values.whole]
     totals = [name for name in names if set(facets[name].words) - set(roles.SPLITS) == {_TOTAL}]
-    return {} if losses else {name: replace(facets[name], quantity="loss", kind="loss") for name in totals}
+    return {} if losses else {name: replace(facets[name], quantity="loss", kind="error") for name in totals}
 
 
 def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
@@ -149,8 +149,10 @@ def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: 
     shares = all(seen[name].is_share for name in bare)
     rising = all(seen[name].is_fraction for name in bare) and not seen[bare[0]].falls
     accuracy = said == "accuracy" or (said != "loss" and ((named and shares) or rising))
-    kind = "accuracy" if accuracy else "loss"
-    return {name: replace(facets[name], quantity=kind, kind=kind) for name in bare}
+    quantity = "accuracy" if accuracy else "loss"
+    alone = said != quantity and len({facets[name].split for name in bare}) == 1  # then it may be anything
+    kind = ("score" if accuracy else "error") if alone else quantity
+    return {name: replace(facets[name], quantity=quantity, kind=kind) for name in bare}
 
 
 def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
