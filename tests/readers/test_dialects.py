@@ -305,6 +305,11 @@ SENTENCES = (
         roles(train_loss="learn", val_loss="test"),
     ),
     Log(
+        "sets alone.txt",
+        lines(lambda i: f"{i} train {loss(i)} val {val_loss(i)}"),
+        roles(train_loss="train", val_loss="val"),
+    ),
+    Log(
         "graphs.txt",
         lines(
             lambda i: f"Epoch: {i + 1:03d}, Loss: {loss(i)}, Train: {accuracy(i)}, Val: {accuracy(i) - 0.1}, Test: 0.8"

@@ -51,7 +51,7 @@ _HINTS = (
 _BARE = ("learn", "train", "val", "test", "total")
 """Sets of data and a total, which name a value where nothing else does; each stands right before it."""
 _HINT = re.compile(  # of a line in lower case
-    rf"\b(?:{'|'.join(_BARE)}):\s?\d|(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+    rf"\b(?:{'|'.join(_BARE)})[\s:=]{{1,2}}\d+\.\d|(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
