@@ -21,6 +21,7 @@ _FRACTION = 1.0 + 1e-6
 _PERCENT = 100.5  # a percentage that was rounded up
 _TOTAL = "total"
 _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
+_ENOUGH = 10_000  # values that say where a long curve goes
 _UNNAMED = re.compile(r"column \d+")
 _EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
 
@@ -82,7 +83,8 @@ def is_whole(column: Column) -> bool:
     """Whether every number of a column that holds several is a whole one."""
     values = column.values[column.logged]
     finite = values[np.isfinite(values)]
-    return finite.size > 1 and bool(np.all(finite == np.rint(finite)))
+    head = finite[:_ENOUGH]  # the usual case, without a look at a million rows
+    return finite.size > 1 and bool(np.all(head == np.rint(head))) and bool(np.all(finite == np.rint(finite)))
 
 
 def _look(column: Column) -> _Seen:
@@ -91,8 +93,9 @@ def _look(column: Column) -> _Seen:
     finite = values[np.isfinite(values)]
     if finite.size < 2:
         return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, constant=False, whole=False)
-    part = max(1, finite.size // _ENDS)
-    first, last = float(np.median(finite[:part])), float(np.median(finite[-part:]))
+    thin = finite[:: max(1, finite.size // _ENOUGH)]
+    part = max(1, thin.size // _ENDS)
+    first, last = float(np.median(thin[:part])), float(np.median(thin[-part:]))
     return _Seen(
         float(finite.min()),
         float(finite.max()),
