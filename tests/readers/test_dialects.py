@@ -505,3 +505,10 @@ def test_lists_of_other_things_are_no_curves(name: str, text: str, tmp_path: Pat
     path.write_text(text)
     with pytest.raises(ReadError, match="no loss among"):
         read(path)
+
+
+def test_what_the_values_decided_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.txt"
+    path.write_text(lines(lambda i: f"{i} {loss(i)} {accuracy(i)}"))
+    [run] = read(path)
+    assert "column 2 is taken for the train_loss, by its values" in run.notes

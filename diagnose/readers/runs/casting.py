@@ -31,6 +31,7 @@ class Cast:
     fixed: canonical name -> column where the user or the format says so.
     apart: the metrics that only an evaluation logged.
     whole: the metrics that hold whole numbers alone, as a list of files or of labels does.
+    guessed: the columns whose values say what they are.
     stem: the name of the file, which may say what its only curve is.
     """
 
@@ -39,6 +40,7 @@ class Cast:
     fixed: Mapping[str, str]
     apart: frozenset[str]
     whole: frozenset[str]
+    guessed: frozenset[str]
     stem: str
 
     @classmethod
@@ -47,10 +49,11 @@ class Cast:
         metrics = {name: part.metric(name) for name in columns}
         facets = {name: part.facets[name] for name in columns}
         stem = PurePath(source).stem
-        facets |= guesses.readings(columns, facets, stem)
+        guessed = guesses.readings(columns, facets, stem)
+        facets |= guessed
         plain = {name: column for name, column in columns.items() if not facets[name].quantity}
         whole = frozenset(metrics[name] for name, column in plain.items() if guesses.is_whole(column))
-        return cls(metrics, facets, fixed, _apart(columns, facets), whole, stem)
+        return cls(metrics, facets, fixed, _apart(columns, facets), whole, frozenset(guessed), stem)
 
     def of_columns(self, columns: Mapping[str, Column]) -> dict[str, str]:
         """Canonical name -> column, before anything is known about the x axis."""
@@ -66,7 +69,8 @@ class Cast:
         column = found.get("train_loss")
         if column is not None and "train_loss" not in self.fixed and not self.facets[column].quantity:
             said.append(f"{column} is the only curve and is taken for the training loss")
-        return said
+        guessed = {role: name for role, name in found.items() if name in self.guessed and role not in self.fixed}
+        return said + [f"{name} is taken for the {role}, by its values" for role, name in guessed.items()]
 
     def is_vague(self, column: str) -> bool:
         """Whether the name (`cost`, `energy`, `score`) is that of a curve in a log only, and of anything elsewhere."""
