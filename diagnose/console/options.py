@@ -116,7 +116,14 @@ Setting = Annotated[
 """Parsed by `hyperparameters`, with `KindOfRun` and the file of `--config`."""
 
 KindOfRun = Annotated[
-    str | None, one_of(KINDS, "What kind of training it is, where the log's columns do not tell.", "--kind")
+    str | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        callback=choice(KINDS),
+        help=f"What the log's columns do not tell: {', '.join(KINDS[:-1])} or {KINDS[-1]}.",
+        autocompletion=completion.among(KINDS),
+    ),
 ]
 
 Select = Annotated[
