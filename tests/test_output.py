@@ -93,3 +93,51 @@ def test_only_a_hook_says_how_to_commit_anyway() -> None:
     assert said("ill.csv", PRE_COMMIT="1")
     assert not said("ill.csv")
     assert not said("fine.csv", PRE_COMMIT="1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target"),
+    [
+        (["fine.csv", "--out", "fine.csv"], "fine.csv"),
+        (["fine.csv", "--out", "sub/../fine.csv"], "fine.csv"),
+        (["fine.csv", "--out", "link.txt"], "fine.csv"),
+        (["link.txt", "--out", "fine.csv"], "fine.csv"),
+        (["hard.txt", "--out", "fine.csv"], "fine.csv"),
+        ([".", "--out", "fine.csv"], "fine.csv"),
+        (["*.csv", "--out", "fine.csv"], "fine.csv"),
+        (["fine.csv", "--plot", "drawn.svg"], "drawn.svg"),
+        (["ill.csv", "--baseline", "fine.csv", "--out", "fine.csv"], "fine.csv"),
+        (["ill.csv", "--config", "own.json", "--out", "own.json"], "own.json"),
+        (["ill.csv", "--out", "ill.yaml"], "ill.yaml"),
+        (["ill.csv", "--watch", "--out", "ill.csv"], "ill.csv"),
+        (["compare", "fine.csv", "ill.csv", "--out", "ill.csv"], "ill.csv"),
+        (["compare", "fine.csv", "ill.csv", "--plot", "drawn.svg"], "drawn.svg"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_what_is_read_is_never_overwritten(arguments: list[str], target: str) -> None:
+    Path("sub").mkdir()
+    Path("link.txt").symlink_to("fine.csv")
+    Path("hard.txt").hardlink_to("fine.csv")
+    Path("own.json").write_text('{"optimizer": "adam"}')
+    Path("ill.yaml").write_text("optimizer: adam")
+    Path("drawn.svg").symlink_to("fine.csv")
+    before = Path(target).read_bytes()
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "would be overwritten; name another file with --" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert Path(target).read_bytes() == before
+
+
+def test_an_earlier_report_is_overwritten_also_beside_the_logs() -> None:
+    Path("report.md").write_text("# The last report")
+    assert run(".", "--out", "report.md").exit_code == 1
+    assert "The last report" not in Path("report.md").read_text()
+
+
+def test_two_outputs_have_two_files() -> None:
+    result = run("fine.csv", "--out", "one.svg", "--plot", "./one.svg")
+    assert result.exit_code == 2
+    assert "give each a file of its own" in result.stderr
+    assert not Path("one.svg").exists()

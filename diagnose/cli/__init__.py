@@ -19,7 +19,7 @@ import diagnose
 from diagnose.cli import compare
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
-from diagnose.console.output import check_places, deliver, write_file
+from diagnose.console.output import check_apart, check_places, deliver, write_file
 from diagnose.console.terminal import complain, file_page, page, progress_bar, write
 from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, render
@@ -151,6 +151,7 @@ def check(  # noqa: PLR0913 - its options are its signature
 
     check_places(form, out, plot)
     settings = api.load_settings(paths[0])
+    check_apart(paths, baseline or settings.baseline_paths(), config, out=out, plot=plot)
     failing = options.severities(fail_on or settings.fail_on or "warning")
     judge = partial(
         api.diagnose,

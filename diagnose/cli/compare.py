@@ -9,7 +9,7 @@ import typer
 
 from diagnose.cli.group import OK, WRONG
 from diagnose.console import completion, options
-from diagnose.console.output import check_places, deliver
+from diagnose.console.output import check_apart, check_places, deliver
 from diagnose.console.terminal import complain, page, progress_bar
 from diagnose.reports import COMPARISONS, format_of, render_comparison
 
@@ -54,6 +54,7 @@ def compare(
     """Hold runs beside each other: curves over each other, and what differs in findings, values and configuration."""
     form = form or format_of(out, COMPARISONS)
     check_places(form, out, plot)
+    check_apart(paths, (), None, out=out, plot=plot)
     from diagnose import api
     from diagnose.reports import comparison
     from diagnose.reports.context import Context

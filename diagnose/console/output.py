@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from diagnose.console.terminal import write
@@ -23,6 +25,59 @@ def check_places(form: str, out: str | None, plot: str | None) -> None:
         from diagnose.reports import plot as picture
 
         picture.check(Path(plot))
+
+
+def check_apart(sources: Sequence[str], baseline: Sequence[str], config: str | None, **outputs: str | None) -> None:
+    """Raises SettingsError where an output would take the place of what is read, or of another output.
+
+    sources, baseline: as the user named them. outputs: name of an option -> the file it names. Files are told apart by
+    what they are, so that no link leads around this. A file that is not there yet takes the place of none.
+    """
+    named = {option: Path(path) for option, path in outputs.items() if path is not None}
+    for option, target in named.items():
+        if not os.path.isfile(target):  # noqa: PTH113 - never raises
+            continue
+        what = _read_as(target, sources, baseline, config)
+        if what:
+            raise SettingsError(f"{target}: is {what}, and would be overwritten; name another file with --{option}")
+    if len({path.resolve() for path in named.values()}) < len(named):
+        options = " and ".join(f"--{option}" for option in named)
+        raise SettingsError(f"{next(iter(named.values()))}: is named by {options}; give each a file of its own")
+
+
+def _read_as(target: Path, sources: Sequence[str], baseline: Sequence[str], config: str | None) -> str:
+    """What an existing file is to this call; "" where nothing reads it."""
+    if any(_is_among(target, path) for path in _read(sources)):
+        return "a log that is read"
+    if any(_is_among(target, path) for path in _read(baseline)):
+        return "a run of the baseline"
+    if target.suffix.lower() in _CONFIGURATIONS or (config is not None and _is_among(target, Path(config))):
+        return "a configuration"
+    return ""
+
+
+_CONFIGURATIONS = frozenset({".yaml", ".yml", ".toml"})
+"""Ends of the names of files that may lie beside a log or hold settings; a report has none of them."""
+
+
+def _read(named: Sequence[str]) -> Iterator[Path]:
+    """The files, and the folders that are one run, behind what the user named."""
+    from diagnose.readers import STDIN, expand
+
+    for source in expand([name for name in named if "://" not in name]):
+        yield from source.paths
+    if STDIN in named:
+        yield Path("/dev/stdin")
+
+
+def _is_among(target: Path, path: Path) -> bool:
+    """Whether a file is the one at `path`, or lies in the folder there."""
+    try:
+        if path.is_dir():
+            return target.resolve().is_relative_to(path.resolve())
+        return target.samefile(path)
+    except OSError:
+        return False
 
 
 def check_file(path: Path) -> None:
@@ -51,9 +106,10 @@ def write_file(path: str, content: str) -> None:
             target.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
             return
         target = target.resolve()  # the file behind a symbolic link
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        partial = target.with_name(f".diagnose-{secrets.token_hex(8)}")
         try:
-            partial.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+            with partial.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:  # never a link
+                stream.write(content)
             if target.exists():
                 shutil.copymode(target, partial)
             partial.replace(target)

@@ -25,7 +25,7 @@ from diagnose.readers.tables.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "Source", "ended", "expand", "from_tables", "no_log", "read", "tables"]
+__all__ = ["FORMATS", "STDIN", "Source", "ended", "expand", "from_tables", "no_log", "read", "tables"]
 
 
 def read(
