@@ -47,6 +47,10 @@ class ReadError(UserError):
     """A source that is no training log, or that cannot be read; `str()` is one line for the user, without the path."""
 
 
+class LimitError(ReadError):
+    """A source that costs more than `diagnose.limits` allows; it may well be a log."""
+
+
 class ConfigError(UserError, ValueError):
     """A configuration that cannot be read; `str()` names the file, what was found and the next step, in one line."""
 

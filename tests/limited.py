@@ -91,7 +91,7 @@ def fate(ended: Ended, *, most_bytes: float, most_seconds: float = float("inf"))
 
     `hang`: killed for its time, or over `most_seconds`. `crash`: ended by a signal. `fault`: a traceback, a fault that
     the program says of itself, or a number that is none. `memory`: more than `most_bytes` resident, or refused by the
-    system. `unclear`: an error of several lines, or of none.
+    system. `unclear`: an error of several lines, or of none, or the warnings of a library.
     """
     words = ended.stdout + ended.stderr
     if ended.late:
@@ -104,6 +104,8 @@ def fate(ended: Ended, *, most_bytes: float, most_seconds: float = float("inf"))
         return "fault"
     if ended.seconds > most_seconds:
         return "hang"
-    if ended.code not in (0, 1, 2) or (ended.code == 2 and len(ended.stderr.splitlines()) != 1):
+    if ended.code not in (0, 1, 2) or "Warning: " in ended.stderr:
+        return "unclear"
+    if ended.code == 2 and len(ended.stderr.splitlines()) != 1:
         return "unclear"
     return "refused" if ended.code == 2 else "verdict"

@@ -153,7 +153,6 @@ def test_reads_mlflow_params(tmp_path: Path) -> None:
     ("name", "text", "reason"),
     [
         ("a.yaml", "a: [1,\n b", "is no YAML (line "),
-        ("a.yaml", "when: 2023-13-45", "is no YAML (month must be in 1..12)"),
         ("a.yaml", "a: 1\n---\nb: 2\n", "is no YAML (line 2"),
         ("a.yaml", "a: \x00", "is no YAML ("),
         ("a.json", '{"a": 1', "is no JSON ("),
@@ -187,7 +186,7 @@ def test_other_unreadable_ones(tmp_path: Path) -> None:
 def test_aliases_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
     first = "a0: &a0 [" + ", ".join(["{x: 1}"] * 10) + "]\n"
     rest = "".join(f"a{i}: &a{i} [" + ", ".join([f"{{y: *a{i - 1}}}"] * 10) + "]\n" for i in range(1, 9))
-    with pytest.raises(ConfigError, match="more than 20,000 entries"):
+    with pytest.raises(ConfigError, match="more than 100,000 nodes"):
         load(written(tmp_path, "bomb.yaml", first + rest))
     assert load(written(tmp_path, "loop.yaml", "a: &a {b: *a}\nlr: 1\n")) == {"learning_rate": 1}
 

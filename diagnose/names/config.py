@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from diagnose import files, limits
 from diagnose.errors import ConfigError
-from diagnose.names import hyperparameters, roles
+from diagnose.names import hyperparameters, plain_yaml, roles
 
-LARGEST = 1_000_000
-"""Bytes; a configuration is smaller, and YAML is slow to read."""
-
-_MOST_ENTRIES = 20_000  # visited; aliases of YAML make a small file unfold to billions
+_MOST_ENTRIES = 20_000  # visited
 _DEEPEST = 10  # levels of nesting
+_LONGEST_NAME = 500  # characters; a longer one is a text
+_LARGEST_INTEGER = 10**40  # a longer one is an identifier
 _LONGEST = 2_000  # characters of a string; longer ones are texts, no hyperparameters
 
 _SWITCHES = frozenset({"early_stopping", "normalize_inputs", "augmentation", "auto_augment"})
@@ -143,7 +143,7 @@ def _inside(value: Any) -> list[tuple[str, Any]] | None:
     if isinstance(value, Mapping):
         named = ((str(key).strip(" ./"), inner) for key, inner in value.items())
         # `_wandb`, and what lies inside of a pickled object, are none of the user's
-        return [(name, inner) for name, inner in named if name and not name.startswith("_")]
+        return [(name, inner) for name, inner in named if 0 < len(name) <= _LONGEST_NAME and name[0] != "_"]
     if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         return [(str(index), item) for index, item in enumerate(value[:100])]  # callbacks; a longer list is data
     return None
@@ -158,7 +158,7 @@ def _unwrap(value: Any) -> Any:
 
         try:
             return _unwrap(ast.literal_eval(value.strip()))
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return value
     return value
 
@@ -176,7 +176,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return _read(value.strip())
     if isinstance(value, bool | int):
-        return value
+        return value if abs(value) < _LARGEST_INTEGER else None
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     if isinstance(value, list | tuple) and value and len(value) <= 100:
@@ -207,11 +207,15 @@ def _read(text: str) -> Any:
 
 def _text(path: Path) -> str:
     """The file's text. Raises ConfigError where it is no text or too large."""
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise ConfigError(f"is larger than a configuration ({size:,} bytes); give the configuration of one run")
+    most = limits.current().config_bytes
+    with files.opened(path) as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ConfigError(
+            f"is larger than a configuration, {limits.said('config_bytes', 'bytes')}; give that of one run"
+        )
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError("is no UTF-8 text; give a YAML, JSON or TOML file") from None
 
@@ -220,8 +224,8 @@ def _folder(path: Path) -> dict[str, Any]:
     """One entry per file, its name the key and its text the value."""
     if path.resolve().name != "params":
         raise ConfigError("is a folder; give the configuration file, or MLflow's folder `params` of one run")
-    files = sorted(p for p in path.iterdir() if p.is_file() and p.stat().st_size <= _LONGEST)[:1000]
-    return {p.name: p.read_text(encoding="utf-8", errors="replace") for p in files}
+    inside = sorted(p for p in path.iterdir() if p.is_file() and p.stat().st_size <= _LONGEST)[:1000]
+    return {p.name: files.text(p, _LONGEST) for p in inside}
 
 
 def _parse(path: Path, text: str) -> Any:
@@ -240,35 +244,4 @@ def _parse(path: Path, text: str) -> Any:
         if suffix in (".toml", ".json"):
             reason = " ".join(str(error).split())
             raise ConfigError(f"is no {suffix[1:].upper()} ({reason}); correct it there") from None
-    return _yaml(text)
-
-
-def _yaml(text: str) -> Any:
-    """The YAML value. Objects of Python (`!!python/object`), as Lightning writes them, stand as their plain parts."""
-    import yaml
-
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(base):  # type: ignore[misc]
-        """Builds plain values only; nothing is imported or called."""
-
-    Loader.add_multi_constructor("", _foreign)
-    try:
-        return yaml.load(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark is not None else ""
-        problem = " ".join(str(error.problem or error.context or "it cannot be parsed").split())
-        raise ConfigError(f"is no YAML ({line}{problem}); correct it there") from None
-    except (yaml.YAMLError, ValueError) as error:  # a control character, or a date that does not exist
-        raise ConfigError(f"is no YAML ({' '.join(str(error).split())[:120]}); correct it there") from None
-    except RecursionError:
-        raise ConfigError("is nested too deeply; give the configuration of one run") from None
-
-
-def _foreign(loader: Any, suffix: str, node: Any) -> Any:
-    """The plain value of a node with a tag that is not YAML's own; of a class or function, its name."""
-    if node.id == "mapping":
-        return loader.construct_mapping(node, deep=True)
-    if node.id == "sequence":
-        return loader.construct_sequence(node, deep=True)
-    return node.value or suffix.rpartition(":")[2]
+    return plain_yaml.load(text)
