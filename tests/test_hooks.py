@@ -63,7 +63,8 @@ def add_ill(folder: Path, name: str = "metrics.csv") -> None:
 
 def local(folder: Path, *arguments: str) -> None:
     """Configure the hooks as they are, but by the command that is installed here, and stage everything."""
-    hooks = [{**hook, "language": "system", "args": list(arguments)} for hook in HOOKS.values()]
+    args = {"args": list(arguments)} if arguments else {}
+    hooks = [{**hook, "language": "system", **args} for hook in HOOKS.values()]
     config = {"repos": [{"repo": "local", "hooks": hooks}]}
     (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
     git(folder, "add", "-A")
@@ -146,6 +147,22 @@ def test_the_names_of_real_logs_are_looked_at(corpus: Path) -> None:
 @pytest.mark.parametrize("name", ["model.py", "README.md", "config.json", "data/items.csv", "catalogs.csv", "train.py"])
 def test_other_names_are_not(name: str) -> None:
     assert not any(re.search(hook["files"], name) for hook in HOOKS.values())
+
+
+@pytest.mark.parametrize("arguments", [(), ("--strict", "--"), ("--strict",)])
+def test_a_file_named_like_an_option_is_a_file(repository: Path, arguments: tuple[str, ...]) -> None:
+    """Without the -- that the hooks bring, the commit is blocked; nothing is ever written."""
+    outside = repository.parent / "metrics.csv"
+    for folder in ("--out=..", "--plot=.."):
+        write_csv(synthetic.healthy(), repository / folder / "metrics.csv")
+    for name in ("results.json", "train.txt", "data.jsonl", "short.log"):
+        (repository / name).unlink()
+    local(repository, *arguments)
+    done = commit(repository)
+    assert not outside.exists()
+    assert done.returncode == (1 if arguments == ("--strict",) else 0), done.stderr
+    if done.returncode:
+        assert "would be taken for an option; put -- before the files" in done.stderr
 
 
 @pytest.mark.slow

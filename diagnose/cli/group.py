@@ -48,6 +48,8 @@ class Commands(TyperGroup):
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(WRONG)
+        if not ctx.resilient_parsing:
+            _refuse_files(args)
         if args and not self._is_named(ctx, args[0]):
             args = [DEFAULT, *args]
         _take_as_typed(self.get_params(ctx))
@@ -105,6 +107,22 @@ class ReadLogs(TyperCommand):
         """Parse without Pydantic."""
         _take_as_typed(self.get_params(ctx))
         return super().parse_args(ctx, args)
+
+
+def _refuse_files(args: Sequence[str]) -> None:
+    """Raises BadParameter for a file that would be taken for an option.
+
+    A hook hands over whatever names there are, and `--out=...` is one.
+    """
+    for word in args:
+        if word == "--":
+            return
+        if len(word) > 1 and word.startswith("-") and os.path.lexists(word):
+            raise typer.BadParameter(
+                f"{word!r} is a file here and would be taken for an option; put -- before the files "
+                "(in a hook at the end of args)",
+                param_hint="PATHS",
+            )
 
 
 def _take_as_typed(parameters: Sequence[Any]) -> None:
