@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from diagnose import limits, reports
 from diagnose import report as plain
-from diagnose import reports
 from diagnose import settings as project
 from diagnose.errors import ReadError
 from diagnose.judging.installed import load_rules
@@ -79,10 +79,11 @@ def diagnose(
     settings = settings or Settings()
     wanted = Wanted.of(map=map, select=select, ignore=ignore, thresholds=thresholds, config=config, settings=settings)
     workers = _workers(jobs)
-    earlier = baseline_runs(settings.baseline_paths() if baseline is None else baseline, wanted)
-    every = select is None and settings.select is None
-    wanted = replace(wanted, baseline=earlier) if earlier or not every else wanted.without_baseline()
-    judged = audit([sources] if single else list(sources), wanted, workers, progress)
+    with limits.held(settings.limited()):
+        earlier = baseline_runs(settings.baseline_paths() if baseline is None else baseline, wanted)
+        every = select is None and settings.select is None
+        wanted = replace(wanted, baseline=earlier) if earlier or not every else wanted.without_baseline()
+        judged = audit([sources] if single else list(sources), wanted, workers, progress)
     report = Report(**vars(judged))
     if single and not report.diagnoses and report.errors:
         raise ReadError("; ".join(f"{source}: {message}" for source, message in report.errors))

@@ -7,6 +7,7 @@ behind a link. All errors are OSError, with the reason in words.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import select
 import stat
@@ -44,7 +45,7 @@ def opened(path: Path) -> BinaryIO:
 def content(path: Path, most: int) -> bytes:
     """All bytes of a regular file. Raises OSError where there are more than `most`."""
     with opened(path) as stream:
-        data = stream.read(most + 1)
+        data = beginning(stream, most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
     return data
@@ -53,7 +54,16 @@ def content(path: Path, most: int) -> bytes:
 def text(path: Path, most: int) -> str:
     """The first `most` bytes of a regular file as UTF-8; what is none is replaced."""
     with opened(path) as stream:
-        return stream.read(most).decode("utf-8", errors="replace")
+        return beginning(stream, most).decode("utf-8", errors="replace")
+
+
+def beginning(stream: BinaryIO, most: int) -> bytes:
+    """The first `most` bytes, with no more memory than there are bytes."""
+    found = io.BytesIO()
+    while most > 0 and (piece := stream.read(min(most, _PIECE))):
+        found.write(piece)
+        most -= len(piece)
+    return found.getvalue()
 
 
 def is_pipe(path: Path) -> bool:

@@ -7,6 +7,7 @@
     map = { train_loss = "my_loss" }               # role -> column
     baseline = ["runs/good"]                       # earlier runs, relative to this file
     per-file-ignores = { "warmup/*" = ["loss-spike"] }
+    limits = { unpacked-bytes = 2_000_000_000 }    # see diagnose/limits.py
 
     [tool.diagnose.rules.overfitting]
     gl_warning = 10.0                              # thresholds, as `diagnose explain overfitting` lists them
@@ -22,12 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from diagnose import files, limits
 from diagnose.errors import SettingsError, unknown
 
 FAIL_ON = ("note", "warning", "error", "never")
 """Values of `fail-on`: the lowest severity that makes the exit code 1."""
 
-_KEYS = ("select", "ignore", "fail-on", "map", "baseline", "per-file-ignores", "rules")
+_KEYS = ("select", "ignore", "fail-on", "map", "baseline", "per-file-ignores", "limits", "rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Settings:
     baseline: paths or patterns of earlier runs, relative to `root`.
     per_file_ignores: glob, relative to `root` -> ids of the rules to leave out for the sources it matches.
     thresholds: rule id -> threshold -> value.
+    limits: limit, as `diagnose.limits.NAMES` has it -> value.
     root: directory of the settings file; None where there is none.
     """
 
@@ -51,12 +54,17 @@ class Settings:
     baseline: tuple[str, ...] = ()
     per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     thresholds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     root: Path | None = None
 
     def baseline_paths(self) -> list[str]:
         """The baseline as paths that hold from the working directory."""
         root = self.root or Path()
         return [str(root / path) for path in self.baseline]
+
+    def limited(self) -> limits.Limits:
+        """The limits of `diagnose.limits`, with those that the settings change."""
+        return limits.changed(self.limits)
 
     def ignored_for(self, source: str) -> frozenset[str]:
         """Ids of the rules that `per_file_ignores` leaves out for a source; `*` in a glob also crosses `/`."""
@@ -129,7 +137,7 @@ def begin(folder: Path) -> tuple[Path, str]:
         tool = _parsed(path).get("tool", {})
         if isinstance(tool, dict) and "diagnose" in tool:
             raise SettingsError(f"{path}: holds [tool.diagnose] already")
-        text = path.read_bytes().decode("utf-8")
+        text = files.content(path, limits.current().config_bytes).decode("utf-8")
     end = "\r\n" if "\r\n" in text else "\n"
     before = text.rstrip() + 2 * end if text.strip() else ""
     written = before + end.join(template()) + end
@@ -197,12 +205,13 @@ def _settings(
         ignore=_rules(table.get("ignore", []), "ignore", rules),
         fail_on=fail_on,
         map=mapping,
-        baseline=_paths(table.get("baseline", []), "baseline"),
+        baseline=_baseline(_paths(table.get("baseline", []), "baseline"), root),
         per_file_ignores={
             glob: _rules(ids, f"per-file-ignores.{glob!r}", rules)
             for glob, ids in _mapping(table, "per-file-ignores").items()
         },
         thresholds=thresholds,
+        limits=_limits(table),
         root=root,
     )
 
@@ -215,10 +224,39 @@ def _paths(value: Any, key: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def _baseline(paths: tuple[str, ...], root: Path) -> tuple[str, ...]:
+    """The paths. Raises SettingsError for one that takes in the folders above the settings, such as `/**`."""
+    here = root.resolve()
+    for path in paths:
+        fixed = (root / _fixed(path)).resolve()
+        if fixed != here and here.is_relative_to(fixed):
+            raise SettingsError(f"baseline: {path!r} takes in the folders above this file; name a folder of runs")
+    return paths
+
+
+def _fixed(pattern: str) -> Path:
+    """The path up to the first part that is a pattern."""
+    from glob import has_magic
+    from itertools import takewhile
+
+    return Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts))
+
+
+def _limits(table: Mapping[str, Any]) -> dict[str, float]:
+    """The limits that are changed. Raises SettingsError for an unknown one, or what is no positive number."""
+    found = _mapping(table, "limits")
+    for name, value in found.items():
+        if name not in limits.NAMES:
+            raise SettingsError(f"limits.{name}: {unknown('limit', name, limits.NAMES)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise SettingsError(f"limits.{name}: must be a positive number, not {value!r}")
+    return found
+
+
 def _table(path: Path) -> dict[str, Any]:
     """The table of settings in a file; empty where pyproject.toml has none."""
     try:
-        data = path.read_bytes()
+        data = files.content(path, limits.current().config_bytes)
         if path.name == "pyproject.toml" and b"diagnose" not in data:
             return {}
     except OSError as error:
@@ -236,7 +274,10 @@ def _parsed(path: Path, data: bytes | None = None) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads((path.read_bytes() if data is None else data).decode("utf-8"))
+        content = files.content(path, limits.current().config_bytes) if data is None else data
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise SettingsError(f"{path}: is nested too deeply") from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:  # no UTF-8, or no TOML

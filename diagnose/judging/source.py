@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from diagnose import errors
+from diagnose import errors, limits
 from diagnose import settings as project
 from diagnose.curves import Run
-from diagnose.errors import ReadError, SettingsError
+from diagnose.errors import LimitError, ReadError, SettingsError
 from diagnose.judging import kept
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import known_rules, load_rules
@@ -137,6 +137,11 @@ def outcome(item: Any, wanted: Wanted) -> Outcome:
 
 def outcome_of(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
     """Judge what `runs` reads; whatever goes wrong in either is part of the answer."""
+    with limits.held(wanted.settings.limited()):
+        return _outcome(runs, wanted)
+
+
+def _outcome(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
     try:
         found = [_judge(run, wanted) for run in runs()]
         error = _not_judged(found[0]) if found and all(d.not_judged and not d.judged for d in found) else ""
@@ -145,7 +150,7 @@ def outcome_of(runs: Callable[[], Sequence[Run]], wanted: Wanted) -> Outcome:
             found = [kept.judged(d, drawn=wanted.keep == "drawn") for d in found]
         return Outcome(found, compared, error)
     except ReadError as refusal:
-        return Outcome([], [], str(refusal), is_log=False)
+        return Outcome([], [], str(refusal), is_log=isinstance(refusal, LimitError))
     except Exception as fault:
         return Outcome([], [], _unexpected(fault))
 

@@ -209,7 +209,7 @@ def _text(path: Path) -> str:
     """The file's text. Raises ConfigError where it is no text or too large."""
     most = limits.current().config_bytes
     with files.opened(path) as stream:
-        data = stream.read(most + 1)
+        data = files.beginning(stream, most + 1)
     if len(data) > most:
         raise ConfigError(
             f"is larger than a configuration, {limits.said('config_bytes', 'bytes')}; give that of one run"

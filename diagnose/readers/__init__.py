@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
+from diagnose import files, limits
 from diagnose.curves import Run
-from diagnose.errors import ReadError
+from diagnose.errors import LimitError, ReadError
 from diagnose.readers.registry import FORMATS, format_of, format_of_folder
 from diagnose.readers.source import STDIN, Source
 from diagnose.readers.sources import expand, no_log
@@ -134,19 +135,29 @@ def _label(source: Any) -> str:
 
 def _document(source: Any) -> Document:
     if isinstance(source, Source):
-        document = _document(source.paths[0] if source.paths else STDIN)
+        named = not source.folder and not source.growing
+        document = Document.open(source.paths[0], pipes=named) if source.paths else _document(STDIN)
         document.growing = source.growing
         return document
     if source == STDIN:
-        return Document("<stdin>", data=sys.stdin.buffer.read())
+        return Document("<stdin>", data=_standard_input())
     if isinstance(source, str | Path):
-        return Document.open(Path(source))
+        return Document.open(Path(source), pipes=True)
     if not hasattr(source, "read"):
         raise ReadError(f"a {type(source).__name__} cannot be read; give a path, an open file or a DataFrame")
     data = source.read()
     return Document(
         Path(str(getattr(source, "name", "<stream>"))).name, data.encode() if isinstance(data, str) else data
     )
+
+
+def _standard_input() -> bytes:
+    """All of the standard input. Raises LimitError where that is too much."""
+    most = limits.current().piped_bytes
+    data = files.beginning(sys.stdin.buffer, most + 1)
+    if len(data) > most:
+        raise LimitError(f"the standard input is larger than {limits.said('piped_bytes', 'bytes')}")
+    return data
 
 
 def _with_config(table: Table, document: Document) -> Table:

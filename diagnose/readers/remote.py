@@ -15,7 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from diagnose.errors import ReadError
+from diagnose import limits
+from diagnose.errors import LimitError, ReadError
 from diagnose.readers.source import Source
 from diagnose.readers.tables.names import printable
 
@@ -70,6 +71,9 @@ def fetched(address: str) -> Iterator[Path]:
         target = Path(folder) / name
         with _plain(address):
             system, path = _system(address)
+            size = system.info(path).get("size")
+            if size is not None and size > limits.current().log_bytes:
+                raise LimitError(f"the file is larger than {limits.said('log_bytes', 'bytes')}")
             system.get_file(path, str(target))
         yield target
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from diagnose.errors import ReadError
+from diagnose import limits
+from diagnose.errors import LimitError, ReadError
 from diagnose.readers.formats import csv_set
 from diagnose.readers.registry import format_of, format_of_folder
 from diagnose.readers.source import STDIN, Source
@@ -34,6 +36,8 @@ _PASSED_NAMES = frozenset(
 )
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _DEBUG_LOG = re.compile(r"debug-(internal|cli.*)\.log|(core|symon)-debug-.*\.log")  # of the W&B client itself
+_LOG_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".wandb"})
+_DEEP = re.compile(r"(?:(?<=/)|\A)\*\*(?:/+|\Z)")
 _MOST_NAMES = 10_000  # entries of a directory among which a similar name is looked for
 
 
@@ -64,25 +68,60 @@ def _expand(argument: str) -> Iterator[Source]:
 
         yield from remote.expand(argument, passed=_passed)
     elif not _exists(path):
-        matches = _matches(argument)
-        for match in matches:
-            yield from _expand(match)
-        if not matches:
-            yield Source(label, error="no file matches the pattern" if glob.has_magic(argument) else _missing(path))
+        yield from _of_pattern(argument) if glob.has_magic(argument) else [Source(label, error=_missing(path))]
     elif not path.is_dir():
         yield Source(label, (path,))
     elif not os.access(path, os.R_OK | os.X_OK):
         yield Source(label, error="the directory cannot be opened (permission denied)")
     else:
-        inside = list(_in_folder(path, argument))
+        try:
+            inside = list(_in_folder(path, argument))
+        except LimitError as error:
+            inside = [Source(label, error=str(error))]
         yield from inside or [Source(label, error="the directory is empty" if _is_empty(path) else no_log(argument))]
 
 
-def _matches(pattern: str) -> list[str]:
-    """What a pattern that the shell did not expand stands for."""
-    if not glob.has_magic(pattern):
-        return []
-    return sorted(m for m in glob.glob(pattern, recursive=True) if _exists(Path(m)))  # noqa: PTH207 - may be absolute
+def _of_pattern(pattern: str) -> Iterator[Source]:
+    """The sources behind a pattern that the shell did not expand."""
+    try:
+        matches = sorted(match for match in _matches(pattern, _Counter()) if _holds_bytes(Path(match)))
+    except LimitError as error:
+        yield Source(printable(pattern), error=str(error))
+        return
+    for match in matches:
+        yield from _expand(match)
+    if not matches:
+        yield Source(printable(pattern), error="no file matches the pattern")
+
+
+def _matches(pattern: str, counter: _Counter) -> Iterator[str]:
+    """What a pattern stands for; `**` for all folders below, but not through links, which may lead in a circle."""
+    deep = _DEEP.search(pattern)
+    if deep is None:
+        for match in glob.iglob(pattern):  # noqa: PTH207 - may be absolute
+            counter.count(1)
+            yield match
+        return
+    before, after = pattern[: deep.start()], pattern[deep.end() :]
+    for top in glob.iglob(before) if before else ["."]:  # noqa: PTH207
+        for parent, folders, _ in os.walk(top):
+            counter.count(1)
+            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+            below = glob.escape(parent.removeprefix("./") if parent != "." else "")
+            yield from _matches(os.path.join(below, after or "*"), counter)  # noqa: PTH118 - `below` may be empty
+
+
+class _Counter:
+    """How many entries of folders were looked at."""
+
+    def __init__(self) -> None:
+        self.left = limits.current().files
+
+    def count(self, entries: int) -> None:
+        """Take some off. Raises LimitError where there are too many."""
+        self.left -= entries
+        if self.left < 0:
+            raise LimitError(f"more than {limits.said('files', 'entries')}; name a folder further down")
 
 
 def _exists(path: Path) -> bool:
@@ -90,6 +129,15 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a name that is too long, or holds a zero byte
         return False
+
+
+def _holds_bytes(path: Path) -> bool:
+    """Whether there is a regular file or a folder: no pipe or device, which a pattern matches too."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _is_empty(folder: Path) -> bool:
@@ -112,7 +160,9 @@ def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
     from diagnose.readers.formats import tensorboard
 
     parts: set[Path] = set()  # folders whose event files belong to the run of the folder above them
+    counter = _Counter()
     for parent, folders, names in os.walk(folder):
+        counter.count(len(names) + 1)
         yield from _run_folders(Path(parent), folders, names, argument)
         folders[:] = sorted(_without_checkpoints(folders, "trainer_state.json" in names))
         if _of_wandb_run(names):
@@ -134,6 +184,8 @@ def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
             if path in first_of:
                 label = f"{path.parent}{os.sep}{{{','.join(p.name for p in first_of[path])}}}"
                 yield Source(printable(label), first_of[path], folder=argument)
+            elif path not in members and (denied := _denied(path)):
+                yield Source(printable(str(path)), error=denied)
             elif path not in members and _is_log(path):
                 yield Source(printable(str(path)), (path,), folder=argument)
 
@@ -181,11 +233,18 @@ def _passed(name: str) -> bool:
     return known or name.startswith(".") or _DEBUG_LOG.fullmatch(lower) is not None
 
 
+def _denied(path: Path) -> str:
+    """Why a file that is called as a log is cannot be opened, where its permissions say so; else ""."""
+    if path.suffix.lower() not in _LOG_SUFFIXES or os.access(path, os.R_OK) or not _exists(path):
+        return ""
+    return "cannot be opened (permission denied)"
+
+
 def _is_log(path: Path) -> bool:
-    """Whether a file's head has one of the formats."""
+    """Whether a file's head has one of the formats; what is beyond a limit may be one."""
     try:
-        if not path.is_file():  # a pipe in a directory would block
-            return False
         return format_of(Document.open(path)) is not None
+    except LimitError:
+        return True
     except ReadError:
         return False

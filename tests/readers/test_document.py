@@ -88,7 +88,7 @@ def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(TEXT.encode(),))
     writer.start()
-    document = Document.open(pipe)
+    document = Document.open(pipe, pipes=True)
     writer.join()
     assert document.text == TEXT
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diagnose import files, limits
 from diagnose.curves import Array
 from diagnose.errors import ReadError
 from diagnose.readers.runs import sidecar
@@ -104,8 +105,8 @@ def _curve_files(folder: Path, root: Path) -> Iterator[Path]:
 def _metric(path: Path) -> str:
     """The metric that the header of a file names, "" where it is no file of DVCLive's."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            *before, metric = stream.readline(1000).rstrip("\r\n").split("\t")
+        header, _, _ = files.text(path, 1000).partition("\n")
+        *before, metric = header.rstrip("\r").split("\t")
     except OSError:
         return ""
     known = before in _HEADERS and path.with_suffix("").as_posix().endswith(f"/{metric}")
@@ -115,7 +116,7 @@ def _metric(path: Path) -> str:
 def _curve(path: Path) -> tuple[Array, Array]:
     """Steps and values of one file; rows without a number, and a row that is cut off, are left out."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = files.text(path, limits.current().log_bytes).splitlines()
     except OSError:
         return np.empty(0), np.empty(0)
     width = lines[0].count("\t") + 1 if lines else 0

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from diagnose import errors
+from diagnose import errors, files, limits
 from diagnose.errors import ReadError
 from diagnose.names import config as configuration
+from diagnose.names import plain_yaml
 from diagnose.readers.tables import points
 from diagnose.readers.tables.table import Table
 
@@ -28,7 +29,8 @@ _LINE = re.compile(
     r"(\d{1,18}) (\S+)(?: (-?\d{1,18})(?: \S+ \S+)?)?"
 )  # milliseconds, value, step, data set and its digest
 _MILLISECONDS = re.compile(r"\d{12,14} \S+(?: |$)")  # the years 1973 to 5138
-_META = re.compile(r"^(\w+): *(.*?) *$", re.MULTILINE)
+_META = re.compile(r"^(\w{1,100}):(.*)$", re.MULTILINE)
+_LONGEST_META = 100_000  # bytes
 _ENDINGS = {"4": "failed", "FAILED": "failed", "5": "was killed", "KILLED": "was killed"}
 """`status` in the file store and in the database -> what to say; other runs ended well, or run."""
 
@@ -121,18 +123,17 @@ def left_out(*, deleted: int, silent: int = 0) -> tuple[str, ...]:
 
 def _meta(folder: Path) -> dict[str, str]:
     """The entries of `meta.yaml`, which are flat; none where there is no such file."""
-    return {key: _unquoted(value) for key, value in _META.findall(_text(folder / "meta.yaml"))}
+    entries = _META.findall(_text(folder / "meta.yaml", _LONGEST_META))
+    return {key: _unquoted(value.strip(" ")) for key, value in entries}
 
 
 def _unquoted(value: str) -> str:
     """A YAML scalar on one line."""
     if value[:1] not in ("'", '"'):
         return "" if value in ("null", "~") else value
-    import yaml
-
     try:
-        return str(yaml.safe_load(value))
-    except yaml.YAMLError:
+        return str(plain_yaml.load(value))
+    except errors.ConfigError:
         return value.strip("'\"")
 
 
@@ -140,11 +141,10 @@ def _metric_files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted((folder / "metrics").rglob("*")) if path.is_file() and path.name[0] != ".")
 
 
-def _text(path: Path, characters: int = -1) -> str:
-    """The text of a file, or its first characters; "" where it cannot be read."""
+def _text(path: Path, most: int | None = None) -> str:
+    """The text of a file, or of its first bytes; "" where it cannot be read."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(characters)
+        return files.text(path, limits.current().log_bytes if most is None else most)
     except OSError:
         return ""
 

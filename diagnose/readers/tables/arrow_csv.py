@@ -100,8 +100,7 @@ def _is_last_line(document: Document, row: Any) -> bool:
     end: bytes = row.text.encode()
     if document.data is not None:
         return document.data.endswith(end)
-    assert document.path is not None
-    with document.path.open("rb") as stream:
+    with document.stream() as stream:
         stream.seek(max(0, document.size - len(end)))
         return stream.read() == end
 

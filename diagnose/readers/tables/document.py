@@ -6,6 +6,7 @@ A `Document` reads only its head until a reader asks for more, so that a 240 MB 
 from __future__ import annotations
 
 import codecs
+import gzip
 import io
 import json
 import zlib
@@ -14,13 +15,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from diagnose.errors import ReadError
+from diagnose import files, limits
+from diagnose.errors import LimitError, ReadError
 
 if TYPE_CHECKING:
     from diagnose.readers.tables.dialect import Dialect
 
 HEAD_BYTES = 256 * 1024
 """How much of a file decides what it is."""
+
+_GZIP = b"\x1f\x8b"
+_PIECE = 64 * 1024  # bytes that are unpacked at a time: an error loses one piece, not everything
+_ANY_RATIO = 16_000_000  # bytes, unpacked, up to which nothing is said of the ratio
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -60,10 +66,11 @@ class Document:
     """One source: a file on disk, or bytes that came from a pipe.
 
     path: where the bytes are on disk, uncompressed, or None (pipe, gzip); fast readers may open it themselves.
-    data: the bytes where they are in memory, uncompressed, or None.
     name: the file's base name without `.gz`; "<stdin>" for a pipe.
     notes: what had to be decided to get at the bytes, in sentences for the user.
     growing: whether `lines` leaves out a last line without an end, which may be half written; set by who knows.
+
+    Of a gzip file no more is unpacked than is asked for.
     """
 
     growing = False
@@ -71,37 +78,63 @@ class Document:
     def __init__(
         self, name: str, data: bytes | None = None, path: Path | None = None, notes: tuple[str, ...] = ()
     ) -> None:
-        if data is not None and data.startswith(b"\x1f\x8b"):
-            data, broken = _gunzip(data)
-            name, notes = name.removesuffix(".gz"), notes + broken
-        if data is not None and not data:
-            raise ReadError("the file is empty")
-        self.name = name
+        """Raises ReadError where there are no bytes, or a gzip stream in them is broken from the start."""
+        self._packed: Path | bytes | None = None
+        if data is not None and data.startswith(_GZIP):
+            self._packed, data = data, None
+        self._start(name, data, path, notes)
+
+    def _start(self, name: str, data: bytes | None, path: Path | None, notes: tuple[str, ...]) -> None:
+        self.name = name if self._packed is None else name.removesuffix(".gz")
         self.path = path
-        self.data = data
         self.notes = notes
+        self._data = data
         self._returns = False  # whether a line was ended by a lone carriage return
+        if path is None and not self.head_bytes:
+            raise ReadError("the file is empty")
 
     @classmethod
-    def open(cls, path: Path) -> Document:
-        """Open a file. Raises ReadError where it cannot be opened, is empty, or its gzip stream is broken."""
+    def open(cls, path: Path, *, pipes: bool = False) -> Document:
+        """Open a regular file.
+
+        pipes: whether it may be a named pipe too, which can be read only once. Raises ReadError where it cannot be
+        opened, is empty, or its gzip stream is broken, LimitError where it is too large.
+        """
+        bounds = limits.current()
         try:
-            if not path.is_file() and path.exists() and not path.is_dir():  # a named pipe can be read only once
-                return cls(path.name, data=path.read_bytes())
-            with path.open("rb") as stream:
+            if pipes and files.is_pipe(path):
+                return cls(path.name, data=files.piped(path, bounds.piped_bytes, bounds.pipe_seconds))
+            with files.opened(path) as stream:
                 head = stream.read(2)
-                if not head:
-                    raise ReadError("the file is empty")
-                if head != b"\x1f\x8b":
-                    return cls(path.name, path=path)
-            return cls(path.name, data=path.read_bytes())
-        except OSError as error:
-            raise ReadError(f"cannot be opened ({(error.strerror or str(error)).lower()})") from error
+                size = stream.seek(0, io.SEEK_END)
+        except (OSError, ValueError) as error:
+            raise ReadError(f"cannot be opened ({(getattr(error, 'strerror', None) or str(error)).lower()})") from error
+        if not head:
+            raise ReadError("the file is empty")
+        if size > bounds.log_bytes:
+            raise LimitError(f"the file is larger than {limits.said('log_bytes', 'bytes')}")
+        document = cls.__new__(cls)
+        document._packed = path if head == _GZIP else None
+        document._start(path.name, None, path if document._packed is None else None, ())
+        return document
 
     @property
     def stem(self) -> str:
         """The name without its last suffix."""
         return self.name.rpartition(".")[0] or self.name
+
+    @cached_property
+    def data(self) -> bytes | None:
+        """The bytes, uncompressed, where they have no file of their own; else None. Raises LimitError."""
+        if self._packed is None:
+            return self._data
+        whole = io.BytesIO()
+        try:
+            for piece in _unpacked(self._packed):
+                whole.write(piece)
+        except _BrokenGzipError:
+            self.notes = (*self.notes, "the gzip stream is cut: kept what could be unpacked")
+        return whole.getvalue()
 
     @cached_property
     def size(self) -> int:
@@ -112,18 +145,24 @@ class Document:
         return self.path.stat().st_size
 
     @cached_property
+    def _beginning(self) -> bytes:
+        """The head, and one byte more where there is one."""
+        if self._packed is not None:
+            return _head(self._packed)
+        if self._data is not None:
+            return self._data[: HEAD_BYTES + 1]
+        with self.stream() as stream:
+            return stream.read(HEAD_BYTES + 1)
+
+    @cached_property
     def head_bytes(self) -> bytes:
         """The first `HEAD_BYTES` bytes."""
-        if self.data is not None:
-            return self.data[:HEAD_BYTES]
-        assert self.path is not None
-        with self.path.open("rb") as stream:
-            return stream.read(HEAD_BYTES)
+        return self._beginning[:HEAD_BYTES]
 
     @property
     def whole(self) -> bool:
         """True where the head is all there is."""
-        return self.size <= len(self.head_bytes)
+        return len(self._beginning) <= HEAD_BYTES
 
     @cached_property
     def encoding(self) -> str:
@@ -199,7 +238,10 @@ class Document:
         if self.data is not None:
             return io.BytesIO(self.data)
         assert self.path is not None
-        return self.path.open("rb")
+        try:
+            return files.opened(self.path)
+        except OSError as error:  # it was there when it was recognised
+            raise ReadError(f"cannot be opened ({(error.strerror or str(error)).lower()})") from error
 
     def lines(self) -> Iterator[str]:
         """The decoded lines without their ends, one at a time; line ends count as in `text`."""
@@ -221,8 +263,7 @@ class Document:
         if self.data is not None:
             tail = self.data[-4:]
         else:
-            assert self.path is not None
-            with self.path.open("rb") as stream:
+            with self.stream() as stream:
                 stream.seek(max(0, self.size - 4))
                 tail = stream.read(4)
         return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))  # the zero bytes are UTF-16's
@@ -235,28 +276,48 @@ class Document:
     def _bytes(self) -> bytes:
         if self.data is not None:
             return self.data
-        assert self.path is not None
-        return self.path.read_bytes()
+        with self.stream() as stream:
+            return stream.read()
 
 
-def _gunzip(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Unpack a gzip stream of one or more members; what a cut stream still holds is kept, with a note."""
-    parts: list[bytes] = []
+class _BrokenGzipError(Exception):
+    """A gzip stream that ends early, or goes on with something else."""
+
+
+def _unpacked(packed: Path | bytes) -> Iterator[bytes]:
+    """The bytes of a gzip stream of one or more members, in pieces.
+
+    Raises _BrokenGzipError behind what a cut stream still holds, LimitError where it unpacks to too much.
+    """
+    with io.BytesIO(packed) if isinstance(packed, bytes) else files.opened(packed) as stream:
+        unpacker = gzip.GzipFile(fileobj=stream)
+        bounds = limits.current()
+        done = 0
+        try:
+            while piece := unpacker.read1(_PIECE):
+                done += len(piece)
+                if done > bounds.unpacked_bytes:
+                    raise LimitError(f"the gzip file unpacks to more than {limits.said('unpacked_bytes', 'bytes')}")
+                if done > max(_ANY_RATIO, bounds.unpacked_ratio * stream.tell()):
+                    ratio = limits.said("unpacked_ratio")
+                    raise LimitError(f"the gzip file unpacks to more than its size times {ratio}; unpack it first")
+                yield piece
+        except (EOFError, OSError, zlib.error) as error:
+            raise _BrokenGzipError(str(error)) from error
+
+
+def _head(packed: Path | bytes) -> bytes:
+    """The first bytes of a gzip stream, one more than `HEAD_BYTES`. Raises ReadError where it is broken before any."""
+    found = b""
     try:
-        while data.startswith(b"\x1f\x8b"):
-            unpacker = zlib.decompressobj(wbits=31)  # 31: a gzip header is expected
-            for start in range(0, len(data), HEAD_BYTES):  # in pieces: an error loses one piece, not everything
-                parts.append(unpacker.decompress(data[start : start + HEAD_BYTES]))
-                if unpacker.eof:
-                    data = unpacker.unused_data + data[start + HEAD_BYTES :]
-                    break
-            else:
-                raise zlib.error("it ends early")
-    except zlib.error as error:
-        if not any(parts):
+        for piece in _unpacked(packed):
+            found += piece
+            if len(found) > HEAD_BYTES:
+                break
+    except _BrokenGzipError as error:
+        if not found:
             raise ReadError(f"the gzip stream is broken ({error}); compress the log again") from error
-        return b"".join(parts), ("the gzip stream is cut: kept what could be unpacked",)
-    return b"".join(parts), ()
+    return found[: HEAD_BYTES + 1]
 
 
 def _unify(text: str) -> str:

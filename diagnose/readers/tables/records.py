@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from diagnose import files, limits
 from diagnose.errors import ReadError
 from diagnose.readers.tables.cells import NOT_LOGGED, number
 from diagnose.readers.tables.document import Document
@@ -233,7 +233,7 @@ def sibling_json(document: Document, name: str) -> dict[str, Any]:
     if document.path is None:
         return {}
     try:
-        value = json.loads((Path(document.path).parent / name).read_text(encoding="utf-8"))
+        value = json.loads(files.content(document.path.parent / name, limits.current().config_bytes))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
