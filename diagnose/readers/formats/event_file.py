@@ -205,7 +205,7 @@ def _element(tensor: bytes) -> float | None:
         if number == 1 and isinstance(value, int):
             kind = value
         elif number == 2 and isinstance(value, bytes):
-            if math.prod(protobuf.integer(dim, 1) for dim in protobuf.messages(value, 2)) != 1:
+            if any(protobuf.integer(dim, 1) != 1 for dim in protobuf.messages(value, 2)):
                 return None
         elif number == 4 and isinstance(value, bytes):
             content = value

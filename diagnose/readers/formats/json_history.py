@@ -53,7 +53,7 @@ _LIST_TOKEN = re.compile(r"[^,\s]+")
 _ONLY = "value"
 _REPR_CALL = re.compile(r"(?:\w{1,10}\.)?(?:float\d*|int\d*|array|tensor|Tensor)\(([^()]*)\)")
 _REPR_OPTION = re.compile(r",\s*(?:dtype|device|grad_fn)=[^,()\[\]]*")
-_REPR_TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|\bnan\b|\binf\b|\bNone\b|\bTrue\b|\bFalse\b")
+_REPR_TOKEN = re.compile(r"'(?:[^'\\]|\\[\s\S])*(?:'|\\?\Z)|\bnan\b|\binf\b|\bNone\b|\bTrue\b|\bFalse\b")
 _REPR_JSON = {"nan": "NaN", "inf": "Infinity", "None": "null", "True": "true", "False": "false"}
 
 
@@ -300,7 +300,8 @@ def _curve_records(curves: Mapping[str, list[Any]]) -> tuple[list[dict[str, Any]
     metrics = {name: values for name, values in curves.items() if is_metric_name(name)} or dict(curves)
     longest = max(map(len, metrics.values()), default=0)
     rows: list[dict[str, Any]] = [{} for _ in range(longest)]
-    axis = _axis_of(longest, curves, metrics)
+    axes = _axes(curves, metrics)
+    axis = axes.get(longest)
     spread: list[str] = []
     apart: list[str] = []
     for name, values in curves.items():
@@ -308,7 +309,7 @@ def _curve_records(curves: Mapping[str, list[Any]]) -> tuple[list[dict[str, Any]
             _fill(rows, name, values, range(longest))
         elif name not in metrics:
             continue
-        elif axis and (own := _axis_of(len(values), curves, metrics)):
+        elif axis and (own := axes.get(len(values))):
             rows += [{axis: place, name: value} for place, value in zip(curves[own], values, strict=True)]
         elif longest % len(values) == 0:
             stretch = longest // len(values)
@@ -319,12 +320,12 @@ def _curve_records(curves: Mapping[str, list[Any]]) -> tuple[list[dict[str, Any]
             _fill(rows, name, values, range(len(values)))
             apart.append(name)
     if axis:
-        rows.sort(key=lambda row: float(row[axis]))
+        rows.sort(key=lambda row: as_float(row[axis]))
     notes = []
     if spread:
-        notes.append(f"{', '.join(spread)}: fewer values than {longest}, spread evenly")
+        notes.append(f"{_some(spread)}: fewer values than {longest}, spread evenly")
     if apart:
-        notes.append(f"{', '.join(apart)}: fewer values than {longest} and no axis, so all are counted from the start")
+        notes.append(f"{_some(apart)}: fewer values than {longest} and no axis, so all are counted from the start")
     return rows, notes
 
 
@@ -333,12 +334,19 @@ def _fill(rows: list[dict[str, Any]], name: str, values: Iterable[Any], places: 
         rows[place][name] = value
 
 
-def _axis_of(length: int, curves: Mapping[str, list[Any]], metrics: Mapping[str, list[Any]]) -> str | None:
-    """The list of `length` non-decreasing numbers that is named like an axis."""
+def _some(names: Sequence[str]) -> str:
+    """The first of the names, and how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _axes(curves: Mapping[str, list[Any]], metrics: Mapping[str, list[Any]]) -> dict[int, str]:
+    """Length -> the first list of so many non-decreasing numbers that is named like an axis."""
+    axes: dict[int, str] = {}
     for name, values in curves.items():
-        if len(values) == length and name not in metrics and roles.parse(name).ends_in_counter and _is_sorted(values):
-            return name
-    return None
+        known = len(values) in axes or name in metrics
+        if not known and roles.parse(name).ends_in_counter and _is_sorted(values):
+            axes[len(values)] = name
+    return axes
 
 
 def _is_sorted(values: Sequence[Any]) -> bool:

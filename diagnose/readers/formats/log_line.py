@@ -7,6 +7,7 @@ version, "saved 3 files") is left out. Everything is linear in the length of the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -28,7 +29,7 @@ _TOKEN = re.compile(
        |\d+(?:\.\d+){2,}\w*
       )
      |(?P<number>
-        [-+]?(?:(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
+        [-+]?(?:(?:\d{1,3}(?:,\d{3}){1,8}(?![\d,])|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
        |[-+]?(?:nan|inf(?:inity)?)(?:(?!\w)|(?=m?s\b))  # "nanms" is a duration
       )
       (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+of\s+)(?P<total>\d+)(?![\w.]))?
@@ -78,7 +79,7 @@ _LINKS = frozenset({"", "is", "was", "of"})
 _CODE_WORDS = frozenset({"return", "returns", "assert"})
 
 _TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
-_KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]+\]?|[\u2500-\u257f\u2588 ]*[\u2500-\u257f\u2588])")
+_KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]|[\u2500-\u257f\u2588])")
 _KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
 _DARKNET = re.compile(r"\s*(\d+): (\S+), (\S+) avg(?: loss)?, (\S+) rate,.*")
 
@@ -385,18 +386,19 @@ def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
 
     several: the line has a section for each of several splits.
     """
-    names = [pair.name for pair in pairs]
+    names = Counter(pair.name for pair in pairs)
+    copies: dict[str, int] = {}  # name -> the last number behind it
     for pair in pairs:
         name = pair.name
         section = pair.split if several else line.split
-        if pair.owner and (pair.near or names.count(name) > 1) and is_metric_name(name):
+        if pair.owner and (pair.near or names[name] > 1) and is_metric_name(name):
             name = pair.owner + name
         elif is_held_out(section) and not pair.exact and roles.parse(name).quantity != "learning_rate":
             name = f"{section} {name}"
         name = free = printable(name)
-        copy = 2
         while free in line.values:
-            free, copy = f"{name} ({copy})", copy + 1
+            copies[name] = copies.get(name, 1) + 1
+            free = f"{name} ({copies[name]})"
         if pair.average is not None and line.held_out:
             pair.value = pair.average
         elif pair.average is not None and is_metric_name(name):

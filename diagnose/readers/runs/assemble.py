@@ -90,7 +90,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         found |= _epochs(series, facets)
     scaled, scale_notes = values.fractions(series, found, columns, facets)
     if not part.shared:
-        scaled = values.with_blank_tails(scaled, chosen, facets, steps)
+        scaled = values.with_blank_tails(scaled, found, chosen, facets, steps)
     lines = _lines(table, steps, selection)
     return Run(
         name=part.name or table.name or PurePath(source).stem or "run",

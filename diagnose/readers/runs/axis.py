@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ Mask = npt.NDArray[np.bool_]
 _COLLAPSE = 0.02  # share of points that may fall on the step before them and still be an accident
 _LEAST_FALLS = 3
 _SHUFFLED = 0.2  # share of rows that go back from which the rows are in another order than the training
+_MOST_COUNTERS = 64  # that are compared; a log has a handful
 _CROWD = 4.0  # points per step from which an axis is too coarse, and not merely repeated
 
 
@@ -72,7 +74,7 @@ def find(
         counter = _counter(given[1], given[0], table.columns[given[1]], table.rows)
         return _settle(counter, curve) if counter is not None else _rows(table.rows)
     found = (_recognise(name, facets[name], table, main) for name in table.columns)
-    counters = [counter for counter in found if counter is not None]
+    counters = list(islice((counter for counter in found if counter is not None), _MOST_COUNTERS))
     combined = _combine(counters, table.columns, main)
     if combined is not None:
         return combined

@@ -19,6 +19,8 @@ from diagnose.readers.tables.table import Column, Table
 Mask = npt.NDArray[np.bool_]
 
 _MANY = 64  # distinct names from which a text column is data, and not the names of runs
+_MOST_LOOKED_AT = 64  # columns that may name runs, or count; a log has a handful
+_MOST_SHARED = 1_000_000  # runs x columns that they share
 _SEPARATOR = " - "  # between run and metric in an export of the W&B interface
 _ENVELOPE = ("__MIN", "__MAX")  # of the points that one exported point stands for
 _VALUE_NAMES = frozenset({"value", "values", "val", "scalar", "metric_value", "y"})
@@ -72,6 +74,8 @@ def _beside_each_other(whole: Part) -> list[Part]:
     if not runs or not _is_export(whole, runs):
         return []
     shared = {c: v for c, v in table.columns.items() if _SEPARATOR not in c}
+    if len(runs) * len(shared) > _MOST_SHARED:
+        return []
     common = {c: whole.facets[c] for c in (*shared, *table.text)}
     many = f"one of {len(runs)} runs in the file, by the names of its columns"
     return [
@@ -102,8 +106,10 @@ def _below_each_other(whole: Part) -> list[Part]:
     A column names runs when the x axis, which goes back and forth over the whole table, counts up within each name.
     """
     columns = whole.table.columns
-    axis = [c for n, c in columns.items() if whole.facets[n].quantity in roles.AXES and c.logged.all()]
-    for name, labels in _labels(whole):
+    axis = [c for n, c in columns.items() if whole.facets[n].quantity in roles.AXES and c.logged.all()][
+        :_MOST_LOOKED_AT
+    ]
+    for name, labels in _labels(whole)[:_MOST_LOOKED_AT]:
         groups = _groups(labels)
         if not 2 <= len(groups) <= _MANY or min(map(len, groups.values())) < roles.FEW_POINTS:
             continue

@@ -38,6 +38,9 @@ _RUNS_TABLE = frozenset(
 """Columns that the table of runs in the Weights & Biases interface exports, as it spells them."""
 
 
+_SHOWN = 80  # characters of a name in an error
+
+
 def refuse(table: Table, facets: Mapping[str, Facets]) -> None:
     """Raise ReadError where the table is plainly no log of a training run.
 
@@ -81,7 +84,7 @@ def no_curve(table: Table, facets: Mapping[str, Facets]) -> ReadError:
     if 0 < max(short.values(), default=0) < roles.FEW_POINTS:
         return too_short(short, facets)
     names = [*table.columns, *table.text]
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    shown = ", ".join(name[:_SHOWN] for name in names[:8]) + (", ..." if len(names) > 8 else "")
     return ReadError(f"no loss among {shown}; name it with --map train_loss=COLUMN")
 
 

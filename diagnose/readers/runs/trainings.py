@@ -107,7 +107,7 @@ def _replaced(steps: Array, resumes: list[tuple[int, float]]) -> Mask | None:
     """Rows to keep when every resume (row, step) replaces the earlier rows from its step on."""
     if not resumes:
         return None
-    keep = np.ones(steps.size, dtype=np.bool_)
+    below = np.full(steps.size, np.inf)
     for row, step in resumes:
-        keep[:row] &= steps[:row] < step
-    return keep
+        below[row - 1] = min(below[row - 1], step)
+    return steps < np.minimum.accumulate(below[::-1])[::-1]  # of all resumes further down the lowest step

@@ -103,11 +103,15 @@ def _level(values: Array) -> tuple[float, float, float] | None:
 
 
 def with_blank_tails(
-    series: Mapping[str, Series], columns: Mapping[str, Column], facets: Mapping[str, Facets], steps: Array
+    series: Mapping[str, Series],
+    found: Mapping[str, str],
+    columns: Mapping[str, Column],
+    facets: Mapping[str, Facets],
+    steps: Array,
 ) -> dict[str, Series]:
-    """The series with `blank_from` set on each loss that stops while the columns of its own rows go on."""
+    """The series with `blank_from` set on each loss with a role that stops while the columns of its own rows go on."""
     marked = dict(series)
-    for name in series:
+    for name in found.values():
         if facets[name].quantity != "loss" or facets[name].extreme or columns[name].logged[-1]:
             continue
         row = _blank_row(name, columns, facets)

@@ -25,20 +25,23 @@ _PADDING = " \t\r\n\u00a0\"'"  # quotes are left where they are not balanced
 _MULTIPLIERS = {"k": 1e3, "K": 1e3, "M": 1e6, "MB": 1e6, "MiB": 2.0**20, "G": 1e9, "GB": 1e9, "GiB": 2.0**30}
 _MULTIPLIERS |= {"s": 1.0, "sec": 1.0, "ms": 1e-3, "it/s": 1.0}
 
-_UNIT = re.compile(r"([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)\s*([A-Za-z]+(?:/s)?)")
-_PROGRESS = re.compile(r"(\d+)\s*/\s*(\d+)")
+# Each pattern takes time in proportion to the cell: no two parts that follow one another match the same.
+_UNIT = re.compile(r"([+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]+(?:/s)?)")
+_PROGRESS = re.compile(r"(\d{1,18})\s*/\s*(\d{1,18})")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _WRAPPER = re.compile(r"(?:(?:\w+\.)?(?:tensor|Tensor|array|Array|float\d*|int\d*))?\((.*)\)|\[(.*)\]", re.DOTALL)
 _C_RUNTIME_NAN = re.compile(r"[+-]?(?:nan\(\w*\)|1\.#(?:QNAN|SNAN|IND)\w*)", re.IGNORECASE)
 _C_RUNTIME_INF = re.compile(r"([+-]?)1\.#INF\w*", re.IGNORECASE)
+_MOST_WRAPPERS = 8  # around one number, percent signs among them
 _TENSOR = re.compile(r"tensor\(\s*([^\s,()]+?)(?:,(?:[^()]|\([^()]*\))*)?\)")
 
 
-def number(cell: str, decimal: str = ".") -> float | None:
+def number(cell: str, decimal: str = ".", wrappers: int = _MOST_WRAPPERS) -> float | None:
     """The number in a cell, or None where it is text. A percentage keeps its scale: `93.1%` is 93.1.
 
     Understands decimal commas where `decimal` says so, thousands separators, units (`1.86G`, `12ms`), progress (`3/100`
-    is 3), wrappers (`tensor(0.53)`, `[0.53]`, `(0.5, 0.6)` is its first number) and the NaN spellings of C runtimes.
+    is 3), wrappers (`tensor(0.53)`, `[0.53]`, `(0.5, 0.6)` is its first number; as many as `wrappers` around each other)
+    and the NaN spellings of C runtimes.
     """
     text = cell.strip()
     if decimal == "," and "," in text:
@@ -48,14 +51,14 @@ def number(cell: str, decimal: str = ".") -> float | None:
             return float(text)
         except ValueError:
             pass
-    return _dressed_number(text, decimal)
+    return _dressed_number(text, decimal, wrappers)
 
 
-def _dressed_number(text: str, decimal: str) -> float | None:
-    if text.isalpha():
+def _dressed_number(text: str, decimal: str, wrappers: int) -> float | None:
+    if not wrappers or text.isalpha():
         return None  # the usual text: a word
     if text.endswith("%"):
-        return number(text[:-1], decimal)
+        return number(text[:-1], decimal, wrappers - 1)
     if unit := _UNIT.fullmatch(text):
         factor = _MULTIPLIERS.get(unit[2])
         return None if factor is None else float(unit[1]) * factor
@@ -68,7 +71,7 @@ def _dressed_number(text: str, decimal: str) -> float | None:
     if infinite := _C_RUNTIME_INF.fullmatch(text):
         return float(infinite[1] + "inf")
     wrapped = _WRAPPER.fullmatch(text)
-    return number(_first(wrapped), decimal) if wrapped and _first(wrapped) else None
+    return number(_first(wrapped), decimal, wrappers - 1) if wrapped and _first(wrapped) else None
 
 
 def _first(wrapped: re.Match[str]) -> str:

@@ -19,10 +19,12 @@ def printable(text: str) -> str:
 def unique(names: Iterable[str]) -> tuple[str, ...]:
     """The names made printable and told apart: a second `loss` becomes `loss (2)`, a blank one tells its place."""
     taken: dict[str, None] = {}
+    copies: dict[str, int] = {}  # name -> the last number behind it
     for i, raw in enumerate(names):
         name = printable(raw.strip().strip("\"'").strip()) or (INDEX if i == 0 else f"column {i + 1}")
-        free, copy = name, 2
+        free = name
         while free in taken:
-            free, copy = f"{name} ({copy})", copy + 1
+            copies[name] = copies.get(name, 1) + 1
+            free = f"{name} ({copies[name]})"
         taken[free] = None
     return tuple(taken)
