@@ -84,12 +84,17 @@ def aliases() -> dict[str, str]:
     return {"_".join(words(alias)): name for name, known in table.items() for alias in known.split()}
 
 
+_LONGEST_NAME = 500  # characters; a longer one is a text
+
+
 @lru_cache(maxsize=8192)
 def hyperparameter(name: str) -> str:
     """Canonical name of a configuration key (`optim/lr` -> `learning_rate`), else the key itself.
 
     The patience of a scheduler (ReduceLROnPlateau has one) is none of the training's.
     """
+    if len(name) > _LONGEST_NAME:
+        return name
     *folders, leaf = re.split(r"[./]", name)
     found = aliases().get("_".join(words(name))) or aliases().get("_".join(words(leaf)), name)
     waits = found == "patience" and any(hyperparameter(folder) == "scheduler" for folder in folders)

@@ -272,6 +272,7 @@ _FOREIGN_WITHIN = {
 _MEANINGS = {part: english for english, parts in _FOREIGN_WITHIN.items() for part in parts.split()}
 _WITHIN = re.compile("|".join(sorted(_MEANINGS, key=len, reverse=True)))
 
+_LONGEST_NAME = 500  # characters; a longer one is a text
 _LONGEST_WORD = 40  # letters; a longer one is no name
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _FOLDER = re.compile(r"[/\\|]|::|\s-\s")
@@ -322,7 +323,12 @@ def in_english(name: str) -> str:
 
 @lru_cache(maxsize=8192)
 def parse(name: str) -> Facets:
-    """Read a column name. Case and separators do not matter; an unknown name gives `Facets()` with its parts."""
+    """Read a column name. Case and separators do not matter; an unknown name gives `Facets()` with its parts.
+
+    A name that is too long to be one gives `Facets()` with its beginning.
+    """
+    if len(name) > _LONGEST_NAME:
+        return Facets(parts=(name[:_LONGEST_WORD],))
     folders = [w for w in (words(folder) for folder in _FOLDER.split(name)) if w]
     if not folders:
         return Facets(quantity="index")
@@ -755,10 +761,14 @@ def _pair(
     """
     if not train or not val or given is not None:
         return _first(train), _first(val)
-    for same in (_same_thing, _same_leaf):
-        pairs = [(t, v) for v in val for t in train if same(t.facets, v.facets) and _long_enough(t, train)]
-        if pairs:
-            return pairs[0]
+    long = [t for t in train if t.points >= FEW_POINTS]
+    for like in (_thing, _leaf):
+        firsts: dict[object, _Candidate] = {}
+        for t in long or train:
+            firsts.setdefault(like(t.facets), t)
+        pair = next(((firsts[like(v.facets)], v) for v in val if like(v.facets) in firsts), None)
+        if pair:
+            return pair
     t, v = train[0], val[0]
     kinds = {t.facets.kind, v.facets.kind}
     if t.facets.quantity == "loss" and len(kinds) > 1 and not kinds <= _COMPARABLE:
@@ -766,16 +776,13 @@ def _pair(
     return t, v
 
 
-def _same_thing(a: Facets, b: Facets) -> bool:
-    return _same_leaf(a, b) and set(a.groups) == set(b.groups)
+def _leaf(facets: Facets) -> tuple[object, ...]:
+    """What two curves of one thing have in common, whatever folders they stand in."""
+    return facets.kind, facets.preference, facets.parts, facets.distant
 
 
-def _same_leaf(a: Facets, b: Facets) -> bool:
-    return (a.kind, a.preference, a.parts, a.distant) == (b.kind, b.preference, b.parts, b.distant)
-
-
-def _long_enough(candidate: _Candidate, others: Sequence[_Candidate]) -> bool:
-    return candidate.points >= FEW_POINTS or all(other.points < FEW_POINTS for other in others)
+def _thing(facets: Facets) -> tuple[object, ...]:
+    return *_leaf(facets), frozenset(facets.groups)
 
 
 def _finer(train: _Candidate, candidates: Sequence[_Candidate]) -> _Candidate | None:
@@ -783,7 +790,7 @@ def _finer(train: _Candidate, candidates: Sequence[_Candidate]) -> _Candidate | 
     finer = [
         c
         for c in candidates
-        if c.facets.span == "step" and _same_leaf(c.facets, train.facets) and c.points > train.points
+        if c.facets.span == "step" and _leaf(c.facets) == _leaf(train.facets) and c.points > train.points
     ]
     return _first(finer)
 
