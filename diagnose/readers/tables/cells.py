@@ -40,8 +40,8 @@ def number(cell: str, decimal: str = ".", wrappers: int = _MOST_WRAPPERS) -> flo
     """The number in a cell, or None where it is text. A percentage keeps its scale: `93.1%` is 93.1.
 
     Understands decimal commas where `decimal` says so, thousands separators, units (`1.86G`, `12ms`), progress (`3/100`
-    is 3), wrappers (`tensor(0.53)`, `[0.53]`, `(0.5, 0.6)` is its first number; as many as `wrappers` around each other)
-    and the NaN spellings of C runtimes.
+    is 3), wrappers (`tensor(0.53)`, `[0.53]`, `(0.5, 0.6)` is its first number) and the NaN spellings of C runtimes.
+    wrappers: how many may stand around each other.
     """
     text = cell.strip()
     if decimal == "," and "," in text:
