@@ -5,7 +5,7 @@ that names the limit; none is reached by any real log known to us.
 
 limit              default          of what
 `log_bytes`        4,000,000,000    a log on disk, or at an address
-`piped_bytes`      1,000,000,000    the standard input, and a named pipe
+`held_bytes`       1,000,000,000    a log that is held as a whole: JSON, the standard input, a named pipe
 `pipe_seconds`     30               silence of a named pipe
 `unpacked_bytes`   500,000,000      a gzip file, unpacked
 `unpacked_ratio`   200              unpacked bytes per packed one, from 16 MB on; logs of text have 3 to 30
@@ -13,7 +13,7 @@ limit              default          of what
 `columns`          10,000           columns of a delimited table
 `cells`            100,000,000      rows x columns of a table made of records or points; 9 bytes each
 `sparse_cells`     200              cells for each value in such a table, from a million cells on
-`query_seconds`    20               one question to an SQLite database
+`query_steps`      2,000,000,000    steps of SQLite's machine for one database; about 20 for each point
 `files`            200,000          entries below one folder, or that one pattern matches
 `config_bytes`     1,000,000        a configuration, and a settings file
 `config_depth`     64               levels of a YAML document
@@ -36,7 +36,7 @@ class Limits:
     """The limits; the module's table says what each is of."""
 
     log_bytes: int = 4_000_000_000
-    piped_bytes: int = 1_000_000_000
+    held_bytes: int = 1_000_000_000
     pipe_seconds: float = 30.0
     unpacked_bytes: int = 500_000_000
     unpacked_ratio: int = 200
@@ -44,7 +44,7 @@ class Limits:
     columns: int = 10_000
     cells: int = 100_000_000
     sparse_cells: int = 200
-    query_seconds: float = 20.0
+    query_steps: int = 2_000_000_000
     files: int = 200_000
     config_bytes: int = 1_000_000
     config_depth: int = 64

@@ -8,6 +8,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +226,142 @@ def test_a_log_without_permission_in_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.csv").chmod(0)
     ended = answer(tmp_path)
     assert ended.stderr.endswith("run.csv: cannot be opened (permission denied)\n")
+
+
+# --- time and memory in proportion ------------------------------------------------------------------------------------
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def table(cell: str, rows: int = 30) -> str:
+    """A table with one column of losses, and one of odd cells."""
+    return "epoch,loss,odd\n" + "".join(f"{i},{2 / (i + 1):.5f},{cell}\n" for i in range(rows))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("1" * 100_000 + "!", "1" * 50_000 + " " * 50_000 + "!", "1" * 5000 + "/" + "2" * 5000, "%" * 3000),
+        *("[" * 5000, "(" * 3000 + "1" + ")" * 3000, "tensor(" * 10_000, "1e" * 40_000),
+    ],
+    ids=["unit", "blanks", "progress", "percent", "brackets", "wrappers", "tensors", "exponents"],
+)
+def test_an_odd_cell_is_text(cell: str, tmp_path: Path) -> None:
+    assert judged(written(tmp_path, "run.csv", table(cell)))["roles"] == {"train_loss": "loss"}
+
+
+def text_log(line: str, lines: int = 60) -> str:
+    """A console log with an odd line between those that say where the training is."""
+    return "".join(f"Epoch {i}: loss {2 / (i + 1):.5f}\n{line}\n" for i in range(lines))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("1/1" + " " * 19_000 + "!", "x 1" + ",111" * 4900, "1" * 19_000, "1.1" * 6000, "a 1 " * 4900),
+        *("loss: 1 " * 2400, "Acc 1 " * 3000, "\b" * 19_000, "tensor(1," * 2000, "12%|" * 4000),
+    ],
+    ids=["keras", "thousands", "digits", "dots", "pairs", "losses", "accs", "backspaces", "tensors", "bars"],
+)
+def test_an_odd_line_is_passed_over(line: str, tmp_path: Path) -> None:
+    answer(written(tmp_path, "run.log", text_log(line)))
+
+
+def test_as_many_equal_names_as_there_may_be(tmp_path: Path) -> None:
+    names = ["epoch", *["loss"] * 9000]
+    rows = [",".join([str(i), *["0.5"] * 9000]) for i in range(8)]
+    answer(written(tmp_path, "run.csv", "\n".join([",".join(names), *rows]) + "\n"))
+    wide = ",".join(["a"] * 60_000) + "\n" + (",".join(["1"] * 60_000) + "\n") * 2
+    assert "60,000 columns, more than 10,000 (limits.columns)" in answer(written(tmp_path, "wide.csv", wide)).stderr
+    wider = ",".join(["loss"] * 60_000) + "\n" + (",".join(["1"] * 60_000) + "\n") * 9
+    said = "its first line is longer than 262,144 bytes, as no training log's is"
+    assert said in answer(written(tmp_path, "wider.csv", wider)).stderr
+
+
+def test_many_losses_that_stop(tmp_path: Path) -> None:
+    losses = [f"loss_{i}" for i in range(3000)]
+    rows = [",".join([str(i), *["1" if i < 10 else ""] * 3000, "0.5"]) for i in range(30)]
+    answer(written(tmp_path, "run.csv", "\n".join([",".join(["epoch", *losses, "acc"]), *rows]) + "\n"))
+
+
+def test_many_losses_of_both_splits(tmp_path: Path) -> None:
+    names = [f"{split}/part{i}_loss" for i in range(2000) for split in ("train", "val")]
+    rows = [",".join(["1"] * len(names)) for _ in range(8)]
+    answer(written(tmp_path, "run.csv", "\n".join([",".join(names).replace("val/part", "val/p"), *rows]) + "\n"))
+
+
+def test_lists_of_as_many_lengths_as_there_are(tmp_path: Path) -> None:
+    lists = {f"m{i}_loss": [1.0] * (5 + i % 1500) for i in range(2500)} | {"steps": list(range(1504))}
+    answer(written(tmp_path, "run.json", json.dumps(lists)))
+
+
+def test_a_new_key_in_every_line_leaves_the_curve(tmp_path: Path) -> None:
+    lines = [json.dumps({"loss": 2 / (i + 1), f"k{i}": i, f"w{i}": "a"}) for i in range(14_000)]
+    run = judged(written(tmp_path, "run.jsonl", "\n".join(lines) + "\n"))
+    assert run["points"] == 14_000
+    assert "14,000 names with fewer than 5 values are left out" in run["notes"]
+
+
+def test_a_new_tag_in_every_event_is_refused(tmp_path: Path) -> None:
+    metrics = tmp_path / "mlruns" / "0" / "a1" / "metrics"
+    metrics.mkdir(parents=True)
+    (metrics.parent / "meta.yaml").write_text("run_id: a1\nlifecycle_stage: active\n")
+    for i in range(3000):
+        (metrics / f"m{i}").write_text(f"170000000{i:04} 1.0 {i}\n")
+    assert "3,000 rows with 3,000 different names are no training log" in answer(metrics.parent).stderr
+
+
+def test_a_list_of_millions_is_refused(tmp_path: Path) -> None:
+    text = '{"loss": [' + "0," * 12_000_000 + "0]}"
+    said = "the JSON holds more than 10,000,000 values (limits.json-values)"
+    assert said in answer(written(tmp_path, "run.json", text)).stderr
+
+
+def test_a_printed_dict_with_an_open_quote_is_broken(tmp_path: Path) -> None:
+    assert answer(written(tmp_path, "run.log", "{'loss': [1.0, " + "'" + "\\'" * 200_000)).code == 2
+
+
+def test_a_name_that_is_a_text_is_none(tmp_path: Path) -> None:
+    for place, name in enumerate(("acc " * 50_000, "a/" * 100_000, "loss_1." * 30_000)):
+        lines = [json.dumps({name: i, "x": 1}) for i in range(20)]
+        answer(written(tmp_path, f"run{place}.jsonl", "\n".join(lines) + "\n"))
+
+
+def test_a_view_is_no_table(tmp_path: Path) -> None:
+    tables = (
+        "CREATE TABLE experiments(experiment_id, lifecycle_stage); CREATE TABLE tags(run_uuid, key, value);"
+        "CREATE TABLE params(run_uuid, key, value);"
+        "CREATE TABLE runs(run_uuid, name, status, lifecycle_stage, experiment_id, start_time);"
+    )
+    endless = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT 'loss', 1.0, i, 'a', i, 0 FROM r"
+    product = "SELECT 'loss', 1.0, 1, 'a', 1, 0 FROM tags a, tags b, tags c, tags d, tags e"
+    for place, view in enumerate((endless, product)):
+        path = tmp_path / f"{place}.db"
+        with closing(sqlite3.connect(path)) as base:
+            base.executescript(
+                f"{tables} CREATE VIEW metrics(key, value, timestamp, run_uuid, step, is_nan) AS {view};"
+            )
+            base.executemany("INSERT INTO tags VALUES (?, ?, ?)", [("a", "b", "c")] * 1000)
+            base.commit()
+        assert "only tables are read" in answer(path).stderr
+
+
+def test_a_database_that_takes_too_many_steps_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(path)) as base:
+        base.executescript(
+            "CREATE TABLE experiments(experiment_id, lifecycle_stage); CREATE TABLE tags(run_uuid, key, value);"
+            "CREATE TABLE params(run_uuid, key, value);"
+            "CREATE TABLE runs(run_uuid, name, status, lifecycle_stage, experiment_id, start_time);"
+            "CREATE TABLE metrics(key, value, timestamp, run_uuid, step, is_nan);"
+            "INSERT INTO runs VALUES ('a', 'a', 'FINISHED', 'active', 0, 0);"
+        )
+        rows = [("loss", 1 / (i + 1), i, "a", i, 0) for i in range(60_000)]
+        base.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+        base.commit()
+    assert answer(path).code in (0, 1)
+    settings(tmp_path, query_steps=500_000)
+    assert "more than 500,000 steps (limits.query-steps) to read" in answer(path, folder=tmp_path).stderr

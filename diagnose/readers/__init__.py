@@ -19,7 +19,7 @@ from diagnose.errors import LimitError, ReadError
 from diagnose.readers.registry import FORMATS, format_of, format_of_folder
 from diagnose.readers.source import STDIN, Source
 from diagnose.readers.sources import expand, no_log
-from diagnose.readers.tables.document import Document
+from diagnose.readers.tables.document import HEAD_BYTES, Document
 from diagnose.readers.tables.names import printable
 from diagnose.readers.tables.table import Table
 
@@ -91,13 +91,18 @@ def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> li
     document = _document(source)
     module = format_of(document)
     if module is None:
-        raise ReadError(
-            "this is no training log: neither a table with numbers, nor JSON with curves, nor lines with them"
-        )
+        raise ReadError(_unknown(document))
     found = [_with_config(_safe(table), document) for table in module.read(document)]
     found = found if document.has_lines else [replace(table, lines=()) for table in found]
     packed = _label(source).endswith(".gz")  # else the run is named by its path, which then would leave `.csv`
     return [replace(table, name=printable(document.stem)) if packed and not table.name else table for table in found]
+
+
+def _unknown(document: Document) -> str:
+    """What to say of a document in no known format."""
+    if not document.whole and len(document.head_lines) == 1:
+        return f"its first line is longer than {HEAD_BYTES:,} bytes, as no training log's is"
+    return "this is no training log: neither a table with numbers, nor JSON with curves, nor lines with them"
 
 
 def _of_several(paths: Sequence[Path]) -> list[Table]:
@@ -153,10 +158,10 @@ def _document(source: Any) -> Document:
 
 def _standard_input() -> bytes:
     """All of the standard input. Raises LimitError where that is too much."""
-    most = limits.current().piped_bytes
+    most = limits.current().held_bytes
     data = files.beginning(sys.stdin.buffer, most + 1)
     if len(data) > most:
-        raise LimitError(f"the standard input is larger than {limits.said('piped_bytes', 'bytes')}")
+        raise LimitError(f"the standard input is larger than {limits.said('held_bytes', 'bytes')}")
     return data
 
 

@@ -81,7 +81,7 @@ def test_records_without_a_number_are_refused():
 
 
 def test_a_new_key_in_every_record_is_refused():
-    with pytest.raises(ReadError, match="different keys"):
+    with pytest.raises(ReadError, match="different names"):
         table_from_records(({f"key{i}": i} for i in range(20_000)), "x")
 
 

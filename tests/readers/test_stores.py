@@ -221,7 +221,7 @@ def test_a_metric_that_is_called_as_the_counter_is_kept() -> None:
 
 def test_metrics_at_steps_of_their_own_are_refused() -> None:
     calls = [(f"metric {i}", 1.0, i, i) for i in range(20_000)]
-    with pytest.raises(ReadError, match="20000 metrics at 20000 different steps are no training log"):
+    with pytest.raises(ReadError, match="20,000 rows with 20,000 different names are no training log"):
         points.table(as_points(calls, timed=False), "x")
 
 

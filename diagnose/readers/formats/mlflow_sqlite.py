@@ -31,7 +31,7 @@ _COLUMNS = frozenset({"key", "value", "timestamp", "run_uuid"})
 _SINCE_1_0 = frozenset({"step", "is_nan"})
 
 _RUNS = """
-    SELECT r.run_uuid, coalesce(nullif(r.name, ''), t.value, ''), coalesce(r.status, ''),
+    SELECT r.run_uuid, CAST(coalesce(nullif(r.name, ''), t.value, '') AS TEXT), CAST(coalesce(r.status, '') AS TEXT),
            coalesce(r.lifecycle_stage, '') = 'deleted' OR coalesce(e.lifecycle_stage, '') = 'deleted'
     FROM runs r
     LEFT JOIN experiments e ON e.experiment_id = r.experiment_id
@@ -88,7 +88,7 @@ def _tables(
         if uuid in runs:
             name, status, _ = runs[uuid]
             notes = mlflow_store.ending(status)
-            yield uuid, points.table(_points(rows), NAME, name=name or uuid, config=params.get(uuid), notes=notes)
+            yield uuid, points.table(_points(rows), NAME, name=name or str(uuid), config=params.get(uuid), notes=notes)
 
 
 def _params(connection: Connection) -> dict[str, dict[str, Any]]:

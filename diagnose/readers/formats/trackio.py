@@ -42,7 +42,8 @@ def read(document: Document) -> list[Table]:
         configs = _configs(connection, key)
         # The name of the column is one of the two above.
         rows = connection.execute(
-            f"SELECT {key}, run_name, id, step, metrics FROM metrics ORDER BY {key}, timestamp, id"
+            f"SELECT {key}, run_name, coalesce(CAST(id AS INTEGER), 0), step, metrics FROM metrics "
+            f"ORDER BY {key}, timestamp, id"
         )
         found = list(_tables(groupby(rows, key=itemgetter(0)), configs))
     if not found:

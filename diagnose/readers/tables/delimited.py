@@ -14,6 +14,7 @@ from itertools import chain, islice, zip_longest
 
 import numpy as np
 
+from diagnose import limits
 from diagnose.errors import ReadError
 from diagnose.readers.tables import arrow_csv
 from diagnose.readers.tables.cells import NOT_LOGGED, Cells, number, parse, unwrap_tensors
@@ -41,6 +42,8 @@ def read(document: Document, format: str, *, names: Sequence[str] | None = None,
     if dialect is None:
         raise ReadError("this is no table: its lines do not have the same number of cells with numbers in them")
     columns = tuple(names) if names is not None else dialect.names
+    if len(columns) > limits.current().columns:
+        raise ReadError(f"there are {len(columns):,} columns, more than {limits.said('columns')}")
     if dialect.across:
         tables = [_across(document, dialect, format, columns)]
     else:

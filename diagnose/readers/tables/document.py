@@ -103,7 +103,7 @@ class Document:
         bounds = limits.current()
         try:
             if pipes and files.is_pipe(path):
-                return cls(path.name, data=files.piped(path, bounds.piped_bytes, bounds.pipe_seconds))
+                return cls(path.name, data=files.piped(path, bounds.held_bytes, bounds.pipe_seconds))
             with files.opened(path) as stream:
                 head = stream.read(2)
                 size = stream.seek(0, io.SEEK_END)
@@ -220,7 +220,9 @@ class Document:
 
     @cached_property
     def text(self) -> str:
-        """The whole decoded text, line ends made `\\n`."""
+        """The whole decoded text, line ends made `\\n`. Raises LimitError where it is too much to hold."""
+        if self.size > limits.current().held_bytes:
+            raise LimitError(f"the file is larger than {limits.said('held_bytes', 'bytes')} and has to be held whole")
         text = self._bytes().decode(self.encoding, errors="replace")
         self._returns |= "\r" in text and text.count("\r") > text.count("\r\n")
         return _unify(text)
@@ -270,8 +272,19 @@ class Document:
 
     @cached_property
     def json(self) -> Any:
-        """The whole text as one JSON value, NaN and Infinity tokens allowed. Raises ValueError where it is none."""
-        return json.loads(self.text.lstrip("\ufeff"))
+        """The whole text as one JSON value, NaN and Infinity tokens allowed.
+
+        Raises ValueError where it is none, ReadError where it holds too many values.
+        """
+        return json.loads(self.json_text)
+
+    @property
+    def json_text(self) -> str:
+        """The whole text of JSON, or of JSON lines. Raises ReadError where it holds too many values."""
+        text = self.text.lstrip("\ufeff")
+        if text.count(",") > limits.current().json_values:
+            raise ReadError(f"the JSON holds more than {limits.said('json_values', 'values')}, as no training log does")
+        return text
 
     def _bytes(self) -> bytes:
         if self.data is not None:

@@ -21,15 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from diagnose.curves import Array
-from diagnose.errors import ReadError
 from diagnose.names import roles
 from diagnose.readers.tables.names import unique
-from diagnose.readers.tables.table import Column, Table
+from diagnose.readers.tables.table import Column, Table, in_proportion
 
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
 
-_MOST_CELLS = 200_000_000  # rows x metrics, 1.8 GB as numbers and mask
 _FEWEST_APART = 3  # points from which a metric may be said to go by another counter
 _APART = 2.0  # longest steps between two points of one counter by which the last points of two may differ
 _LENGTH = 0.1  # of the whole training, instead of those where it is larger
@@ -111,15 +109,14 @@ def table(
     count = _count(points, of_metric, reference)
     row = _rows(count, points.metric, len(points.names))
     rows = int(row[-1]) + 1 if row.size else 0
-    if rows * len(points.names) > _MOST_CELLS:
-        raise ReadError(f"{len(points.names)} metrics at {rows} different steps are no training log")
+    kept, left_out = in_proportion(rows, {str(i): there.size for i, there in enumerate(of_metric) if there.size})
     at = points.steps[of_metric[reference]]
     one_by_one = bool(np.all(np.diff(at) <= 1))
     faster = bool(np.any(count.apart & ~count.slower))
     counter = "epoch" if one_by_one and (faster or by_epoch(points.names[reference])) else "step"
     columns = _counters(points, count, row, rows, counter)
     is_axis = fixed and counter in columns and bool(np.any(at != at[:1]))
-    logged = [(metric, there) for metric, there in zip(points.names, of_metric, strict=True) if there.size]
+    logged = [(points.names[i], there) for i, there in enumerate(of_metric) if str(i) in kept]
     names = unique((*columns, *(metric for metric, _ in logged)))[len(columns) :]
     for metric, (_, there) in zip(names, logged, strict=True):
         columns[metric] = _column(rows, row[there], points.values[there])
@@ -130,7 +127,7 @@ def table(
         name=name,
         axis=counter if is_axis else None,
         config=dict(config or {}),
-        notes=(*notes, *_said([points.names[metric] for metric in count.moved], points.names[reference])),
+        notes=(*notes, *left_out, *_said([points.names[metric] for metric in count.moved], points.names[reference])),
     )
 
 

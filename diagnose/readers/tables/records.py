@@ -18,13 +18,12 @@ from diagnose.errors import ReadError
 from diagnose.readers.tables.cells import NOT_LOGGED, number
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.names import printable
-from diagnose.readers.tables.table import Column, Table
+from diagnose.readers.tables.table import Column, Table, in_proportion
 
 MAX_LIST = 32
 """Longest list that is taken as several metrics; a longer one is a histogram or a prediction."""
 
 _MAX_DEPTH = 8  # levels of nesting; deeper is a configuration or a graph, no metric
-_MAX_CELLS = 200_000_000  # rows x columns, 1.8 GB as numbers and mask; a log with a new key in every record ends here
 
 _LONGEST_NUMBER = 64  # characters; a longer string is a text and not worth a look
 
@@ -55,16 +54,12 @@ def table_from_records(
     for record in records:
         cells.add(rows, "", record, 0)
         rows += 1
-    if rows * len(cells.numbers) > _MAX_CELLS:
-        raise ReadError(f"{rows} records with {len(cells.numbers)} different keys are no training log")
-    columns: dict[str, Column] = {}
-    text: dict[str, list[str]] = {}
-    for key, (row, values) in cells.numbers.items():
-        if len(row) >= len(cells.words.get(key, ())):
-            columns[printable(key)] = _column(rows, row, values, key in cells.percent)
-    for key, words in cells.words.items():
-        if printable(key) not in columns:
-            text[printable(key)] = [words.get(i, "") for i in range(rows)]
+    sizes = {key: len(row) for key, (row, _) in cells.numbers.items() if len(row) >= len(cells.words.get(key, ()))}
+    kept, left_out = in_proportion(rows, sizes)
+    columns = {printable(key): _column(rows, *cells.numbers[key], key in cells.percent) for key in sizes if key in kept}
+    sizes = {key: len(words) for key, words in cells.words.items() if printable(key) not in columns}
+    kept, left_out_words = in_proportion(rows, sizes, needed=False)
+    text = {printable(key): [cells.words[key].get(i, "") for i in range(rows)] for key in sizes if key in kept}
     if not columns:
         raise ReadError("no number among the records, so there is no curve to judge")
     return Table(
@@ -76,7 +71,7 @@ def table_from_records(
         axis=axis if axis in columns else None,
         roles={role: column for role, column in (roles or {}).items() if column in columns},
         config=dict(config or {}),
-        notes=tuple(notes),
+        notes=(*notes, *left_out, *left_out_words),
         lines=lines,
     )
 
@@ -206,7 +201,7 @@ def read_lines(document: Document) -> tuple[list[dict[str, Any]], list[int], tup
 
     A last line that was cut off while it was written is left out and noted.
     """
-    every = document.text.lstrip("\ufeff").split("\n")
+    every = document.json_text.split("\n")
     numbers = [number for number, line in enumerate(every, 1) if line and not line.isspace()]
     lines = [every[number - 1] for number in numbers]
     try:

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from diagnose import limits
 from diagnose.curves import Array
+from diagnose.errors import ReadError
+
+_ANY_CELLS = 1_000_000
+"""Rows x columns up to which a table may be as sparse as it likes; 9 MB."""
+
+_FEW = 5
+"""Values of a column below which a table that is out of proportion does without it: they are no curve."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,3 +67,27 @@ class Table:
     config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     lines: Sequence[int] = ()
+
+
+def in_proportion(
+    rows: int, sizes: Mapping[str, int], *, needed: bool = True
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The columns of which a dense table can be made, and a note where some are left out.
+
+    rows: of the table. sizes: column -> how many values it has. needed: whether one must be left.
+    A log with a new name in every row would be a table of the square of its size: then the columns that are no curve
+    are left out. Raises ReadError where the others are still too many, or none.
+    """
+    if _is_dense(rows, sizes):
+        return frozenset(sizes), ()
+    kept = {name: size for name, size in sizes.items() if size >= _FEW}
+    if (needed and not kept) or not _is_dense(rows, kept):
+        most = "limits.cells, limits.sparse-cells"
+        raise ReadError(f"{rows:,} rows with {len(sizes):,} different names are no training log ({most})")
+    return frozenset(kept), (f"{len(sizes) - len(kept):,} names with fewer than {_FEW} values are left out",)
+
+
+def _is_dense(rows: int, sizes: Mapping[str, int]) -> bool:
+    cells = rows * len(sizes)
+    bounds = limits.current()
+    return cells <= max(_ANY_CELLS, min(bounds.cells, bounds.sparse_cells * sum(sizes.values())))
