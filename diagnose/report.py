@@ -65,8 +65,8 @@ class Report:
 
         rows = [
             {
-                "source": diagnosis.run.source,
-                "run": diagnosis.run.name,
+                "source": _encodable(diagnosis.run.source),
+                "run": _encodable(diagnosis.run.name),
                 "rule": finding.rule,
                 "severity": finding.severity.value,
                 "confidence": finding.confidence,
@@ -80,6 +80,11 @@ class Report:
         ]
         columns = ("source", "run", "rule", "severity", "confidence", "first_step", "last_step", "summary", "fix")
         return pd.DataFrame(rows, columns=list(columns))
+
+
+def _encodable(text: str) -> str:
+    """The text with what no encoding has, such as the bytes of an odd file name, written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def with_unique_names(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from diagnose import synthetic
+from diagnose.reports import FORMATS
 from tests import limited
+from tests.conftest import ROOT, typed
 from tests.written import write_csv
 
 MOST = 500 * limited.MB
@@ -365,3 +367,76 @@ def test_a_database_that_takes_too_many_steps_is_given_up(tmp_path: Path) -> Non
     assert answer(path).code in (0, 1)
     settings(tmp_path, query_steps=500_000)
     assert "more than 500,000 steps (limits.query-steps) to read" in answer(path, folder=tmp_path).stderr
+
+
+# --- numbers and names ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1e308, -1e308, 1e150, 5e-324, 1e-310, 1e-200])
+@pytest.mark.parametrize("shape", ["falls", "rises", "alternates", "ends", "steps"])
+def test_numbers_near_the_ends_of_the_range_are_judged(size: float, shape: str, tmp_path: Path) -> None:
+    rows = []
+    for i in range(40):
+        sign = {
+            "falls": 1 - i / 40,
+            "rises": i / 40,
+            "alternates": (-1) ** i,
+            "ends": float(i > 35),
+            "steps": 1 / (i + 1),
+        }
+        rows.append(f"{i * (size if shape == 'steps' and size > 1 else 1)},{size * sign[shape]!r},{2 / (i + 1)},0.5")
+    text = "step,loss,val_loss,accuracy\n" + "\n".join(rows) + "\n"
+    path = written(tmp_path, "run.csv", text)
+    for run in json.loads(typed(str(path), "--format", "json").stdout)["runs"]:
+        assert all(0.0 <= finding["confidence"] <= 1.0 for finding in run["findings"])
+        assert not [missing for missing in run["not_judged"] if "Warning" in missing["reason"]]
+    for form in ("text", "html", "junit", "markdown", "csv", "github", "sarif"):
+        said = typed(str(path), "--format", form)
+        assert said.returncode in (0, 1, 2)
+        assert "fault" not in said.stderr
+
+
+def test_a_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diagnose.reports import text
+
+    write_csv(synthetic.overfit(), tmp_path / "ill.csv")
+    write_csv(synthetic.healthy(), tmp_path / "odd.csv")
+    whole = text.verdict
+
+    def verdict(diagnosis: Any) -> str:
+        if diagnosis.run.name == "odd":
+            raise ZeroDivisionError("nothing to divide by")
+        return whole(diagnosis)
+
+    monkeypatch.setattr(text, "verdict", verdict)
+    said = typed(str(tmp_path), "--plain")
+    assert said.returncode == 2
+    assert "ill.csv: 2 problems" in said.stdout
+    (line,) = said.stderr.splitlines()
+    assert line.startswith(
+        f"{tmp_path}/odd.csv: could not be shown as text for a fault in diagnose (ZeroDivisionError: "
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+def test_odd_file_names_are_shown_in_every_format(tmp_path: Path) -> None:
+    from xml.dom import minidom
+
+    from diagnose import diagnose
+    from diagnose.reports.plot import draw
+
+    for name in (
+        b"\xff\xfe.csv",
+        "a\uffff.csv".encode(),
+        b"new\nline.csv",
+        b"<b>&\"'.csv",
+        b"$x^{$.csv",
+        b"\x1b[31m.csv",
+    ):
+        (tmp_path / os.fsdecode(name)).write_bytes((ROOT / "samples" / "overfitting.csv").read_bytes())
+    for form in FORMATS:
+        assert typed(str(tmp_path), "--format", form).returncode == 1
+    report = diagnose(tmp_path)
+    assert len(report.to_frame().to_csv(index=False)) > 100
+    draw(report, tmp_path / "all.svg")
+    minidom.parse(str(tmp_path / "all.svg"))

@@ -22,7 +22,7 @@ from diagnose.console import completion, options
 from diagnose.console.output import check_apart, check_places, deliver, write_file
 from diagnose.console.terminal import complain, file_page, page, progress_bar, write
 from diagnose.errors import unknown
-from diagnose.reports import FORMATS, format_of, render
+from diagnose.reports import FORMATS, format_of, rendered
 
 COMMANDS = ("rules", "explain", "schema", "init", "compare")
 ANYWAY = (
@@ -176,7 +176,8 @@ def check(  # noqa: PLR0913 - its options are its signature
         report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
     if out is not None or not watch:  # what is watched was told as it came
         sheet = page(plain, columns, color) if out is None else file_page(plain, columns)
-        deliver(render(report, form, Context(page=sheet, rules=load_rules(), failing=failing)), out)
+        said, report = rendered(report, form, Context(page=sheet, rules=load_rules(), failing=failing))
+        deliver(said, out)
     if plot is not None:
         from diagnose.reports.plot import draw
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from diagnose import trials as evidence
 from diagnose.curves import Run
@@ -115,7 +118,11 @@ def _said(rule: Rule, check: Callable[[], Finding | None]) -> Finding | NotJudge
     A rule that fails is one that could not judge: a broken one of another package must not lose the others' findings.
     """
     try:
-        return check()
+        with np.errstate(all="ignore"):  # what overflows compares as false; a result that did is none, see below
+            said = check()
+        if said is not None and not math.isfinite(said.confidence):
+            return NotJudged(rule.id, "its numbers are too large or too small to compute with")
+        return said
     except CannotJudge as outcome:
         return NotJudged(rule.id, str(outcome))
     except Exception as error:

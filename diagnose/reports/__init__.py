@@ -10,6 +10,7 @@ lines what `panels` and `comparison` say there is to draw.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import PurePath
@@ -64,6 +65,41 @@ COMPARISONS: Mapping[str, Format] = {
 def render(report: Report, form: str, context: Context) -> str:
     """The report in one of the `FORMATS`."""
     return FORMATS[form].renderer()(report, context)
+
+
+def rendered(report: Report, form: str, context: Context) -> tuple[str, Report]:
+    """The report in one of the `FORMATS`, and what is in there: a run that cannot be shown is among its errors."""
+    try:
+        return render(report, form, context), report
+    except Exception as fault:
+        from dataclasses import replace
+
+        faults = [_fault_of(replace(report, diagnoses=(d,), across=()), form, context) for d in report.diagnoses]
+        if not any(faults):
+            raise
+        from diagnose.report import SourceError
+
+        told = [SourceError(d.run.source, said) for d, said in zip(report.diagnoses, faults, strict=True) if said]
+        rest = tuple(d for d, said in zip(report.diagnoses, faults, strict=True) if not said)
+        report = replace(report, diagnoses=rest, errors=(*report.errors, *told))
+        if os.environ.get("DIAGNOSE_TRACEBACK"):
+            import traceback
+
+            traceback.print_exception(fault)
+        return render(report, form, context), report
+
+
+def _fault_of(report: Report, form: str, context: Context) -> str:
+    """Why the report of one run cannot be rendered; "" where it can."""
+    try:
+        render(report, form, context)
+    except Exception as fault:
+        said = f"{type(fault).__name__}: {fault}"
+        return (
+            f"could not be shown as {form} for a fault in diagnose ({said}); please report this with the log; "
+            "DIAGNOSE_TRACEBACK=1 shows where it happened"
+        )
+    return ""
 
 
 def render_comparison(compared: Comparison, form: str, context: Context) -> str:

@@ -11,7 +11,7 @@ import math
 import os
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -147,11 +147,19 @@ def save(figures: Sequence[Any], path: Path, style: str) -> None:
 
                 with PdfPages(path, metadata=still[suffix]) as pages:
                     for make in figures:
-                        pages.savefig(make())
+                        pages.savefig(_made(make))
             else:
-                figures[0]().savefig(path, dpi=DPI, format=suffix[1:], metadata=still.get(suffix), **quick)
+                _made(figures[0]).savefig(path, dpi=DPI, format=suffix[1:], metadata=still.get(suffix), **quick)
     except OSError as error:
         raise SettingsError(f"{one_line(str(path))}: cannot be written ({error.strerror or error})") from error
+
+
+def _made(make: Callable[[], Figure]) -> Figure:
+    """A figure; where it fails, one that says so, so that the others are drawn."""
+    try:
+        return make()
+    except Exception as fault:
+        return _words(f"not drawn for a fault in diagnose ({type(fault).__name__}: {one_line(str(fault))[:200]})")
 
 
 def run_figure(diagnosis: Diagnosis, label: str, style: str) -> Figure:

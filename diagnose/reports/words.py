@@ -13,7 +13,12 @@ def visible(text: str) -> str:
     """The text with control, format and surrogate characters and line breaks as visible escapes, such as `\\x1b`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN or _is_none(c) else c for c in text)
+
+
+def _is_none(character: str) -> bool:
+    """Whether this is one of Unicode's noncharacters, such as U+FFFF, which XML forbids."""
+    return ord(character) & 0xFFFE == 0xFFFE
 
 
 def _escape(character: str) -> str:

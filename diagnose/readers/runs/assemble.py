@@ -62,6 +62,7 @@ def runs(table: Table, *, source: str, overrides: Mapping[str, str] | None = Non
 def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     """One run of one part of a table."""
     table, facets = part.table, part.facets
+    table, bounds_notes = _within_bounds(table)
     columns = {name: values.without_sentinel(column, facets[name]) for name, column in table.columns.items()}
     columns = values.without_padding(columns, facets)
     config, config_notes = _hyperparameters(table)
@@ -109,10 +110,20 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *cast.remarks(found, series),
             *values.constant_metric(found, series, facets),
             *scale_notes,
+            *bounds_notes,
             *config_notes,
         ),
         lines=lines,
     )
+
+
+def _within_bounds(table: Table) -> tuple[Table, tuple[str, ...]]:
+    """The table without numbers that nothing can be computed of, and a note where there were any."""
+    found = {name: values.bounded(column) for name, column in table.columns.items()}
+    beyond = [name for name, (_, any_beyond) in found.items() if any_beyond]
+    note = f"{', '.join(beyond[:3])}: values beyond {values.LARGEST:g} are taken for {values.LARGEST:g}"
+    bounded = replace(table, columns={name: column for name, (column, _) in found.items()})
+    return bounded, (note,) if beyond else ()
 
 
 def _validates_every_row(found: Mapping[str, str], series: Mapping[str, Series]) -> bool:

@@ -20,6 +20,22 @@ _BLANK_ROWS = 3  # rows that a loss must be missing from at the end before this 
 _BLANK_SHARE = 0.01  # of the rows of its companion
 
 
+LARGEST, SMALLEST = 1e100, 1e-100
+"""Magnitudes between which a value is judged as it is: their squares, and sums of these, are still numbers. No loss
+lies beyond them in a training that computes in 32 bits."""
+
+
+def bounded(column: Column) -> tuple[Column, bool]:
+    """The column with finite values beyond `LARGEST` made that, and those below `SMALLEST` made 0; whether any was."""
+    size = np.abs(column.values)
+    beyond = np.isfinite(size) & (size > LARGEST) & column.logged
+    below = (size < SMALLEST) & (size > 0) & column.logged
+    if not beyond.any() and not below.any():
+        return column, False
+    kept = np.where(beyond, np.copysign(LARGEST, column.values), np.where(below, 0.0, column.values))
+    return replace(column, values=kept), bool(beyond.any())
+
+
 def without_sentinel(column: Column, facets: Facets) -> Column:
     """A mean average precision of -1 is COCO's "undefined" and was not logged. facets: of the column's name."""
     if facets.quantity != "accuracy" or not column.logged.any():
