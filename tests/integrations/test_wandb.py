@@ -26,7 +26,7 @@ from diagnose import synthetic
 from diagnose.cli import app
 from diagnose.curves import Run
 from diagnose.errors import ReadError
-from diagnose.integrations.wandb import _private, write_back
+from diagnose.integrations.wandb import _private, command, write_back
 from diagnose.integrations.wandb import project as projects
 from diagnose.integrations.wandb.server import Address, Server, parse
 from diagnose.reports import FORMATS, render
@@ -438,6 +438,103 @@ def test_a_broken_cache_is_begun_anew(serve: Callable[..., WandbServer], tmp_pat
         assert sum(entry.remembered for entry in audit.entries) == remembered
 
 
+def test_a_cache_that_is_damaged_within_is_set_aside_and_said(
+    serve: Callable[..., WandbServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(project(4))
+    path = tmp_path / "audits.sqlite"
+    monkeypatch.setattr("diagnose.integrations.wandb.cache.default_path", lambda: path)
+    assert run("team/project").stderr == ""
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    again = run("team/project")
+    assert again.exit_code == 1
+    assert "4 runs: 1 with errors, 3 healthy" in " ".join(again.stdout.split())
+    assert f"it is now {path}.damaged, and begun anew" in again.stderr
+    assert again.stderr.count("\n") == 1
+    third = run("team/project")
+    assert (third.stderr, "4 of them are unchanged" in " ".join(third.stdout.split())) == ("", True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_the_cache_is_for_its_owner_alone(serve: Callable[..., WandbServer], tmp_path: Path) -> None:
+    serve(project(2))
+    path = tmp_path / "diagnose" / "audits.sqlite"
+    projects.audited(parse("team/project"), cache=path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_kill_loses_no_run_that_was_judged(tmp_path: Path) -> None:
+    with WandbServer(project(12), latency=0.1) as server:
+        environment = {**os.environ, **server.variables(tmp_path)}
+        command = [sys.executable, "-m", "diagnose", "wandb", "team/project", "--jobs", "1"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60.0
+        while server.operations["RunParquetHistory"] < 6 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        process.wait(timeout=30)
+        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert "12 runs: 3 with errors, 9 healthy" in again.stdout
+        assert int(re.search(r"(\d+) of them are unchanged", " ".join(again.stdout.split()))[1]) >= 4  # type: ignore[index]
+
+
+def test_a_list_that_breaks_off_is_gone_on_with(
+    serve: Callable[..., WandbServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projects, "BREATH", 0.01)
+    monkeypatch.setattr("diagnose.integrations.wandb.server.PAGE_WHOLE", 5)
+    server = serve(project(15))
+    pages: list[int] = []
+
+    def fault(operation: str, number: int) -> Fault | None:
+        if operation == "Runs":
+            pages.append(number)
+        return "garbage" if operation == "Runs" and server.requests[-1][1].get("cursor") == "10" else None
+
+    server.fault = fault
+    audit = projects.audited(parse("team/project"))
+    assert len(audit.entries) == 10
+    (error,) = audit.report.errors
+    assert error.source == "team/project"
+    assert error.message.startswith("the list of runs breaks off after 10 (")
+    asked = len(pages)
+    server.fault = lambda operation, number: fault(operation, 0) if len(pages) < asked + 4 else None
+    assert len(projects.audited(parse("team/project")).entries) == 15
+
+
+def test_a_server_that_only_fails_is_given_up(
+    serve: Callable[..., WandbServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projects, "MOST_FAILED", 3)
+    server = serve(project(20))
+    server.fault = lambda operation, number: "garbage" if operation in ("RunParquetHistory", "HistoryPage") else None
+    audit = projects.audited(parse("team/project"), jobs=1, cache=tmp_path / "cache.sqlite")
+    assert len(audit.entries) == 3
+    assert audit.left == 17
+    assert "given up after 3 runs in a row" in audit.report.errors[-1].message
+    server.fault = None
+    assert len(projects.audited(parse("team/project"), cache=tmp_path / "cache.sqlite").entries) == 20
+
+
+def test_a_download_that_never_ends_is_bounded(serve: Callable[..., WandbServer]) -> None:
+    from diagnose import limits
+    from diagnose.integrations.wandb.server import ServerError
+
+    server = serve(project(2))
+    server.fault = lambda operation, number: "slow" if operation == "parquet" else None
+    ours = Server()
+    listed = next(run for run in ours.runs(parse("team/project")) if run.id == "r0000")
+    server.runs["r0000"].exported = None
+    with (
+        limits.held(limits.changed({"server-seconds": 0.5})),
+        pytest.raises(ServerError, match=r"limits\.server-seconds"),
+    ):
+        ours.read(listed)
+
+
 class Evil:
     """Runs code where it is unpickled."""
 
@@ -546,6 +643,26 @@ def test_what_is_written_leaves_the_users_words_alone(serve: Callable[..., Wandb
     again = run("team/project", *EVERY, "--yes")
     assert "nothing to write, the runs say so already" in again.stdout
     assert len(server.mutations) == writes
+
+
+def test_audits_at_once_send_one_alert(serve: Callable[..., WandbServer], monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    monkeypatch.setattr(write_back, "SETTLED", 1.0)
+    server = serve([StubRun("a", ILL)], latency=0.05)
+    audit = projects.audited(parse("team/project"))
+    (line,) = command._overview(audit).lines
+    threads = [
+        threading.Thread(target=write_back.apply, args=(wandb.Api(), "team/project/a", line, ("summary", "alert")))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [operation for operation, _ in server.mutations].count("NotifyScriptableRunAlert") == 1
+    write_back.apply(wandb.Api(), "team/project/a", line, ("summary", "alert"))
+    assert [operation for operation, _ in server.mutations].count("NotifyScriptableRunAlert") == 1
 
 
 def test_a_section_of_the_notes_is_replaced_and_never_appended(serve: Callable[..., WandbServer]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 import zlib
@@ -61,18 +62,61 @@ def _program() -> tuple[Any, ...]:
 
 
 class Cache:
-    """The file; it may be used from one thread. One that cannot be opened or is broken is as good as empty."""
+    """The file; it may be used from one thread. One that cannot be opened is as good as empty.
+
+    One that is damaged, which may show at any question, is set aside under another name and begun anew.
+    said: what happened to it, in sentences for the user.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open the file at `path`, made where it is missing; None: remember nothing."""
+        self._path = path
         self._base: sqlite3.Connection | None = None
-        if path is None:
+        self.said: list[str] = []
+        self._open()
+
+    def _open(self) -> None:
+        if self._path is None:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = _opened(path)
-        except (OSError, sqlite3.Error):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._base = _opened(self._path)
+        except sqlite3.OperationalError:  # held by another audit, or no place to write
             self._base = None
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+        except OSError:
+            self._base = None
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        """Rename the damaged file, once; a second time nothing is remembered."""
+        assert self._path is not None
+        if self._base is not None:
+            self._base.close()
+            self._base = None
+        damaged = self._path.with_name(f"{self._path.name}.damaged")
+        again = bool(self.said)
+        try:
+            for end in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+            self._path.replace(damaged)
+        except OSError:
+            again = True
+        self.said.append(f"the cache of earlier audits is damaged ({error}); it is now {damaged}, and begun anew")
+        if not again:
+            self._open()
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        """What a question yields; nothing where there is no file, or a damaged one."""
+        if self._base is None:
+            return []
+        try:
+            return self._base.execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            return []
 
     def __enter__(self) -> Cache:
         return self
@@ -83,20 +127,20 @@ class Cache:
 
     def has(self, place: str, asked: str) -> bool:
         """Whether any run of the project is remembered."""
-        if self._base is None:
-            return False
-        query = "SELECT 1 FROM runs WHERE place=? AND question=? LIMIT 1"
-        return self._base.execute(query, (place, asked)).fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM runs WHERE place=? AND question=? LIMIT 1", place, asked))
 
     def runs(self, place: str, asked: str, known: Mapping[str, str]) -> Iterator[tuple[str, Outcome]]:
         """(id, outcome) of the runs in `known`, id -> fingerprint, that are unchanged."""
-        if self._base is None:
-            return
-        rows = self._base.execute(
-            "SELECT id, fingerprint, document, beside FROM runs WHERE place=? AND question=?", (place, asked)
-        )
-        for name, fingerprint, document, beside in rows:
-            if known.get(name) == fingerprint:
+        unchanged = [
+            name
+            for name, fingerprint in self._rows(
+                "SELECT id, fingerprint FROM runs WHERE place=? AND question=?", place, asked
+            )
+            if known.get(name) == fingerprint
+        ]
+        query = "SELECT document, beside FROM runs WHERE place=? AND id=? AND question=?"
+        for name in unchanged:  # one at a time: all of them are too much to hold
+            for document, beside in self._rows(query, place, name, asked):
                 outcome = _unpacked(document, beside)
                 if outcome is not None:
                     yield name, outcome
@@ -111,10 +155,12 @@ class Cache:
 
     def last_audit(self, place: str) -> tuple[float, dict[str, str]] | None:
         """When the project was audited last (seconds since 1970), and id -> verdict; None where it was not."""
-        if self._base is None:
-            return None
-        row = self._base.execute("SELECT at, verdicts FROM audits WHERE place=?", (place,)).fetchone()
-        return None if row is None else (float(row[0]), json.loads(row[1]))
+        for at, verdicts in self._rows("SELECT at, verdicts FROM audits WHERE place=?", place):
+            try:
+                return float(at), {str(name): str(verdict) for name, verdict in json.loads(verdicts).items()}
+            except (AttributeError, TypeError, ValueError):
+                break
+        return None
 
     def close_audit(self, place: str, asked: str, verdicts: Mapping[str, str]) -> None:
         """Remember the verdicts of a whole audit, and that its runs were asked for; drop what is old."""
@@ -130,28 +176,27 @@ class Cache:
         try:
             with self._base:
                 self._base.executemany(statement, rows)
-        except sqlite3.Error:
+        except sqlite3.OperationalError:
             self._base.rollback()
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    for fresh in (False, True):
-        base = sqlite3.connect(path, timeout=5.0)
-        try:
-            version = base.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA):
-                base.executescript(
-                    "DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS audits; DROP TABLE IF EXISTS parts;"
-                )
-            base.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
-            base.execute(f"PRAGMA user_version={SCHEMA}")
-            return base
-        except sqlite3.DatabaseError as error:
-            base.close()
-            if fresh or isinstance(error, sqlite3.OperationalError):
-                raise
-            path.unlink()  # no database at all
-    raise AssertionError
+    """The file, made where it is missing, for its owner alone. Raises OSError and what SQLite raises."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    path.chmod(0o600)
+    base = sqlite3.connect(path, timeout=5.0)
+    try:
+        version = base.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA):
+            base.executescript("DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS audits; DROP TABLE IF EXISTS parts;")
+        base.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
+        base.execute(f"PRAGMA user_version={SCHEMA}")
+    except sqlite3.Error:
+        base.close()
+        raise
+    return base
 
 
 # --- outcomes as bytes ------------------------------------------------------------------------------------------------

@@ -110,6 +110,8 @@ def wandb(  # noqa: PLR0913 - its options are its signature
     context = _context(audit, overview, sheet, failing, one=one)
     most = None if every or out is not None else SHOWN
     deliver(_rendered(audit, overview, form, context, most, one=one), out)
+    for note in audit.notes:
+        terminal.complain("diagnose", note)
     for source, message in audit.report.errors:
         terminal.complain(source, message)
     failed = False

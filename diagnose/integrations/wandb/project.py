@@ -11,13 +11,14 @@ rest. A finished run that an audit has seen is not asked for again while the ser
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diagnose import parallel
+from diagnose import limits, parallel
 from diagnose.errors import ReadError
 from diagnose.integrations.wandb.cache import Cache, question
 from diagnose.integrations.wandb.server import Address, Listed, Server, ServerError
@@ -33,11 +34,14 @@ from diagnose.rule import RANK, Finding, NotJudged, verdict_word
 FAILED = "failed"
 """Verdict of a run that could not be read or judged."""
 
-SAVED_AT_ONCE = 50
-"""Outcomes that are written to the cache together."""
-
 TRIES = 3
 """Times that a run is asked for, each after all others: the client tries again by itself, but not after nonsense."""
+
+MOST_FAILED = 48
+"""Runs in a row at which the server fails until no more are asked for: each has cost the client half a minute."""
+
+BREATH = 2.0
+"""Seconds before the list of runs is asked for again, times the number of the try."""
 
 KILLED = "the workers that read it were killed; if memory ran out, give them more"
 
@@ -76,7 +80,8 @@ class Audit:
     """All runs of a project.
 
     project: `entity/project`. url: of its page. entries: in the order of the server. report: as of files.
-    sweeps: sweep -> what its runs say together; "" for the runs of none. left: runs that an interruption left out.
+    sweeps: sweep -> what its runs say together; "" for the runs of none. left: runs that an interruption, or a server
+    that only fails, left out. notes: what happened on the way, in sentences for the user.
     """
 
     project: str
@@ -86,6 +91,7 @@ class Audit:
     sweeps: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     before: Earlier | None = None
     left: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def audited(
@@ -109,7 +115,8 @@ def audited(
         which find the key by themselves.
     cache: file of what earlier audits found; None to remember nothing.
     progress: called after each run.
-    Ctrl-C ends the reading; the audit then holds what was done, and says how many are left.
+    Ctrl-C ends the reading, and so does a server that fails at one run after the other; the audit then holds what was
+    done, and says how many are left. Each run is saved as it is judged: another audit goes on with the others.
     Raises ReadError where the project cannot be listed, SettingsError where the cluster cannot be reached.
     """
     server = server or Server()
@@ -121,7 +128,7 @@ def audited(
     )
     with Cache(cache) as known:
         before = known.last_audit(place)
-        listed = list(server.runs(address, filters, whole=not known.has(place, asked)))
+        listed, broken = _listed(lambda: server.runs(address, filters, whole=not known.has(place, asked)))
         keep: Keep = "drawn" if len(listed) <= DRAWN else "extent"
         unchanged = {run.id: run.fingerprint for run in listed if run.ended}
         found = {name: _thinned(outcome, keep) for name, outcome in known.runs(place, asked, unchanged)}
@@ -134,7 +141,8 @@ def audited(
         def read(runs: Sequence[Listed]) -> Iterator[Answer]:
             return _spread(runs, server, reading, samples, jobs, backend, scheduler)
 
-        answers = _tried([run for run in listed if run.id not in found], read)
+        storm = _Storm()
+        answers = _tried([run for run in listed if run.id not in found], read, storm)
         interrupted = False
         try:
             with contextlib.closing(_saved(answers, partial(known.keep, place, asked))) as saved:
@@ -145,20 +153,65 @@ def audited(
         except KeyboardInterrupt:
             interrupted = True
         audit = _assembled(server, address, listed, found, remembered, across, wanted)
-        if not interrupted and not filters and not address.sweep:
+        errors = [SourceError(audit.project, said) for said in (broken, storm.said) if said]
+        audit = replace(audit, report=replace(audit.report, errors=(*audit.report.errors, *errors)))
+        if not (interrupted or errors or filters or address.sweep):
             known.close_audit(place, asked, {entry.listed.id: entry.verdict for entry in audit.entries})
     earlier = Earlier(*before) if before is not None else None
-    return replace(audit, before=earlier, left=len(listed) - len(found) if interrupted else 0)
+    left = len(listed) - len(found) if interrupted or storm.said else 0
+    return replace(audit, before=earlier, left=left, notes=tuple(known.said))
 
 
-def _tried(runs: Sequence[Listed], read: Callable[[Sequence[Listed]], Iterator[Answer]]) -> Iterator[Answer]:
-    """What became of each run, as they come; those on which the server failed are read again after all others."""
+def _listed(runs: Callable[[], Iterator[Listed]]) -> tuple[list[Listed], str]:
+    """The runs of a project, and why they are not all where the list breaks off time and again.
+
+    runs: begins the list anew. Raises ReadError where there is none at all.
+    """
+    found: dict[str, Listed] = {}
+    for attempt in range(1, TRIES + 1):
+        try:
+            for run in runs():
+                found.setdefault(run.id, run)
+            return list(found.values()), ""
+        except ServerError as error:
+            failed = error
+            if attempt < TRIES:
+                time.sleep(BREATH * attempt)
+    if not found:
+        raise failed
+    return list(found.values()), f"the list of runs breaks off after {len(found)} ({failed}); ask again for the others"
+
+
+class _Storm:
+    """Runs in a row at which the server failed, and what is said when they are too many."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.said = ""
+
+    def note(self, outcome: Outcome) -> None:
+        """Count one run."""
+        self.failed = self.failed + 1 if _failed(outcome) else 0
+        if self.failed >= MOST_FAILED:
+            self.said = f"given up after {self.failed} runs in a row ({outcome.error}); the next audit goes on"
+
+
+def _tried(
+    runs: Sequence[Listed], read: Callable[[Sequence[Listed]], Iterator[Answer]], storm: _Storm
+) -> Iterator[Answer]:
+    """What became of each run, as they come; those on which the server failed are read again after all others.
+
+    Ends where the server fails at one run after the other.
+    """
     for _ in range(TRIES):
         failed = set()
         for run, outcome in read(runs):
+            storm.note(outcome)
             if _failed(outcome):
                 failed.add(run.id)
             yield run, outcome
+            if storm.said:
+                return
         runs = [run for run in runs if run.id in failed]
         if not runs:
             return
@@ -167,21 +220,14 @@ def _tried(runs: Sequence[Listed], read: Callable[[Sequence[Listed]], Iterator[A
 def _saved(
     answers: Iterator[Answer], save: Callable[[Sequence[tuple[str, str, Outcome]]], None]
 ) -> Generator[Answer, None, None]:
-    """The same answers; those that will not change are saved, `SAVED_AT_ONCE` together and the rest at the end.
+    """The same answers; each that will not change is saved at once, so that whatever ends the audit loses nothing.
 
     save: takes (id, fingerprint, outcome) of runs.
     """
-    fresh: list[tuple[str, str, Outcome]] = []
-    try:
-        for run, outcome in answers:
-            if run.ended and not _failed(outcome):
-                fresh.append((run.id, run.fingerprint, outcome))
-            if len(fresh) >= SAVED_AT_ONCE:
-                save(fresh)
-                fresh = []
-            yield run, outcome
-    finally:
-        save(fresh)
+    for run, outcome in answers:
+        if run.ended and not _failed(outcome):
+            save([(run.id, run.fingerprint, outcome)])
+        yield run, outcome
 
 
 def _assembled(
@@ -270,7 +316,8 @@ def _one(run: Listed, server: Server, wanted: Wanted, samples: int | None) -> Ou
     """Read and judge one run; whatever goes wrong is part of the answer."""
 
     try:
-        table = server.read(run, samples)
+        with limits.held(wanted.settings.limited()):
+            table = server.read(run, samples)
     except ServerError as error:
         return Outcome([], [], str(error), is_log=False)
     except ReadError as error:

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import math
 import os
+import queue
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from diagnose import limits
 from diagnose.errors import ReadError
 from diagnose.readers.tables.names import printable
 from diagnose.readers.tables.records import table_from_records
@@ -179,9 +181,9 @@ class Server:
             raise
         except Exception as error:
             what = f"run {address.run} in {place}" if address.run else f"project {place}"
-            raise ReadError(
-                self.said(error, missing=f"no {what} on {self.url}, or no permission to read it")
-            ) from error
+            said = self.said(error, missing=f"no {what} on {self.url}, or no permission to read it")
+            kind = ReadError if self._is_final(error) else ServerError
+            raise kind(said) from error
 
     def read(self, listed: Listed, samples: int | None = None) -> Table:
         """The history and the configuration of a run.
@@ -202,6 +204,8 @@ class Server:
                 notes=(*notes, *_ending(listed)),
             )
             return replace(table, columns=dict(sorted(table.columns.items())))  # the client has them in any order
+        except ServerError:
+            raise
         except ReadError as error:
             if listed.rows == 0:
                 raise ReadError("the run logged no history") from error
@@ -239,18 +243,26 @@ class Server:
         last = run.summary.get("_step") if listed.rows else 0
         sparse = max(1, math.ceil((last + 1) / listed.rows)) if isinstance(last, int) and listed.rows else 1
         try:
-            scan = run.scan_history(page_size=PAGE_ROWS * sparse, use_cache=False)
-            return list(self._private.quickened(scan)), []
+            return _in_time(lambda: self._whole(run, PAGE_ROWS * sparse)), []
         except Exception as error:
             if not self._private.gives_no_export(error):
                 raise
         return self._sample(run, listed, MOST_SAMPLES, "since this server gives no whole history")
 
+    def _whole(self, run: Any, rows: int) -> list[Any]:
+        """All rows of the history, asked for `rows` at a time."""
+        return list(self._private.quickened(run.scan_history(page_size=rows, use_cache=False)))
+
     def _sample(self, run: Any, listed: Listed, samples: int, why: str) -> tuple[Any, list[str]]:
-        rows = run.history(samples=samples, pandas=False)
+        rows = _in_time(lambda: list(run.history(samples=samples, pandas=False)))
         if len(rows) >= listed.rows:
             return rows, []
         return rows, [f"read from a sample of {len(rows)} of {listed.rows} rows, {why}"]
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Whether asking again yields the same: there is no such thing, or the key is wrong."""
+        refused = self._private.http_status(error) in (400, 401, 403, 404)
+        return refused or bool(re.search(r"could not find|permission|api.?key|authent", str(error), re.IGNORECASE))
 
     def said(self, error: BaseException, missing: str = "") -> str:
         """One line on what the client, or the server, complained of."""
@@ -268,6 +280,30 @@ class Server:
         if isinstance(error, (KeyError, TypeError, IndexError, AttributeError)):
             return f"the server's answer makes no sense ({type(error).__name__}: {_short(text)})"
         return _short(text)
+
+
+def _in_time(work: Callable[[], list[Any]]) -> list[Any]:
+    """What the work yields, which the client does for as long as a download takes: its patience is for questions only.
+
+    Raises ServerError where nothing came in time; the client is then left to itself.
+    """
+    seconds = limits.current().server_seconds
+    answer: queue.SimpleQueue[tuple[list[Any], BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answer.put((work(), None))
+        except BaseException as error:
+            answer.put(([], error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found, error = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise ServerError(f"no history within {limits.said('server_seconds', 'seconds')}") from None
+    if error is not None:
+        raise error
+    return found
 
 
 def _short(text: str) -> str:

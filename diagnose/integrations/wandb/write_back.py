@@ -3,12 +3,15 @@
 tags      `diagnose:overfitting` for each warning and error; tags of ours that no longer hold are taken away
 summary   `diagnose/verdict`, `diagnose/findings`, `diagnose/errors`, `diagnose/warnings`, `diagnose/version`
 notes     a section between two marks, replaced each time, behind the user's own text
-alert     one per run and set of findings; `diagnose/alerted` in the summary remembers which
+alert     one per run and set of findings; `diagnose/alerted` in the summary remembers which, `diagnose/alerting` who
+          sends it
 """
 
 from __future__ import annotations
 
 import re
+import secrets
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +31,10 @@ PREFIX = "diagnose:"
 BEGIN, END = "<!-- diagnose -->", "<!-- /diagnose -->"
 """What our section of the notes stands between."""
 
+SETTLED = 3.0
+"""Seconds after which what several audits write to one run at once has come to rest."""
+
+_CLAIM = "diagnose/alerting"
 _SECTION = re.compile(rf"\n*{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 _TITLE = 64  # characters of the title of an alert, at most
 
@@ -107,6 +114,9 @@ def apply(api: Any, path: str, line: Line, places: Collection[str]) -> Change:
 
     run = _fresh(api, path)
     made = change(line, places, **state(run))
+    claim = secrets.token_hex(8)
+    if made.alert is not None:
+        made.summary[_CLAIM] = claim
     if made.tags is not None or made.notes is not None:
         if made.tags is not None:
             run.tags = list(made.tags)
@@ -117,11 +127,20 @@ def apply(api: Any, path: str, line: Line, places: Collection[str]) -> Change:
         run.update()  # writes the summary, too
     elif made.summary:
         run.summary.update(made.summary)
-    if made.alert is not None:
+    if made.alert is not None and _is_ours(api, path, claim):
         title, text = made.alert
         severity = "ERROR" if line.verdict == "error" else "WARN"
         _private.alert(run, title, text, severity)
     return made
+
+
+def _is_ours(api: Any, path: str, claim: str) -> bool:
+    """Whether this audit sends the alert, where several write at once: of all that claimed it, the last one.
+
+    Whoever reads later finds that an alert was sent, and claims none.
+    """
+    time.sleep(SETTLED)
+    return bool(_fresh(api, path).summary_metrics.get(_CLAIM) == claim)
 
 
 def check(places: Collection[str]) -> None:
@@ -140,7 +159,8 @@ def planned(api: Any, path: str, line: Line, places: Collection[str]) -> tuple[C
 
 def state(run: Any) -> dict[str, Any]:
     """The tags, the notes and the summary of the client's run."""
-    summary = {key: run.summary.get(key) for key in run.summary.keys() if str(key).startswith("diagnose/")}  # noqa: SIM118
+    # Not `run.summary`, which keeps what it was when it was first asked for.
+    summary = {key: value for key, value in run.summary_metrics.items() if str(key).startswith("diagnose/")}
     return {"tags": list(run.tags or ()), "notes": run.notes or "", "summary": summary}
 
 
