@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -440,3 +441,17 @@ def test_odd_file_names_are_shown_in_every_format(tmp_path: Path) -> None:
     assert len(report.to_frame().to_csv(index=False)) > 100
     draw(report, tmp_path / "all.svg")
     minidom.parse(str(tmp_path / "all.svg"))
+
+
+def test_the_table_of_hostile_inputs_says_which_were_not_answered(tmp_path: Path) -> None:
+    write_csv(synthetic.overfit(), tmp_path / "ill.csv")
+    (tmp_path / "ill.yaml").write_text("[" * 25_000)
+    (tmp_path / "notes.txt").write_text("Dear diary, today I trained a network.\n" * 30)
+    script = ROOT / "tests" / "benchmarks" / "hostile.py"
+    done = limited.run([sys.executable, script, tmp_path, "--limit", "100"], seconds=300)
+    lines = done.stdout.splitlines()
+    assert all("exit" in line for line in lines[:2])
+    assert "ill.csv" in lines[0]
+    assert "notes.txt" in lines[1]
+    assert lines[2].startswith("2 inputs: ")
+    assert done.code == int(not lines[3].startswith("0 miss the bar"))
