@@ -224,3 +224,24 @@ def test_what_means_nothing_is_refused(arguments: list[str], message: str) -> No
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"diagnose: {message}")
     assert result.stderr.count("\n") == 1
+
+
+def test_another_log_in_the_place_of_one_is_told_anew(ill: list[str]) -> None:
+    """It may be longer than the one before, which a log that grows is too."""
+    log = Path("run.csv")
+    grow(log, ill)
+    with watch(log, "--idle-timeout", BACKSTOP) as process:
+        process.until("ERROR overfitting")
+        other = write_csv(synthetic.overfit(epochs=150, seed=5), Path("other.csv"))
+        assert other.stat().st_size > log.stat().st_size
+        other.replace(log)
+        process.until("ERROR overfitting")
+        process.interrupt()
+    assert process.said.count("ERROR overfitting") == 2
+
+
+def test_a_pipe_is_not_watched(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.csv")
+    result = CliRunner().invoke(cli.app, [str(tmp_path / "run.csv"), "--watch"], prog_name="diagnose")
+    assert result.exit_code == 2
+    assert "a named pipe cannot be read twice; watch a file" in result.stderr

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 import diagnose
+from diagnose import files
 from diagnose.cli import compare
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
@@ -194,6 +195,8 @@ def _refuse_beside_watch(watch: bool, paths: Sequence[str], form: str, out: str 
     """Refuse options that mean nothing together."""
     if watch and "-" in paths:
         raise typer.BadParameter("the standard input cannot be read twice; watch a file", param_hint="--watch")
+    if watch and any(files.is_pipe(Path(path)) for path in paths):
+        raise typer.BadParameter("a named pipe cannot be read twice; watch a file", param_hint="--watch")
     if watch and form != "text" and out is None:
         raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--watch")
     if idle is not None and not watch:

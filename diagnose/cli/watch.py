@@ -6,14 +6,16 @@ While a run goes on, a note is of the moment (a loss that still falls is no news
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from diagnose.console.terminal import complain, write
+from diagnose.curves import Run
 from diagnose.readers import Source, ended, expand
 from diagnose.report import Report
 from diagnose.reports import text
@@ -28,6 +30,10 @@ State = tuple[tuple[str, int, int], ...]
 """Path, size in bytes and time of change in nanoseconds of every file of a source."""
 
 
+Beginning = Mapping[str, float]
+"""Role -> first value of its curve."""
+
+
 @dataclass
 class _Watched:
     """What is known of one source.
@@ -35,11 +41,13 @@ class _Watched:
     state: its files when they were last judged.
     over: whether it says of every run in it that it is over.
     told: (run, rule) -> how bad the finding was when it was told.
+    began: run -> how its curves begin; another log in the place of this one begins otherwise.
     """
 
     state: State
     over: bool
     told: dict[tuple[str, str], int]
+    began: dict[str, Beginning]
 
 
 def follow(
@@ -94,10 +102,25 @@ def _look(
     restarted = known is not None and _size(state) < _size(known.state)
     told = {} if known is None or restarted else known.told
     diagnoses = judge([replace(source, growing=True)]).diagnoses
-    watched[source.label] = _Watched(state, bool(diagnoses) and all(ended(d.run) for d in diagnoses), told)
+    began = {diagnosis.run.name: _beginning(diagnosis.run) for diagnosis in diagnoses}
+    if known is not None:
+        replaced = {run for run, values in began.items() if _is_another(values, known.began.get(run, {}))}
+        told = {(run, rule): rank for (run, rule), rank in told.items() if run not in replaced}
+    watched[source.label] = _Watched(state, bool(diagnoses) and all(ended(d.run) for d in diagnoses), told, began)
     for diagnosis in diagnoses:
         _tell(diagnosis, told, levels, page)
     return True
+
+
+def _beginning(run: Run) -> Beginning:
+    firsts = {role: float(run.series[column].values[0]) for role, column in run.roles.items() if column in run.series}
+    return {role: value for role, value in firsts.items() if math.isfinite(value)}
+
+
+def _is_another(now: Beginning, before: Beginning) -> bool:
+    """Whether the curves that both know begin otherwise, all of them."""
+    both = now.keys() & before.keys()
+    return bool(both) and all(now[role] != before[role] for role in both)
 
 
 def _tell(diagnosis: Diagnosis, told: dict[tuple[str, str], int], levels: Sequence[str], page: Page) -> None:
