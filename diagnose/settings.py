@@ -25,6 +25,7 @@ from typing import Any
 
 from diagnose import files, limits
 from diagnose.errors import SettingsError, unknown
+from diagnose.limits import Limits
 
 FAIL_ON = ("note", "warning", "error", "never")
 """Values of `fail-on`: the lowest severity that makes the exit code 1."""
@@ -62,7 +63,7 @@ class Settings:
         root = self.root or Path()
         return [str(root / path) for path in self.baseline]
 
-    def limited(self) -> limits.Limits:
+    def limited(self) -> Limits:
         """The limits of `diagnose.limits`, with those that the settings change."""
         return limits.changed(self.limits)
 

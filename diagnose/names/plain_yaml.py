@@ -67,7 +67,7 @@ def _check(text: str, loader: Any) -> None:
             anchor, inside = open_nodes.pop()
             size += inside
         elif isinstance(event, yaml.AliasEvent):
-            anchor, size = None, sizes.get(event.anchor, 1)  # 1 within itself, where it is a reference only
+            anchor, size = None, sizes.get(event.anchor or "", 1)  # 1 within itself, where it is a reference only
         elif isinstance(event, yaml.ScalarEvent):
             anchor = event.anchor
         else:
