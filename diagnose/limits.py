@@ -9,12 +9,13 @@ limit              default          of what
 `pipe_seconds`     30               silence of a named pipe
 `unpacked_bytes`   500,000,000      a gzip file, unpacked
 `unpacked_ratio`   200              unpacked bytes per packed one, from 16 MB on; logs of text have 3 to 30
-`json_values`      10,000,000       values in one JSON document; Python takes up to 72 bytes for each
-`columns`          10,000           columns of a delimited table
+`json_values`      10,000,000       values in one JSON document; 72 bytes each, and 230 in a table
+`line_values`      30,000,000       values in a file of JSON lines; about 60 bytes each
+`columns`          10,000           columns of a table
 `cells`            100,000,000      rows x columns of a table made of records or points; 9 bytes each
 `sparse_cells`     200              cells for each value in such a table, from a million cells on
 `query_steps`      2,000,000,000    steps of SQLite's machine for one database; about 20 for each point
-`files`            200,000          entries below one folder, or that one pattern matches
+`files`            2,000,000        entries below one folder, or that one pattern matches
 `config_bytes`     1,000,000        a configuration, and a settings file
 `config_depth`     64               levels of a YAML document
 `config_nodes`     100,000          nodes of a YAML document, what its aliases repeat counted each time
@@ -41,11 +42,12 @@ class Limits:
     unpacked_bytes: int = 500_000_000
     unpacked_ratio: int = 200
     json_values: int = 10_000_000
+    line_values: int = 30_000_000
     columns: int = 10_000
     cells: int = 100_000_000
     sparse_cells: int = 200
     query_steps: int = 2_000_000_000
-    files: int = 200_000
+    files: int = 2_000_000
     config_bytes: int = 1_000_000
     config_depth: int = 64
     config_nodes: int = 100_000

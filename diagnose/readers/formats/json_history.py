@@ -107,7 +107,7 @@ def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
         return _lists(document.text.lstrip("\ufeff \t\n")), ()
     if not _REPR.match(document.head_text.lstrip("\ufeff")):
         return load_json(document)
-    text = document.json_text
+    text = document.json_text("json_values")
     text = text[text.index("{") :]
     text = _REPR_CALL.sub(lambda call: _REPR_OPTION.sub("", call[1]), text)
     text = _REPR_TOKEN.sub(lambda m: _REPR_JSON.get(m[0]) or json.dumps(m[0][1:-1]), text)

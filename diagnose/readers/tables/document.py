@@ -276,14 +276,13 @@ class Document:
 
         Raises ValueError where it is none, ReadError where it holds too many values.
         """
-        return json.loads(self.json_text)
+        return json.loads(self.json_text("json_values"))
 
-    @property
-    def json_text(self) -> str:
-        """The whole text of JSON, or of JSON lines. Raises ReadError where it holds too many values."""
+    def json_text(self, limit: str) -> str:
+        """The whole text of JSON. limit: on its values. Raises ReadError where it holds more."""
         text = self.text.lstrip("\ufeff")
-        if text.count(",") > limits.current().json_values:
-            raise ReadError(f"the JSON holds more than {limits.said('json_values', 'values')}, as no training log does")
+        if text.count(",") > getattr(limits.current(), limit):
+            raise ReadError(f"the JSON holds more than {limits.said(limit, 'values')}, as no training log does")
         return text
 
     def _bytes(self) -> bytes:

@@ -201,7 +201,7 @@ def read_lines(document: Document) -> tuple[list[dict[str, Any]], list[int], tup
 
     A last line that was cut off while it was written is left out and noted.
     """
-    every = document.json_text.split("\n")
+    every = document.json_text("line_values").split("\n")
     numbers = [number for number, line in enumerate(every, 1) if line and not line.isspace()]
     lines = [every[number - 1] for number in numbers]
     try:

@@ -75,15 +75,17 @@ def in_proportion(
     """The columns of which a dense table can be made, and a note where some are left out.
 
     rows: of the table. sizes: column -> how many values it has. needed: whether one must be left.
-    A log with a new name in every row would be a table of the square of its size: then the columns that are no curve
-    are left out. Raises ReadError where the others are still too many, or none.
+    A log with a new name in every row would be a table of the square of its size: then, and where there are too many
+    columns, those that are no curve are left out. Raises ReadError where the others are still too many, or none.
     """
-    if _is_dense(rows, sizes):
+    if _is_dense(rows, sizes) and len(sizes) <= limits.current().columns:
         return frozenset(sizes), ()
     kept = {name: size for name, size in sizes.items() if size >= _FEW}
     if (needed and not kept) or not _is_dense(rows, kept):
         most = "limits.cells, limits.sparse-cells"
         raise ReadError(f"{rows:,} rows with {len(sizes):,} different names are no training log ({most})")
+    if len(kept) > limits.current().columns:
+        raise ReadError(f"there are {len(kept):,} columns, more than {limits.said('columns')}")
     return frozenset(kept), (f"{len(sizes) - len(kept):,} names with fewer than {_FEW} values are left out",)
 
 
