@@ -78,6 +78,8 @@ def _rounded(values: Array) -> bool:
     They may where all values are multiples of the power of ten of the smallest, and one more fall like the largest of
     those before takes the smallest below half of that unit.
     """
+    if values.min() <= 0.0:  # a rate below 0 is no rounded one
+        return False
     unit = 10.0 ** math.floor(math.log10(values.min()) + 1e-9)
     multiples = values / unit
     whole = bool(np.all(np.abs(multiples - np.rint(multiples)) < 1e-6 * multiples))

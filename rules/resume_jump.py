@@ -142,7 +142,7 @@ def find_jump(values: Array) -> Jump | None:
     if jump <= 0.0:
         return None
     around = statistics.spread(np.concatenate([before - low, after - high]))
-    noise = max(around, statistics.jitter(values), 1e-9 * abs(high))
+    noise = max(around, statistics.jitter(values), 1e-9 * max(abs(low), abs(high)))
     end = statistics.level(values, place + later - window, place + later)
     fall = max(statistics.level(values, place - later, place - later + window) - low, 0.0)
     earlier, afterwards = values[max(place - later, 0) : place], values[place : place + later]
