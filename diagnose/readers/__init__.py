@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
+import numpy as np
+
 from diagnose import files, limits
 from diagnose.curves import Run
 from diagnose.errors import LimitError, ReadError
@@ -69,13 +71,18 @@ def ended(run: Run) -> bool:
 
 def tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> list[Table]:
     """Read the tables in one source, before anyone asks what their columns mean. Raises ReadError as `read` does."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a log holds infinities, and numbers that overflow
+        return _tables(source)
+
+
+def _tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> list[Table]:
     if isinstance(source, Source) and source.error:
         raise ReadError(source.error)
     if isinstance(source, Source) and source.address:
         from diagnose.readers import remote
 
         with remote.fetched(source.address) as path:
-            return tables(path)
+            return _tables(path)
     if isinstance(source, Source) and len(source.paths) > 1:
         return _of_several(source.paths)
     if hasattr(source, "iloc"):
