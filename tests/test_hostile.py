@@ -20,7 +20,10 @@ from diagnose import synthetic
 from diagnose.reports import FORMATS
 from tests import limited
 from tests.conftest import ROOT, typed
+from tests.readers.test_tensorboard import curve, event, field, tensor, write
 from tests.written import write_csv
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
 
 MOST = 500 * limited.MB
 """Resident memory of an answer, in bytes."""
@@ -315,6 +318,19 @@ def test_a_new_tag_in_every_event_is_refused(tmp_path: Path) -> None:
     for i in range(3000):
         (metrics / f"m{i}").write_text(f"170000000{i:04} 1.0 {i}\n")
     assert "3,000 rows with 3,000 different names are no training log" in answer(metrics.parent).stderr
+
+
+def test_a_tensor_of_many_dimensions_is_no_scalar(tmp_path: Path) -> None:
+    largest = field(1, (1 << 63) - 1)
+    shape = field(2, b"".join(field(2, largest) for _ in range(60_000)))
+    odd = [event(1.7e9 + i, i, tensor("loss", field(1, 1) + shape + field(5, b"\0\0\0\0"))) for i in range(10)]
+    path = write(tmp_path / "events.out.tfevents.1.host", *odd, *curve("val_loss", 20))
+    assert judged(path)["roles"] == {"val_loss": "val_loss"}
+
+
+def test_resumes_one_after_the_other(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 50 + i // 100},{2 / (i + 1):.5f}\n" for i in range(60_000))
+    answer(written(tmp_path, "run.csv", "step,loss\n" + rows))
 
 
 def test_a_list_of_millions_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("resource", reason="limits of POSIX")
+
 from tests import limited
 from tests.fuzz import fuzz, mutations
 
