@@ -726,25 +726,22 @@ def _metrics_of_validation(parsed: Mapping[str, Facets]) -> frozenset[str]:
     """Accuracy-like columns that name no split and yet were measured on validation data.
 
     A mean average precision is never computed on the training set; Ultralytics keeps validation metrics in `metrics/`;
-    and in `train_loss, valid_loss, accuracy` (fastai) a metric belongs to the split of the loss before it.
+    and in `train_loss, valid_loss, accuracy` (fastai) a metric belongs to the split of the loss before it. Where the
+    same metric stands there with a validation split as well, the bare one is of training.
     """
     late: set[str] = set()
+    measured = [f for f in parsed.values() if f.quantity == "accuracy" and not f.extreme]
+    twins = {_thing(f) for f in measured if f.split in ("val", "test")}
     plain = any(f.kind == "loss" and f.total and not f.split and not f.extreme for f in parsed.values())
     before = ""
     for column, facets in parsed.items():
         if facets.quantity == "loss" and facets.preference == 0:
             before = facets.split
-        if facets.quantity == "accuracy" and not facets.split and not _has_twin(facets, parsed):
+        if facets.quantity == "accuracy" and not facets.split and _thing(facets) not in twins:
             folder = _FOLDER.split(column.casefold().strip())[0]
             if facets.kind == "map" or folder == "metrics" or (before in ("val", "test") and not plain):
                 late.add(column)
     return frozenset(late)
-
-
-def _has_twin(facets: Facets, parsed: Mapping[str, Facets]) -> bool:
-    """Whether the same metric stands there with a validation split as well, so that the bare one is of training."""
-    held_out = (other for other in parsed.values() if other.split in ("val", "test") and not other.extreme)
-    return any(_same_thing(facets, other) for other in held_out if other.quantity == facets.quantity)
 
 
 _COMPARABLE = frozenset({"loss", "cross_entropy"})
