@@ -122,14 +122,6 @@ def test_bootstrap_of_nothing() -> None:
     assert all(map(math.isnan, _scores.bootstrap([], lambda c: c.f1)))
 
 
-def test_calibration_bins() -> None:
-    bins = _scores.calibration([(0.95, True), (1.0, True), (0.9, False), (0.65, True), (0.3, False)])
-    assert [b.size for b in bins] == [1, 1, 0, 0, 3]
-    assert bins[4].right == pytest.approx(2 / 3)
-    assert bins[4].confidence == pytest.approx(0.95)
-    assert math.isnan(bins[2].off)
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -190,7 +182,7 @@ def test_detection_prints_its_figures(tiny: Path, tmp_path: Path, capsys: pytest
     disputed.write_text('id,label,reason\nr2,overfitting,"it is healthy, look"\n')
     sheets = tmp_path / "sheets"
     pytest.importorskip("matplotlib")
-    arguments = ["--corpus", str(tiny), "--disputed", str(disputed), "--plot", str(sheets), "--seeds", "1"]
+    arguments = ["--corpus", str(tiny), "--disputed", str(disputed), "--plot", str(sheets)]
     assert detection.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     table = {line[:22].strip(): line.split() for line in lines if line[:22].strip() in ("overfitting", "healthy")}

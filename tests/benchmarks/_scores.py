@@ -1,17 +1,13 @@
-"""Numbers of a comparison with labels: precision, recall, F1, their bootstrap intervals, and calibration."""
+"""Numbers of a comparison with labels: precision, recall, F1, and their bootstrap intervals."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-
-EDGES = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Bins of confidence. Findings start at 0.5, so bins of equal width over [0, 1] would leave two of five empty."""
 
 
 class Verdict(NamedTuple):
@@ -95,28 +91,3 @@ def bootstrap(
         return math.nan, math.nan
     low, high = np.quantile(scores, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return float(low), float(high)
-
-
-class Bin(NamedTuple):
-    """Findings of about one confidence: how many (`size`), their mean confidence, and the share that was right."""
-
-    low: float
-    high: float
-    size: int
-    confidence: float
-    right: float
-
-    @property
-    def off(self) -> float:
-        """Mean confidence minus the share that was right; NaN for an empty bin."""
-        return self.confidence - self.right
-
-
-def calibration(findings: Sequence[tuple[float, bool]]) -> list[Bin]:
-    """Findings, each its confidence and whether it was right, in the bins of `EDGES`; 1.0 is in the last."""
-    bins = []
-    for low, high in itertools.pairwise(EDGES):
-        inside = [(p, right) for p, right in findings if low <= p < high or (high == 1.0 == p)]
-        mean = [float(np.mean(values)) for values in zip(*inside, strict=True)] or [math.nan, math.nan]
-        bins.append(Bin(low, high, len(inside), mean[0], mean[1]))
-    return bins

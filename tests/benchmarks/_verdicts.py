@@ -107,27 +107,14 @@ def _silence(label: str, diagnoses: Sequence[Diagnosis]) -> str:
     return " | ".join(f"{rule} not judged: {reason}" for rule, reason in reasons.items()) or "nothing found"
 
 
-def judge_pairs(pairs: Sequence[tuple[Run, bool]]) -> tuple[Result, list[tuple[float, bool]], dict[str, Diagnosis]]:
-    """Our verdicts on the labelled pairs of curves, the findings with whether each is right, and the diagnoses."""
-    result, findings, diagnoses = Result(), [], {}
+def judge_pairs(pairs: Sequence[tuple[Run, bool]]) -> tuple[Result, dict[str, Diagnosis]]:
+    """Our verdicts on the labelled pairs of curves, and the diagnoses."""
+    result, diagnoses = Result(), {}
     for run, label in pairs:
         diagnoses[run.name] = diagnosis = judge(run)
         shown = [f for f in diagnosis.findings if counts_for(f, "overfitting")]
         result.add("overfitting", Verdict(run.name, label, bool(shown)), evidence(shown) or "nothing found")
-        findings += [(f.confidence, label) for f in shown]
-    return result, findings, diagnoses
-
-
-def corpus_findings(outcomes: Sequence[Outcome], labels: Mapping[str, Mapping[str, bool]]) -> list[tuple[float, bool]]:
-    """Every finding that a label speaks of, as its confidence and whether one of its labels says yes."""
-    judged = []
-    for found in outcomes:
-        known = labels.get(found.log.id, {})
-        for finding in (f for d in _corpus.of_manifest(found) for f in d.findings):
-            said = [known[label] for label in RULES if label in known and counts_for(finding, label)]
-            if said:
-                judged.append((finding.confidence, any(said)))
-    return judged
+    return result, diagnoses
 
 
 def spikes_that_fall(outcomes: Sequence[Outcome]) -> tuple[int, list[str], list[str]]:

@@ -8,6 +8,7 @@
 A label is found where the log's run has a finding of one of the label's rules (README of the corpus), a warning or an
 error unless a note suffices. Labels without agreement are not scored. Intervals draw repositories, not logs.
 `disputed.csv` names labels that are wrong, with the reason: a second line of the table leaves them out.
+`calibration.py` holds the confidences against the same labels.
 """
 
 from __future__ import annotations
@@ -23,20 +24,18 @@ import _corpus
 import _peers
 import _sheets
 from _corpus import Outcome
-from _scores import Counts, Verdict, bootstrap, calibration
+from _scores import Counts, Verdict, bootstrap
 from _verdicts import (
     CURVE_LABELS,
     NOTE_SUFFICES,
     RULES,
     Result,
-    corpus_findings,
     counts_for,
     judge_corpus,
     judge_pairs,
     spikes_that_fall,
 )
 from _versus import ask_peers, judge_peer
-from seeded_rates import synthetic_findings
 
 from diagnose.curves import Run
 from diagnose.judging.installed import load_rules
@@ -45,7 +44,6 @@ from diagnose.rule import Diagnosis
 PRECISION_BAR, RECALL_BAR, LEAST_POSITIVES = 0.85, 0.80, 5
 HEALTHY_BAR = 0.05
 F1_BAR, MACRO_BAR, FALSE_ALARM_BAR = 0.97, 0.98, 2
-CALIBRATION_BAR = 0.1
 
 HEAD = f"{'label':22}{'yes':>5}{'no':>5}{'hit':>5}{'miss':>5}{'false':>6}{'precision':>11}{'recall':>8}{'F1':>7}  95 %"
 
@@ -113,17 +111,6 @@ def pairs_line(name: str, verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def calibration_lines(groups: Mapping[str, Sequence[tuple[float, bool]]]) -> list[str]:
-    """Share of findings that are right in each bin of confidence, per group."""
-    lines = [f"{'findings':30}{'confidence':>12}{'count':>7}{'mean':>7}{'right':>7}"]
-    for name, findings in groups.items():
-        for bin_ in calibration(findings):
-            off = "" if not bin_.size else "" if abs(bin_.off) <= CALIBRATION_BAR else "  off by more than 0.1"
-            shown = f"{bin_.confidence:7.2f}{bin_.right:7.2f}" if bin_.size else f"{'-':>7}{'-':>7}"
-            lines.append(f"{name:30}{bin_.low:6.1f} to {bin_.high:.1f}{bin_.size:7}{shown}{off}")
-    return lines
-
-
 def read_disputed(path: Path) -> dict[tuple[str, str], str]:
     """(id, label) -> reason."""
     if not path.exists():
@@ -171,7 +158,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--disputed", type=Path, default=Path(__file__).with_name("disputed.csv"), help="labels known wrong"
     )
-    parser.add_argument("--seeds", type=int, default=20, help="seeded runs per case for the calibration (%(default)s)")
     arguments = parser.parse_args(argv)
     corpus: Path = arguments.corpus
     _corpus.require(corpus, "manifest.csv", "labels.csv", "runs", "overfit_histories.parquet")
@@ -196,14 +182,10 @@ def main(argv: list[str] | None = None) -> int:
     )
 
     pairs = _corpus.pairs(corpus)
-    pair_result, pair_findings, pair_diagnoses = judge_pairs(pairs)
+    pair_result, pair_diagnoses = judge_pairs(pairs)
     pair_verdicts = pair_result.verdicts["overfitting"]
     print(f"\npairs of curves (bars: F1 {F1_BAR}, macro-F1 {MACRO_BAR}, false alarms {FALSE_ALARM_BAR})")
     print(pairs_line("diagnose", pair_verdicts))
-
-    groups = {"corpus": corpus_findings(outcomes, labels), "synthetic": synthetic_findings(arguments.seeds)}
-    both = [*groups["corpus"], *groups["synthetic"]]
-    print("", *calibration_lines({**groups, "corpus and synthetic": both, "pairs": pair_findings}), sep="\n")
 
     print("\ndisagreements with the labels:", *disagreements(result, disputed, formats), sep="\n")
     print("\ndisagreements on the pairs:", *disagreements(pair_result, {}, {}), sep="\n")

@@ -59,16 +59,6 @@ def rate(rule: Rule, case: Case, noise: float, seeds: int) -> float:
     return sum(found(rule, build(case, seed, noise)) is not None for seed in range(seeds)) / seeds
 
 
-def synthetic_findings(seeds: int, noises: Sequence[float] = NOISES) -> list[tuple[float, bool]]:
-    """Every finding of a rule on its own cases, as its confidence and whether the case expects one."""
-    judged = []
-    for rule in chosen():
-        for case in filter(seedable, rule.cases):
-            runs = (build(case, seed, noise) for noise in noises for seed in range(seeds))
-            judged += [(f.confidence, case.expect is not None) for run in runs if (f := found(rule, run)) is not None]
-    return judged
-
-
 def lines_of(rule: Rule, seeds: int, noises: Sequence[float], *, verbose: bool) -> Iterator[tuple[str, bool]]:
     """The rule's line of the table and those of its cases, each with whether it misses a bar."""
     cases = [case for case in rule.cases if seedable(case)]
