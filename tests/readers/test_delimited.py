@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 from pathlib import Path
@@ -445,3 +446,17 @@ def test_no_bytes_crash_the_readers(data: bytes) -> None:
     except ReadError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_a_curve_in_one_row_may_be_followed_by_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "loss.csv"
+    path.write_text("0.8,0.7,0.6,0.5,0.4,0.3,0.2,0.1\n \n")
+    [table] = tables(path)
+    assert table.rows == 8
+
+
+def test_a_row_of_another_length_beside_a_curve_in_one_row_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "loss.txt"
+    path.write_text("1708 0.124 0\n1709 0[.07,,4.22,0.0,6.43,18446744073709551616\n\ufeff")
+    with contextlib.suppress(ReadError):
+        assert tables(path)

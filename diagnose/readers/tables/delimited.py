@@ -267,8 +267,11 @@ def _strings(cells: Cells) -> list[str]:
 
 
 def _across(document: Document, dialect: Dialect, format: str, names: Sequence[str]) -> Table:
-    """A headerless table that lies on its side: one row per curve."""
-    rows = [row for _, row in cut(_data_lines(document, dialect), dialect.delimiter, dialect.quoted)]
+    """A headerless table that lies on its side: one row per curve. Raises ReadError where some rows are no curves."""
+    cells = cut(_data_lines(document, dialect), dialect.delimiter, dialect.quoted)
+    rows = [row for _, row in cells if any(cell.strip("\ufeff \t") for cell in row)]
+    if len(rows) != len(names):
+        raise ReadError(f"this is no table: {len(names)} of its {len(rows)} rows are curves without a header")
     curves = rows if dialect.across == "values" else [row[1:] for row in rows]
     longest = max(map(len, curves))
     padded = (curve + [""] * (longest - len(curve)) for curve in curves)
