@@ -72,7 +72,7 @@ RULE = Rule(
     min_points=10,
     essential_for=("reinforcement",),
     fixes=("lower-learning-rate", "clip-gradients", "larger-batch"),
-    explained_by=("learning-rate-range",),
+    explained_by=("learning-rate-zero", "learning-rate-range"),
     cases=(
         Case("the reward falls back below its start", synthetic.collapsed, Severity.ERROR),
         Case("the reward rises and levels off", synthetic.rewarded),

@@ -12,8 +12,9 @@ Limits
     An accuracy of (nearly) 1 or exactly 0 on a task that has not begun may stand still for good reasons: 1 is left
     alone, and so is one that rose gradually to where it stands, or a validation accuracy beside a training set that is
     fitted: a network that has settled answers the same. Where the training accuracy itself stands still to its fourth
-    decimal, nothing has settled: a network that goes on learning moves some of its answers. Very small validation sets
-    repeat values by chance; what counts is one unbroken stretch.
+    decimal, or twenty validations repeat a value while the training loss has more than a twentieth of its start left,
+    nothing has settled: a network that goes on learning moves some of its answers. Very small validation sets repeat
+    values by chance; what counts is one unbroken stretch.
 
 References
     Lecture notes: "Loss goes down and accuracy goes down: threshold metric is not met; imbalance?"
@@ -36,10 +37,13 @@ def check(
     axis: str,
     train_accuracy: Series | None = None,
     val_accuracy: Series | None = None,
+    train_loss: Series | None = None,
     *,
     share_warning: float = 0.6,  # of the points; "most of the run"
     points_warning: int = 6,  # in a row; fewer equal values happen by rounding, unless there is no other value at all
     accuracy_done: float = 0.995,  # nothing left to move
+    points_settled: int = 20,  # in a row; over so many a network that learns on changes its answer to some example
+    loss_fitted: float = 0.05,  # of its first level; a training loss above it has something left to learn
     accuracy_fitted: float = 0.99,  # of the training set: the decisions on new examples are settled as well
 ) -> Finding | None:
     """Judge each accuracy on its own; the longer frozen one is reported."""
@@ -53,7 +57,8 @@ def check(
         share = (stop - start) / len(finite)
         enough = stop - start >= points_warning or share == 1.0
         training_still = _still(train_accuracy, finite.steps[start:stop], accuracy_done)
-        if shapes.settled(finite.values, start, stop) and not training_still:
+        learns_on = stop - start >= points_settled and _above(train_loss, loss_fitted)
+        if shapes.settled(finite.values, start, stop) and not training_still and not learns_on:
             continue
         if role == "val_accuracy" and _fitted(train_accuracy, finite.steps[start:stop], accuracy_fitted):
             continue
@@ -83,6 +88,15 @@ def check(
             Evidence("value", value),
         ),
     )
+
+
+def _above(train_loss: Series | None, share: float) -> bool:
+    """Whether the training loss ends above this share of its first level."""
+    values = np.empty(0) if train_loss is None else train_loss.finite().values
+    if values.size < LEAST_POINTS:
+        return False
+    count = statistics.ends(values.size, 0.1, 2)
+    return statistics.level(values, values.size - count, values.size) > share * statistics.level(values, 0, count)
 
 
 def _still(train_accuracy: Series | None, steps: Array, done: float) -> bool:
