@@ -12,7 +12,7 @@ Limits
     An accuracy of (nearly) 1 or exactly 0 on a task that has not begun may stand still for good reasons: 1 is left
     alone, and so is one that rose gradually to where it stands, or a validation accuracy beside a training set that is
     fitted: a network that has settled answers the same. Where the training accuracy itself stands still to its fourth
-    decimal, or twenty validations repeat a value while the training loss has more than a twentieth of its start left,
+    decimal, or twenty validations repeat it while the training loss has more than a twentieth of its start left,
     nothing has settled: a network that goes on learning moves some of its answers. Very small validation sets repeat
     values by chance; what counts is one unbroken stretch.
 
@@ -57,7 +57,8 @@ def check(
         share = (stop - start) / len(finite)
         enough = stop - start >= points_warning or share == 1.0
         training_still = _still(train_accuracy, finite.steps[start:stop], accuracy_done)
-        learns_on = stop - start >= points_settled and _above(train_loss, loss_fitted)
+        long = stop - start >= points_settled and _is_fine(float(finite.values[start]))
+        learns_on = long and _above(train_loss, loss_fitted)
         if shapes.settled(finite.values, start, stop) and not training_still and not learns_on:
             continue
         if role == "val_accuracy" and _fitted(train_accuracy, finite.steps[start:stop], accuracy_fitted):
@@ -109,7 +110,12 @@ def _still(train_accuracy: Series | None, steps: Array, done: float) -> bool:
     if meanwhile.size < LEAST_POINTS or np.ptp(meanwhile) > 0.0:
         return False
     value = float(meanwhile[0])
-    return value < done and abs(value - round(value, 3)) > 1e-9
+    return value < done and _is_fine(value)
+
+
+def _is_fine(value: float) -> bool:
+    """Whether an accuracy has more than three decimals: rounded to fewer it stands still while it moves."""
+    return abs(value - round(value, 3)) > 1e-9
 
 
 def _fitted(train_accuracy: Series | None, steps: Array, least: float) -> bool:
