@@ -57,10 +57,12 @@ def milestone(run: Run, problems: Collection[str]) -> Milestone:
     """
     if "reinforcement" in paradigms(run):
         return Milestone("unknown", "the milestones are those of supervised training; this log has a reward")
+    if "non-finite" in problems:
+        return Milestone("learn-anything", "a loss is not finite (non-finite)")
     train = _levels(run, "train_loss")
-    accuracy = _levels(run, "train_accuracy")
     val = _levels(run, "val_loss")
-    val_accuracy = _levels(run, "val_accuracy")
+    still = "frozen-metric" in problems  # then the accuracies say nothing
+    accuracy, val_accuracy = (None if still else _levels(run, f"{split}_accuracy") for split in ("train", "val"))
     comparable = roles.same_metric(run.roles.get("train_accuracy", ""), run.roles.get("val_accuracy", ""))
     judged = train or val
     if judged is None and accuracy is None and val_accuracy is None:
@@ -91,7 +93,7 @@ class _Levels(NamedTuple):
 
 def _fitted(train: _Levels | None, val: _Levels | None, accuracy: _Levels | None, val_accuracy: _Levels | None) -> str:
     """What shows that the training set is fitted, or fitted better than the validation set; "" where nothing does."""
-    if accuracy is not None and accuracy.end >= FITTED_ACCURACY:
+    if accuracy is not None and FITTED_ACCURACY <= accuracy.end <= 1.0:
         return f"the training set is fitted (accuracy {accuracy.end:.3f})"
     points = accuracy.end - val_accuracy.end if accuracy and val_accuracy else 0.0
     if points >= GAP_ACCURACY:

@@ -152,3 +152,9 @@ def test_the_milestone_is_that_of_what_was_found(tmp_path: Path) -> None:
     assert milestone(tmp_path, train_loss=TRAIN) == "learn-everything"
     turned = (0.6, 0.72, 0.79, 0.81, 0.8, 0.78, 0.76, 0.75, 0.74, 0.73)
     assert milestone(tmp_path, train_loss=TRAIN, val_accuracy=turned) == "learn-the-right-thing"
+
+
+def test_the_milestone_trusts_no_accuracy_that_never_moved_and_no_loss_that_is_none(tmp_path: Path) -> None:
+    still = {"train_accuracy": [0.9558463] * 10, "val_accuracy": [0.9558463] * 10}
+    assert milestone(tmp_path, train_loss=TRAIN, **still) == "learn-everything"
+    assert milestone(tmp_path, train_loss=[*TRAIN[:6], *["nan"] * 4], train_accuracy=[0.99] * 10) == "learn-anything"
