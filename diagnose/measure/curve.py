@@ -30,7 +30,7 @@ import numpy as np
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 
-EVEN = 0.01
+EVEN = 0.003
 """Standard error, as a share of the level, below which a level need not be taken over more points."""
 
 LONG = 16
@@ -119,7 +119,7 @@ class Rise(NamedTuple):
     size: end over the best level, as a share of it; of a curve that is not positive, of what it had fallen.
     lost: the same as a share of what it had fallen before, initial point apart; at most 10.
     estimate: the rise on the curve's scale over the last third of what follows the best, where the lowest of many
-        noisy levels is taken for as much lower as such a lowest lies.
+        noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low for a while only.
     turn: index where the smoothed curve is lowest. tail: points that make the end.
     """
 
@@ -276,7 +276,7 @@ class Curve:
         while first <= max(size // 3, 2):
             level, low = statistics.median(self.scaled[:first]), float(lowest[first])
             near = np.count_nonzero(self.scaled[first:] <= low + 2.5 * noise.size)
-            bias = 0.5 * _lowest_of(near / memory) * math.sqrt(float(noise.weight @ noise.of_mean(width)))
+            bias = _lowest_of(near / memory) * math.sqrt(float(noise.weight @ noise.of_mean(width)))
             errors = np.sqrt(noise.of_mean(first) + noise.of_mean(width))
             estimate = Estimate(level - low - bias, errors, noise.weight, noise.degrees)
             falls.append(Fall(first, self.at(level), self.at(low), noise.size, estimate))

@@ -139,6 +139,16 @@ def test_a_loss_that_never_moved_has_not_left_what_it_found(tmp_path: Path, size
         assert "non-convergence" in told or size < 15
 
 
+@pytest.mark.parametrize("size", [500, 3000])
+def test_a_long_log_of_noise_has_learned_nothing_and_lost_nothing(tmp_path: Path, size: int) -> None:
+    told = [
+        found(tmp_path, train_loss=2.303 + 0.06 * np.random.default_rng(seed).standard_normal(size))
+        for seed in range(20)
+    ]
+    assert sum("non-convergence" in each for each in told) >= 19
+    assert sum("divergence" in each for each in told) <= 1
+
+
 def test_a_loss_that_climbs_slowly_does_not_stay(tmp_path: Path) -> None:
     epochs = np.arange(80)
     loss = 0.5 + 2.0 * np.exp(-epochs / 4.0) + 0.004 * np.random.default_rng(1).standard_normal(80)
