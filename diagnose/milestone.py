@@ -55,8 +55,9 @@ def milestone(run: Run, problems: Collection[str]) -> Milestone:
 
     problems: ids of the rules that found more than a note.
     """
-    if "reinforcement" in paradigms(run):
-        return Milestone("unknown", "the milestones are those of supervised training; this log has a reward")
+    kind = next(iter(paradigms(run)), "")
+    if kind:
+        return Milestone("unknown", f"the milestones are those of supervised training; this one is {kind}")
     if "non-finite" in problems:
         return Milestone("learn-anything", "a loss is not finite (non-finite)")
     train = _levels(run, "train_loss")
@@ -73,8 +74,10 @@ def milestone(run: Run, problems: Collection[str]) -> Milestone:
     if "non-convergence" in problems:
         return Milestone("learn-anything", "nothing was learned (non-convergence)")
     reason = _fitted(train, val, accuracy, val_accuracy if comparable else None)
+    if "divergence" in problems and not reason:
+        return Milestone("learn-anything", "what was learned is lost again (divergence)")
     if not reason and "overfitting" in problems:
-        reason = "validation turned while the training loss fell on (overfitting)"
+        reason = "validation turned (overfitting)"
     if reason:
         return Milestone("learn-the-right-thing", reason)
     if accuracy is not None:

@@ -135,6 +135,7 @@ class Fix:
     why: why it helps, in one sentence.
     source: where the advice comes from: the lecture notes' heading, or a paper.
     propose: what it comes down to in a run, with the words for it; None where the run's numbers are unknown.
+    only_for, not_for: kinds of training (see `diagnose.names.kinds`); it is offered to no others, and not to these.
     """
 
     id: str
@@ -142,6 +143,12 @@ class Fix:
     why: str
     source: str
     propose: Callable[[Context], Proposal | None] | None = None
+    only_for: tuple[str, ...] = ()
+    not_for: tuple[str, ...] = ()
+
+    def fits(self, kind: str) -> bool:
+        """Whether it means anything to a training of this kind."""
+        return kind not in self.not_for and (not self.only_for or kind in self.only_for)
 
     def offered(self, context: Context, tally: Tally = NOT_TRIED) -> Recommendation:
         """The fix as it is offered for one finding of a run: as it proposes, else by its title."""
@@ -279,7 +286,7 @@ class Diagnosis:
         or `unknown`.
     milestone_reason: why, in one sentence.
     kind: what kind of training it is, and what tells it.
-    rests_on: ids of the applied rules without which none of this kind is healthy; empty where no rule knows the kind.
+    rests_on: ids of the rules without which none of this kind is healthy; empty where no rule knows the kind.
     """
 
     run: Run

@@ -675,6 +675,13 @@ def rewarded(seed: int = 0, noise: float = 0.02, episodes: int = 100) -> Run:
     return _run("rewarded", {"reward": reward, "train_loss": np.abs(rng.standard_normal(episodes))})
 
 
+def unrewarded_policy(seed: int = 0, noise: float = 0.02, episodes: int = 100) -> Run:
+    """The reward stays where it began."""
+    rng = np.random.default_rng(seed)
+    reward = 20.0 + 100.0 * noise * rng.standard_normal(episodes)
+    return _run("unrewarded-policy", {"reward": reward, "train_loss": np.abs(rng.standard_normal(episodes))})
+
+
 def collapsed(seed: int = 0, noise: float = 0.02, episodes: int = 100) -> Run:
     """The reward rises for 40 % of the run, and then falls below where it began."""
     run = rewarded(seed, noise, episodes)

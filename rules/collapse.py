@@ -30,15 +30,16 @@ def check(
     reward: Curve,
     axis: str,
     *,
+    lost_note: float = 0.25,  # of the gain; less is what policies swing by
     lost_warning: float = 0.5,  # of the gain; half of what was learned is gone
-    lost_error: float = 1.0,  # of the gain: no better than at the start
+    lost_error: float = 0.8,  # of the gain: hardly anything is left
     fall_least: float = 0.2,  # of the best level; less is what policies swing by
     sure: float = 0.98,  # probability of a fall at all
 ) -> Finding | None:
     """Judge the reward of training."""
     turned = reward.flipped
     rise = turned.rise
-    if rise is None or rise.lost < lost_warning:
+    if rise is None or rise.lost < lost_note:
         return None
     best, end = -turned.at(float(turned.smooth[rise.turn])), -rise.end
     fall = (best - end) / max(abs(best), 1e-300)
@@ -46,8 +47,9 @@ def check(
     if fall < fall_least or certain < sure:
         return None
     place = float(reward.steps[rise.best])
+    severity = Severity.ERROR if rise.lost >= lost_error else Severity.WARNING
     return Finding(
-        severity=Severity.ERROR if rise.lost >= lost_error else Severity.WARNING,
+        severity=severity if rise.lost >= lost_warning else Severity.NOTE,
         confidence=min(certain, 0.99),
         summary=(
             f"{reward.series.name} was best at {axis} {place:g} ({-rise.lowest:.4g}) and ends at {end:.4g}, "

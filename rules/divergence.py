@@ -90,7 +90,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("lower-learning-rate", "warmup", "clip-gradients", "inspect-batch", "normalize-inputs"),
-    explained_by=("exploding-gradient", "non-finite"),
+    explained_by=("exploding-gradient", "non-finite", "resume-jump"),
     not_for={
         "reinforcement": "the log has a reward: the loss of a policy may rise in healthy training",
         "adversarial": "the log has a discriminator loss: adversarial losses may rise in healthy training",

@@ -299,6 +299,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "augment the data: flips and shifts first, then Mixup, CutOut or CutMix",
         "more variants of each example are harder to memorise",
         NOTES + "Data Augmentation",
+        not_for=("boosting", "language-model", "regression", "preference", "reinforcement"),
     ),
     Fix(
         "weight-decay",
@@ -306,6 +307,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "smaller weights fit less noise; an L2 term in the loss is uneven under adaptive optimizers",
         NOTES + "Parameter Norm Penalty Method",
         _decay,
+        not_for=("boosting",),
     ),
     Fix(
         "dropout",
@@ -313,12 +315,28 @@ CATALOGUE: tuple[Fix, ...] = (
         "no unit can rely on a single other one",
         NOTES + "Dropout and its variants",
         _dropout,
+        not_for=("boosting",),
     ),
     Fix(
         "smaller-network",
         "make the network smaller: fewer layers or filters",
         "less capacity memorises less",
         NOTES + "Training milestone: learn the right thing",
+        not_for=("boosting", "preference"),
+    ),
+    Fix(
+        "shallower-trees",
+        "grow smaller trees: a lower max_depth or num_leaves, a higher min_child_weight",
+        "a leaf of few examples fits their noise",
+        "Chen and Guestrin, XGBoost: A Scalable Tree Boosting System (2016)",
+        only_for=("boosting",),
+    ),
+    Fix(
+        "sample-rows",
+        "grow each tree on a sample of rows and columns (subsample and colsample_bytree of 0.5 to 0.8)",
+        "trees that see different examples do not share their mistakes",
+        "Friedman, Stochastic Gradient Boosting (2002)",
+        only_for=("boosting",),
     ),
     Fix(
         "more-data",

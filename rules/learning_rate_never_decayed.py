@@ -70,6 +70,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("decay-learning-rate", "average-weights", "larger-batch"),
+    not_for={"reinforcement": "the log has a reward: the loss of a policy need not settle"},
     cases=(
         Case(
             "never decayed under a noisy loss",

@@ -315,6 +315,7 @@ RULE = Rule(
     silences=(
         "noisy-validation",
         "oscillation",
+        "plateau",
         "underfitting",
         "generalization-gap",
         "learning-rate-never-decayed",

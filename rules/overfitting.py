@@ -16,9 +16,10 @@ Statistics
 
 Limits
     GL needs a positive loss and exaggerates when the best loss is near zero; a rise below half a percent of the
-    improvement is left alone. A training loss that climbs with the validation loss is `divergence` or a restart of the
-    schedule. Where there is no validation loss, an accuracy that falls by two points from its best level while the
-    training loss falls is judged. Fewer than 5 validations are not judged, and two must follow the best.
+    improvement is left alone. A training loss that climbs with the validation loss is `divergence` or a restart of
+    the schedule. Where there is no validation loss, an accuracy that falls by two points from its best level while
+    the training loss falls, or the training accuracy holds, is judged. Fewer than 5 validations are not judged, and
+    two must follow the best.
 
 References
     [1] Prechelt, Early Stopping - But When? (1998)
@@ -48,6 +49,7 @@ def check(
     train_loss: Curve | None = None,
     val_loss: Curve | None = None,
     val_accuracy: Curve | None = None,
+    train_accuracy: Curve | None = None,
     config: Mapping[str, Any] | None = None,
     *,
     gl_warning: float = 5.0,  # percent; the most patient criterion tried in [1]
@@ -60,7 +62,7 @@ def check(
 ) -> Finding | None:
     """Judge the validation loss, or the validation accuracy where there is none; each curve on its own steps."""
     judged = val_loss or val_accuracy
-    if judged is None:
+    if judged is None or (val_loss is None and train_loss is None and train_accuracy is None):
         raise CannotJudge("the log has no val_loss")
     rise = judged.rise if val_loss is not None else judged.flipped.rise
     if rise is None or rise.lost < lost_least:
@@ -71,8 +73,13 @@ def check(
     train_rise = None if train_loss is None else train_loss.moved(float(judged.steps[rise.best]))
     cause = "few-examples" if traits.few_examples(config or {}) else ""
     if val_loss is None:
-        found = _of_accuracy(judged, rise, certain, points_warning, sure, axis)
-        return None if found is None or train_rise is None or train_rise > 0.0 else replace(found, cause=cause)
+        if train_rise is not None:
+            training = "train_loss" if train_rise <= 0.0 else ""
+        else:
+            held = train_accuracy is not None and train_accuracy.moved(float(judged.steps[rise.best])) >= 0.0
+            training = "train_accuracy" if held else ""
+        found = _of_accuracy(judged, rise, certain, points_warning, sure, axis, training)
+        return None if found is None or not training else replace(found, cause=cause)
     gl = 100.0 * rise.size
     if gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning):
         return None
@@ -101,8 +108,12 @@ def check(
     )
 
 
-def _of_accuracy(accuracy: Curve, rise: Rise, certain: float, points: float, sure: float, axis: str) -> Finding | None:
-    """The finding about an accuracy that fell while the training loss fell on; rise: of the accuracy turned over."""
+def _of_accuracy(
+    accuracy: Curve, rise: Rise, certain: float, points: float, sure: float, axis: str, training: str
+) -> Finding | None:
+    """The finding about an accuracy that fell while training went on; rise: of the accuracy turned over; training: the
+    curve that tells so.
+    """
     values = accuracy.values
     if values.min() < 0.0 or values.max() > 1.0:
         return None  # no accuracy: its points have no meaning
@@ -115,12 +126,12 @@ def _of_accuracy(accuracy: Curve, rise: Rise, certain: float, points: float, sur
         confidence=min(certain, 0.99),
         summary=(
             f"val_accuracy was best at {axis} {best:g} ({-rise.lowest:.4g}) and ends {100 * lost:.3g} points below its "
-            f"level there ({-rise.end:.4g}), while train_loss fell on."
+            f"level there ({-rise.end:.4g}), while {training} {'fell on' if training == 'train_loss' else 'held'}."
         ),
         meaning=MEANING.format(axis=axis, best=best),
         steps=(best, float(accuracy.steps[-1])),
         marks=(best,),
-        series=("val_accuracy", "train_loss"),
+        series=("val_accuracy", training),
         evidence=(
             Evidence("lost", 100.0 * lost, 100.0 * points, "points"),
             Evidence("probability of a fall", min(certain, 0.9999), sure),
@@ -134,7 +145,16 @@ RULE = Rule(
     check=check,
     min_points=5,
     essential_for=(*SUPERVISED, "boosting"),
-    fixes=("early-stopping", "data-augmentation", "weight-decay", "dropout", "smaller-network", "more-data"),
+    fixes=(
+        "early-stopping",
+        "shallower-trees",
+        "sample-rows",
+        "data-augmentation",
+        "weight-decay",
+        "dropout",
+        "smaller-network",
+        "more-data",
+    ),
     cases=(
         Case("val_loss turns at 30 % of the run", synthetic.overfit, Severity.ERROR),
         Case("training loss memorised and flat", synthetic.memorized, Severity.ERROR),

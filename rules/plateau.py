@@ -10,8 +10,8 @@ Statistics
 
 Limits
     Flat is what a finished run looks like: this is a note. A loss that has fallen to nearly nothing, or a fitted
-    training set (accuracy 0.99), is done and left alone. One that rises again does not stay (`divergence`).
-    No improvement at all is `non-convergence`.
+    training set (accuracy 0.99), is done and left alone, and so is a run whose logged learning rate has decayed. One
+    that rises again does not stay (`divergence`). No improvement at all is `non-convergence`.
 
 References
     Prechelt, Early Stopping - But When? (1998)
@@ -37,10 +37,12 @@ def check(
     train_loss: Array,
     axis: str,
     train_accuracy: Series | None = None,
+    learning_rate: Series | None = None,
     *,
     share_note: float = 0.5,  # of the run; half of the epochs without visible gain
     gain_most: float = 0.01,  # of the improvement that the plateau may still bring
     done_level: float = 0.02,  # of the start; a loss that has fallen to a fiftieth is finished
+    decayed: float = 0.1,  # of its peak; a learning rate that has come down so far has ended the training as planned
 ) -> Finding | None:
     """Judge a training loss of shape (n,)."""
     if (
@@ -48,6 +50,9 @@ def check(
         and len(train_accuracy)
         and train_accuracy.finite().values[-1:].max(initial=0) >= 0.99
     ):
+        return None
+    rate = np.empty(0) if learning_rate is None else learning_rate.finite().values
+    if rate.size and float(rate[-1]) <= decayed * float(rate.max()):
         return None
     level = statistics.block_medians(train_loss, BLOCKS)
     start = max(float(level[0]), statistics.median(level[:3])) if train_loss.size < 200 else float(level[0])

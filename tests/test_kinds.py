@@ -68,6 +68,14 @@ def test_healthy_is_what_was_judged_whole(tmp_path: Path) -> None:
     assert alone["not_read"] == ["gauge"]
 
 
+def test_what_was_not_asked_was_not_judged(tmp_path: Path) -> None:
+    assert judged(tmp_path, "--select", "overfitting", train_loss=FALLING, val_loss=FALLING + 0.1)["verdict"] == (
+        "nothing-found"
+    )
+    said = CliRunner().invoke(app, [str(tmp_path / "run.csv"), "--select", "overfitting"]).stdout
+    assert "nothing found by 1 rule; not asked: non-convergence" in " ".join(said.split())
+
+
 def test_a_short_run_is_not_healthy(tmp_path: Path) -> None:
     run = judged(tmp_path, "--ignore", "slow-convergence", train_loss=FALLING[:5], val_loss=FALLING[:5] + 0.1)
     assert run["verdict"] in ("nothing-found", "not-judged")
@@ -87,6 +95,36 @@ def test_a_reward_that_collapsed(tmp_path: Path) -> None:
     run = judged(tmp_path, reward=np.round(reward, 3), policy_loss=np.round(RNG.standard_normal(60), 3))
     assert "collapse" in found(run)
     assert run["verdict"] == "error"
+
+
+def test_a_reward_that_never_rose(tmp_path: Path) -> None:
+    run = judged(tmp_path, reward=np.round(20.0 + RNG.standard_normal(80), 3))
+    assert found(run) == {"reward-flat"}
+
+
+def test_a_critic_is_no_loss_that_has_to_fall(tmp_path: Path) -> None:
+    climbing = np.round(-20.0 + 0.4 * np.arange(60) + RNG.standard_normal(60), 3)
+    run = judged(tmp_path, critic_loss=climbing, generator_loss=np.round(RNG.standard_normal(60), 3))
+    assert run["run_kind"] == "adversarial"
+    assert run["verdict"] in ("nothing-found", "note")
+
+
+def test_an_accuracy_that_falls_beside_one_that_holds_is_overfitting(tmp_path: Path) -> None:
+    epochs = np.arange(50)
+    train = np.round(1.0 - 0.6 * np.exp(-epochs / 8.0), 4)
+    val = np.round(np.where(epochs < 15, 0.5 + 0.28 * epochs / 15, 0.78 - 0.1 * (epochs - 15) / 35), 4)
+    assert "overfitting" in found(judged(tmp_path, train_acc=train, val_acc=val))
+
+
+def test_trees_are_given_the_advice_of_trees(tmp_path: Path) -> None:
+    epochs = np.arange(120)
+    train = np.round(0.69 * np.exp(-epochs / 30.0), 5)
+    val = np.round(0.69 * np.exp(-epochs / 30.0) + 0.004 * epochs + 0.1, 5)
+    run = judged(tmp_path, **{"train-logloss": train, "eval-logloss": val})
+    [finding] = [finding for finding in run["findings"] if finding["rule"] == "overfitting"]
+    offered = {fix["id"] for fix in finding["fixes"]}
+    assert "shallower-trees" in offered
+    assert not offered & {"dropout", "data-augmentation", "smaller-network"}
 
 
 def test_a_discriminator_that_is_certain(tmp_path: Path) -> None:

@@ -117,10 +117,13 @@ def test_of_a_healthy_log_nothing_is_told_but_the_verdict(tmp_path: Path, monkey
         process.watching()
         grow(log, lines[20:])
         assert process.end() == (0, "")
-    assert process.said.splitlines()[1:] == ["run.csv: healthy"]
+    assert process.said.splitlines()[1:] == ["run.csv: nothing found by 2 rules; not asked: non-convergence"]
 
 
-@pytest.mark.parametrize(("rows", "code", "last"), [(101, 1, "1 problem: overfitting (error)"), (30, 0, "healthy")])
+@pytest.mark.parametrize(
+    ("rows", "code", "last"),
+    [(101, 1, "1 problem: overfitting (error)"), (30, 0, "nothing found by 2 rules; not asked: non-convergence")],
+)
 def test_an_interrupt_ends_it_with_what_was_found_so_far(ill: list[str], rows: int, code: int, last: str) -> None:
     Path("run.csv").write_text("".join(ill[:rows]))
     Path("mark.csv").write_text("".join(ill))

@@ -43,7 +43,7 @@ def judge(
     if rules is None:
         rules = [r for r in load_rules() if not compares_runs(r) and (baseline or not needs_baseline(r))]
     catalogue = load_fixes() if fixes is None else fixes
-    known, learns_by = handed(run, baseline), paradigms(run)
+    known, kind, learns_by = handed(run, baseline), kind_of(run), paradigms(run)
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -55,12 +55,11 @@ def judge(
             continue
         judged.append(rule.id)
         if said is not None:
-            findings.append(_complete(said, rule, run, overrides, catalogue, trials))
+            findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE})
-    kind = kind_of(run)
-    rests_on = tuple(rule.id for rule in rules if kind.name in rule.essential_for)
+    rests_on = tuple(rule.id for rule in load_rules() if kind.name in rule.essential_for)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason, kind, rests_on)
 
 
@@ -104,7 +103,8 @@ def judge_together(
                 continue
             judged.add(rule.id)
             if said is not None:
-                finding = _complete(said, rule, group[0], overrides, catalogue, trials)
+                kind = kind_of(group[0]).name
+                finding = _complete(said, rule, group[0], kind, overrides, catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
         findings += sorted(found, key=_worst_first)
     alone = f"no {FEWEST} of the runs are comparable"
@@ -173,6 +173,7 @@ def _complete(
     finding: Finding,
     rule: Rule,
     run: Run,
+    kind: str,
     overrides: Mapping[str, Any],
     catalogue: Mapping[str, Fix],
     trials: Sequence[Trials] | None,
@@ -180,14 +181,14 @@ def _complete(
     """The finding with its rule's id, the probability that it is right, and its fixes in the run's own numbers, those
     first that helped in trials.
 
-    overrides: the rule's thresholds that are not its own.
+    kind: of the run's training. overrides: the rule's thresholds that are not its own.
     """
     tried = [row for row in (load_trials() if trials is None else trials) if row.rule == rule.id]
     finding = calibrated(replace(finding, rule=rule.id), rule, usual=not overrides)
     context = Context(run, finding)
     offered = []
     for name in evidence.order(tried, rule.id, finding.cause, finding.fixes or rule.fixes):
-        if name in catalogue:
+        if name in catalogue and catalogue[name].fits(kind):
             tally = evidence.of(tried, rule.id, finding.cause, name, "published")
             offered.append(catalogue[name].offered(context, tally))
     return replace(finding, recommendations=tuple(offered))

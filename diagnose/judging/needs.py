@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from diagnose.curves import Run, Series
 from diagnose.judging.inputs import GIVEN, RUN, Key, Known, Lack, absent, order, parameters, plain, supply
 from diagnose.judging.installed import load_inputs
-from diagnose.judging.providers import array, series
+from diagnose.judging.providers import array, curve, series
 from diagnose.names.kinds import PARADIGMS
 from diagnose.rule import CannotJudge, Rule
 
@@ -66,8 +66,8 @@ def _needs(check: Callable[..., Any], rule: str, not_for: tuple[str, ...]) -> tu
         raise TypeError(f"rule {rule}: {error}") from None
     found = []
     for name, keys, optional, _ in asked:
-        curve = any(Key(series, name) in order(key, known) for key in keys)
-        found.append(Need(name, keys, optional, curve))
+        is_curve = any(Key(series, name) in order(key, known) for key in keys)
+        found.append(Need(name, keys, optional, is_curve))
     for paradigm in not_for:
         if paradigm not in PARADIGMS:
             raise TypeError(f"rule {rule}: {paradigm!r} is no paradigm; valid: {', '.join(PARADIGMS)}")
@@ -108,6 +108,10 @@ def arguments(rule: Rule, known: Known) -> dict[str, Any]:
     aligned = [n.name for n in wanted if n.keys[0].provider is array and given[n.name] is not None]
     if aligned and (count := given[aligned[0]].size) < rule.min_points:
         raise CannotJudge(f"only {count} points of {' with '.join(map(plain, aligned))}; needs {rule.min_points}")
+    for need in wanted:
+        if need.keys[0].provider is curve and not need.optional and len(given[need.name]) < rule.min_points:
+            count = len(given[need.name])
+            raise CannotJudge(f"only {count} points of {plain(need.name)}; needs {rule.min_points}")
     if curves and (longest := max(map(len, curves))) < rule.min_points:
         raise CannotJudge(f"only {longest} points; needs {rule.min_points}")
     return given

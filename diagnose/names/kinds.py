@@ -34,6 +34,7 @@ class Kind(NamedTuple):
 UNKNOWN = Kind("unknown", "no column says what is learned")
 
 _NAMES: Mapping[str, str] = {
+    "boosting": r"(m|binary_|multi_)?logloss|merror|(binary|multi)_error|training_s_.*|valid(ation)?_\d+_.*",
     "preference": r"rewards?_(chosen|rejected|margins?|accuracies)|logps_(chosen|rejected)|dpo|kto|orpo",
     "variational": r"elbo|kld(_loss)?|kl(_div|_divergence)?(_loss)?|recon(s|struction)?(_.*)?",
     "contrastive": r".*(contrastive|infonce|info_nce|nt_?xent|simclr|triplet).*",
@@ -43,11 +44,14 @@ _NAMES: Mapping[str, str] = {
 }
 """Kind -> an expression for the words of a column's name, joined by `_`, that only its logs hold; the surest first."""
 
-_SEVERAL = {"variational": 2}
+_SEVERAL = {"variational": 2, "boosting": 2}
 """How many different names it takes, where one alone may be a part of another training; else one."""
 
-_ERRORS = frozenset({"mse", "rmse", "mae", "mape", "huber", "r2"})
+_ERRORS = frozenset({"mse", "rmse", "mae", "mape", "correlation"})
 """Kinds of quantities that measure how far a number is off."""
+
+_GENERATORS = frozenset({"generator", "gen", "netg"})
+_CRITICS = frozenset({"critic", "discriminator", "disc", "netd"})
 
 _BOOSTING = ("xgboost", "lightgbm", "catboost")
 _TREES = frozenset({"num_leaves", "n_estimators", "max_leaves", "boosting_type", "num_boost_round", "min_child_weight"})
@@ -63,8 +67,9 @@ def kind_of(run: Run) -> Kind:
     return (
         _of_names(run, ("preference",))
         or _of_roles(run)
+        or _of_opponents(run)
         or _of_trees(run)
-        or _of_names(run, tuple(_NAMES)[1:])
+        or _of_names(run, tuple(name for name in _NAMES if name != "preference"))
         or _of_config(run.config)
         or _of_quantities(run)
         or UNKNOWN
@@ -72,10 +77,11 @@ def kind_of(run: Run) -> Kind:
 
 
 def paradigms(run: Run) -> tuple[str, ...]:
-    """The kinds of `PARADIGMS` that a run is of: the one that the user says, or all that its curves tell of."""
+    """The kinds of `PARADIGMS` that a run is of: the one that the user says, or all that its columns tell of."""
+    kind = kind_of(run).name
     if run.config.get("kind") in KINDS:
-        return tuple(name for name in PARADIGMS if name == run.config["kind"])
-    return tuple(name for name, role in PARADIGMS.items() if run.curve(role) is not None)
+        return tuple(name for name in PARADIGMS if name == kind)
+    return tuple(name for name, role in PARADIGMS.items() if name == kind or run.curve(role) is not None)
 
 
 def unread(run: Run) -> list[str]:
@@ -93,6 +99,14 @@ def _of_roles(run: Run) -> Kind | None:
     named = {"reward": "reinforcement", "val_reward": "reinforcement", "discriminator_loss": "adversarial"}
     found = next((role for role in named if run.curve(role) is not None), None)
     return None if found is None else Kind(named[found], f"the log has {run.roles[found]}")
+
+
+def _of_opponents(run: Run) -> Kind | None:
+    """Adversarial, by the losses of a generator and of a critic."""
+    words = {column: set(re.findall(r"[a-z]+", column.lower())) for column in run.series}
+    made = next((column for column, said in words.items() if said & _GENERATORS), None)
+    told = next((column for column, said in words.items() if said & _CRITICS), None)
+    return None if made is None or told is None else Kind("adversarial", f"the log has {told} and {made}")
 
 
 def _of_trees(run: Run) -> Kind | None:
@@ -124,9 +138,8 @@ def _of_config(config: Mapping[str, Any]) -> Kind | None:
 
 def _of_quantities(run: Run) -> Kind | None:
     """The kind by what is measured beside the losses, or by a loss alone."""
-    kinds = {column: roles.parse(column) for column in run.roles.values()}
-    for column, facets in kinds.items():
-        if facets.kind in _ERRORS:
+    for column in run.series:
+        if roles.parse(column).kind in _ERRORS:
             return Kind("regression", f"the log has {column}")
     for role in ("train_accuracy", "val_accuracy"):
         if run.curve(role) is not None:

@@ -107,7 +107,8 @@ def verdict(diagnosis: Diagnosis) -> str:
         parts.append(f"{count(len(problems), 'problem')}: {named}")
     if notes:
         parts.append(f"{count(len(notes), 'note')}: {', '.join(f.rule for f in notes)}")
-    return ("" if problems else "no problem; ") + "; ".join(parts)
+    calm = "no problem; " if diagnosis.whole else f"no problem found by {count(len(diagnosis.judged), 'rule')}; "
+    return ("" if problems else calm) + "; ".join(parts)
 
 
 def _without_findings(diagnosis: Diagnosis) -> str:
@@ -116,9 +117,12 @@ def _without_findings(diagnosis: Diagnosis) -> str:
     if word != "nothing-found":
         return VERDICTS[word]
     found = f"nothing found by {count(len(diagnosis.judged), 'rule')}"
-    missing = reasons([lack for lack in diagnosis.not_judged if lack.rule in diagnosis.rests_on])
+    lacking = [lack for lack in diagnosis.not_judged if lack.rule in diagnosis.rests_on]
+    looked = {*diagnosis.judged, *(lack.rule for lack in lacking)}
+    left_out = ", ".join(rule for rule in diagnosis.rests_on if rule not in looked)
     if diagnosis.rests_on:
-        return f"{found}; not judged: {missing}" if missing else found
+        parts = (f"not judged: {reasons(lacking)}" if lacking else "", f"not asked: {left_out}" if left_out else "")
+        return "; ".join(filter(None, (found, *parts)))
     return f"{found}; none of them tells whether a training of this kind ({diagnosis.kind.name}) is sound"
 
 

@@ -102,7 +102,7 @@ def test_runs_of_one_source_are_told_apart_by_name(healthy: Diagnosis) -> None:
 
 
 def test_a_note_alone_is_no_problem(noted: Diagnosis) -> None:
-    assert render([noted]).startswith("slow.csv: no problem; 1 note: slow-convergence\n")
+    assert render([noted]).startswith("slow.csv: no problem found by 1 rule; 1 note: slow-convergence\n")
 
 
 def test_problems_and_notes_are_counted_apart(ill: Diagnosis, noted: Diagnosis) -> None:
