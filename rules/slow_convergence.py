@@ -31,8 +31,11 @@ from diagnose.measure import binning, statistics
 from diagnose.names import optimizers, traits
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
-FAR_BELOW = ("typical-learning-rate", "raise-learning-rate", "train-longer")
-"""Fixes where the learning rate is far below the usual one."""
+FIXES_OF = {
+    "rate-too-low": ("typical-learning-rate", "raise-learning-rate", "train-longer"),
+    "few-epochs": ("train-longer", "raise-learning-rate"),
+}
+"""Why it is slow, a learning rate far below the usual one or a short run -> the fixes in the order to try."""
 
 
 def check(
@@ -47,6 +50,7 @@ def check(
     late_note: float = 0.05,  # of the improvement, in the last fifth; readers called less than that levelled off
     val_note: float = 0.02,  # the same for val_loss, which is noisier
     trend_p: float = 0.02,  # nominal; reached by five points that all fall
+    epochs_few: int = 10,  # a run that was stopped after fewer is short before it is slow
     rate_most: float = 0.033,  # of the optimizer's usual rate; a lower one is more than one search step away
 ) -> Finding | None:
     """Judge a training loss of shape (n,), and the validation loss where there is one."""
@@ -63,24 +67,27 @@ def check(
     far_below = low_rate and not fine_tuned
     low, middle, high = forecast(train_loss)
     span = float(step[-1] - step[0]) or 1.0
-    better = (
-        f"Half as many {axis}s again ({0.5 * span:.3g}) would bring it from {_end(train_loss):.4g} to about "
+    more = (
+        f" Half as many {axis}s again ({0.5 * span:.3g}) would bring it from {_end(train_loss):.4g} to about "
         f"{middle:.4g} ({low:.4g} to {high:.4g} by family of learning curves)."
     )
+    told = middle > 0.0 or float(train_loss.min()) <= 0.0  # else the curve is none of those families
+    more = more if told else ""
+    cause = "rate-too-low" if far_below else "few-epochs" if axis == "epoch" and step.size < epochs_few else ""
     return Finding(
         severity=Severity.NOTE,
         confidence=statistics.confidence(0.9 + 6.0 * min(late - late_note, 0.4)),
-        summary=f"In its last fifth train_loss still fell by {100 * late:.3g} % of all it has improved. {better}",
+        summary=f"In its last fifth train_loss still fell by {100 * late:.3g} % of all it has improved.{more}",
         meaning="The run ended before it was finished.",
         steps=(float(step[-max(2, step.size // 5)]), float(step[-1])),
         series=("train_loss",) if val_loss is None else ("train_loss", "val_loss"),
         evidence=(
             Evidence("late", 100.0 * late, 100.0 * late_note, "percent of the improvement"),
             Evidence("p of the trend", p, trend_p),
-            Evidence("forecast", middle),
+            *([Evidence("forecast", middle)] if told else []),
         ),
-        fixes=FAR_BELOW if far_below else (),
-        cause="rate-too-low" if far_below else "",
+        fixes=FIXES_OF.get(cause, ()),
+        cause=cause,
     )
 
 
