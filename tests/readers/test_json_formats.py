@@ -363,6 +363,16 @@ def test_mmdet_counts_iterations_through():
     assert np.all(np.diff(table.columns["step"].values) >= 0)
 
 
+def test_mmdet_of_others_counts_epochs_from_0_and_names_no_iteration_of_a_validation():
+    log: list[dict[str, Any]] = []
+    for epoch in range(4):
+        log += [{"mode": "train", "epoch": epoch, "iter": i, "loss": 3.0 / i} for i in (1, 2, 3)]
+        log.append({"mode": "val", "epoch": epoch, "loss": 2.0})
+    (table,) = read(lines(log))
+    assert list(curve(table, "train/loss", "step")) == list(range(1, 13))
+    assert curve(table, "val/loss", "step") == dict.fromkeys((3, 6, 9, 12), 2.0)
+
+
 def test_mmdet_resumed_in_a_later_epoch():
     (table,) = read(lines(mmdet_log(range(5, 7))))
     assert next(iter(curve(table, "train/loss", "step"))) == 4 * 150 + 50

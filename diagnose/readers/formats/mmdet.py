@@ -2,7 +2,7 @@
 
 Both count iterations in their own way. The old one restarts `iter` every epoch and puts the length of the validation
 set into the `iter` of a validation row; mmengine puts the epoch into the `step` of a validation row. The global step is
-worked out here: (epoch - 1) * iterations per epoch + iter, and a validation row stands at the last training step.
+worked out here: epochs before * iterations per epoch + iter, and a validation row stands at the last training step.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def read(document: Document) -> list[Table]:
     A mAP of -1 means "no such object in the validation set" and counts as not logged.
     """
     records, _, notes = read_lines(document)
-    old = [record for record in records if {"mode", "iter"} <= record.keys()]
-    if old:
+    old = [record for record in records if {"mode", "epoch"} <= record.keys() or {"mode", "iter"} <= record.keys()]
+    if any("iter" in record for record in old):
         rows, left_out = _by_mode(old)
         format = "mmdet-log-json"
     else:
@@ -49,13 +49,15 @@ def read(document: Document) -> list[Table]:
 def _by_mode(records: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows of the old format, with `mode/` before the names; and the metrics that were undefined somewhere."""
     iterations = _iterations_per_epoch(records)
+    first = min((_whole(r.get("epoch")) for r in records if r["mode"] == "train"), default=1)
+    first = min(first, 1)  # a resumed log starts later; others count their epochs from 0
     step = 0
     rows: list[dict[str, Any]] = []
     undefined: dict[str, None] = {}
     for record in records:
         mode = record["mode"]
-        if mode == "train":
-            step = _whole(record["iter"]) + (max(_whole(record.get("epoch")), 1) - 1) * iterations
+        if mode == "train" and "iter" in record:
+            step = _whole(record["iter"]) + max(_whole(record.get("epoch")) - first, 0) * iterations
         row: dict[str, Any] = {_STEP: step, "epoch": record.get("epoch")}
         for key, value in record.items():
             if key in _PLACE or isinstance(value, str):  # a string repeats the numbers for copying
@@ -73,7 +75,7 @@ def _iterations_per_epoch(records: Sequence[dict[str, Any]]) -> int:
 
     The log does not say the number; the last logged iteration of an epoch is short of it by less than the interval.
     """
-    train = [(_whole(r.get("epoch")), _whole(r["iter"])) for r in records if r["mode"] == "train"]
+    train = [(_whole(r.get("epoch")), _whole(r["iter"])) for r in records if r["mode"] == "train" and "iter" in r]
     restarts = any(later[0] > former[0] and later[1] <= former[1] for former, later in pairwise(train))
     resumed = bool(train) and train[0][0] > 1 and not _counts_through(train)
     return max(iteration for _, iteration in train) if restarts or resumed else 0
