@@ -472,7 +472,7 @@ def _learning_rate(leaf: tuple[str, ...]) -> _Found:
 def _accuracy(leaf: tuple[str, ...]) -> _Found:
     if "coco" in leaf and "eval" in leaf:  # DETR's test_coco_eval_bbox: the twelve COCO numbers, AP first
         return "accuracy", "map", 0, _without(leaf, "coco", "eval", "0")
-    joined = _join_phrases(leaf)
+    joined = tuple("score" if word == "scores" else word for word in _join_phrases(leaf))
     if {"error", "err", "loss"} & set(joined):
         return None
     hits = [i for i, word in enumerate(joined) if word in _ACCURACY_KINDS]

@@ -138,6 +138,17 @@ MLPERF = (
 
 NAMES = (
     Log(
+        "a metric on lines of its own beside a loss of training.log",
+        lines(lambda i: f"Epoch: {i}, train loss: {loss(i)}\nmIoU: {accuracy(i)}, pixel acc: {accuracy(i + 1)}"),
+        roles(train_loss="train loss", val_accuracy="pixel acc"),
+        axis="epoch",
+    ),
+    Log(
+        "scores of scikit-learn.json",
+        json.dumps({"loss_curve": [*map(loss, range(POINTS))], "val_scores": [*map(accuracy, range(POINTS))]}),
+        roles(train_loss="loss_curve", val_accuracy="val_scores"),
+    ),
+    Log(
         "a total.log",
         lines(lambda i: f"[epoch: {i + 1}/200, iter: 448/448] total: {loss(i)} "),
         roles(train_loss="total"),

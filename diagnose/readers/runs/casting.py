@@ -110,17 +110,22 @@ class Cast:
 
 
 def _apart(columns: Mapping[str, Column], facets: Mapping[str, Facets]) -> frozenset[str]:
-    """Metrics that name no split, stand in no row with a training loss, and are rarer: an evaluation logged them."""
-    losses = [columns[n].logged for n, f in facets.items() if f.quantity == "loss" and f.split in ("", "train")]
-    candidates = [n for n, f in facets.items() if f.quantity == "accuracy" and not f.split]
+    """Metrics that name no split and stand in no row with a training loss: an evaluation logged them.
+
+    They must be rarer than the loss, unless every loss says that it is of training and no metric of what else it is.
+    """
+    losses = {n: f for n, f in facets.items() if f.quantity == "loss" and f.split in ("", "train")}
+    metrics = {n: f for n, f in facets.items() if f.quantity == "accuracy"}
+    candidates = [name for name, f in metrics.items() if not f.split]
     if not losses or not candidates:
         return frozenset()
-    training = np.logical_or.reduce(losses)
-    often = np.count_nonzero(training)
+    training = np.logical_or.reduce([columns[name].logged for name in losses])
+    told = all(f.split == "train" for f in losses.values()) and len(candidates) == len(metrics)
+    most = np.count_nonzero(training) / (1 if told else 2)
     return frozenset(
         name
         for name in candidates
-        if 2 * np.count_nonzero(columns[name].logged) <= often and not np.any(columns[name].logged & training)
+        if np.count_nonzero(columns[name].logged) <= most and not np.any(columns[name].logged & training)
     )
 
 
