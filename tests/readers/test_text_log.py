@@ -81,6 +81,15 @@ LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "epoch 2 loss tensor(0.5, device='cuda:0') val_loss nan": ({"epoch": 2}, {"loss": 0.5, "val_loss": NAN}),
     "step 1,000 | loss -inf": ({"step": 1000}, {"loss": -INF}),
     "I0101 12:00:00.123456  4321 solver.cpp:228] Iteration 100, loss = 0.5": ({"step": 100}, {"loss": 0.5}),
+    "LOSS train 0.5 valid 0.6": ({}, {"LOSS train": 0.5, "LOSS valid": 0.6}),
+    "resnet18 Epoch 3: Loss = 0.4": ({"epoch": 3}, {"Loss": 0.4}),
+    "Best Epoch: 3, loss 0.4": ({}, {"Best Epoch": 3.0, "loss": 0.4}),
+    ">> eval @ step 500: loss 2.1": ({"step": 500}, {"eval loss": 2.1}),
+    "train/val loss: 0.5 / 0.6": ({}, {"train loss": 0.5, "val loss": 0.6}),
+    "Epoch 2: acc (train/val): 51%/49%": ({"epoch": 2}, {"train acc": 51.0, "val acc": 49.0}),
+    "time=2023-01-01T10:00:00Z level=info msg=train epoch=3 loss=0.4": ({"epoch": 3}, {"loss": 0.4}),
+    "INFO valid: {'epoch': 3, 'loss': 0.5}": ({"epoch": 3}, {"valid loss": 0.5}),
+    "{'train': {'loss': 0.5}, 'val': {'loss': 0.4}}": ({}, {"loss": 0.5, "val loss": 0.4}),
     "Epoch(val) [2][50/50]  coco/bbox_mAP: 0.3": ({"epoch": 2, "step": 50}, {"val coco/bbox_mAP": 0.3}),
 }
 
@@ -260,6 +269,52 @@ def test_the_mean_that_closes_an_epoch_is_a_column_of_its_own():
     table = read(text)
     assert len(curve(table, "Loss")) == 15
     assert curve(table, "Loss_epoch", "epoch") == {e: round(1 / e, 4) for e in range(1, 6)}
+
+
+def test_the_line_that_closes_an_epoch_tells_which_one_the_steps_before_were_of():
+    text = "".join(
+        "".join(f"Batch {b}/300 - loss: {1 / (e + b):.6f}\n" for b in (100, 200, 300))
+        + f"Epoch {e} - train loss: {1 / e:.4f} - val loss: {2 / e:.4f}\n"
+        for e in range(1, 7)
+    )
+    table = read(text + "Batch 100/300 - loss: 0.5\n")
+    assert list(curve(table, "loss", "step")) == [100 * i for i in range(1, 20)]
+    assert list(curve(table, "val loss", "step")) == [300 * e for e in range(1, 7)]
+    assert curve(table, "train loss", "epoch") == {e: round(1 / e, 4) for e in range(1, 7)}
+
+
+def test_an_epoch_that_a_line_names_beside_the_learning_rate_holds_for_those_below():
+    text = "".join(
+        f"epoch {e} lr {0.1 / (e + 1):.4e}\ntrain_acc {50 + e}.25\nvalid_acc {40 + e}.25\n" for e in range(8)
+    )
+    table = read(text)
+    assert table.axis == "epoch"
+    assert curve(table, "valid_acc") == {e: 40.25 + e for e in range(8)}
+
+
+def test_a_bar_that_is_shorter_than_the_training_is_an_evaluation():
+    text = "".join(
+        f"Epoch {e}/6\n100/100 [====] - 5s 50ms/step - loss: {1 / e:.4f} - val_loss: {2 / e:.4f}\n" for e in range(1, 7)
+    )
+    table = read(text + "20/20 [====] - 1s 20ms/step - loss: 0.9912\nTest accuracy: 0.7\n")
+    assert curve(table, "loss") == {e: round(1 / e, 4) for e in range(1, 7)}
+    text = "".join(
+        f"100%|###| 50/50 [00:10<00:00, 5it/s, loss={1 / e:.4f}]\n"
+        f"100%|###| 10/10 [00:02<00:00, 5it/s, loss={2 / e:.4f}]\nEpoch {e}: val_acc=0.{40 + e}\n"
+        for e in range(1, 7)
+    )
+    assert list(curve(read(text), "eval loss").values()) == [round(2 / e, 4) for e in range(1, 7)]
+
+
+def test_trainings_of_several_models_start_their_epochs_again():
+    text = "".join(
+        f"{model} Epoch {e}: Loss = {1 / e:.4f}, Val Loss = {2 / e:.4f}\n"
+        for model in ("resnet18", "vgg16")
+        for e in range(1, 7)
+    )
+    table = read(text)
+    assert table.axis == "epoch"
+    assert list(table.columns) == ["epoch", "Loss", "Val Loss"]
 
 
 def test_flair():

@@ -24,7 +24,8 @@ _WORDS_WITH_SIGN = 10  # "Accuracy of the network on the 10000 test images: 53 %
 _TOKEN = re.compile(
     r"""(?<![\w.@])(?<![A-Za-z]-)(?:
       (?P<skip>                                      # a date, a clock, a version or an address
-        \d{2,4}[-/]\d{1,2}[-/]\d{1,4}(?![\w.])
+        \d{4}-\d\d-\d\dT\d\d:[\d:.,]*\d(?:Z|[-+]\d\d:?\d\d)?(?!\w)
+       |\d{2,4}[-/]\d{1,2}[-/]\d{1,4}(?![\w.])
        |\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\w)
        |\d+(?:\.\d+){2,}\w*
       )
@@ -42,13 +43,22 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
 _SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-])(?=\w)", re.IGNORECASE)
+_TWO_VALUES = r"\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[/|,]\s?([-+]?\d[\d.eE+-]{0,24}%?)"
+_TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
+    rf"({_SPLIT_WORD})\s?/\s?({_SPLIT_WORD})[ _]([A-Za-z]\w{{0,30}}){_TWO_VALUES}", re.IGNORECASE
+)
+_TWO_SPLITS_AFTER = re.compile(  # "loss (train/val): 0.5/0.6"
+    rf"([A-Za-z]\w{{0,30}})\s?[(\[]({_SPLIT_WORD})\s?/\s?({_SPLIT_WORD})[)\]]{_TWO_VALUES}", re.IGNORECASE
+)
 _HEADING = re.compile(
     rf"\W{{0,20}}({_SPLIT_WORD})(?: (?:phase|results?|set|metrics|epoch|error|stats|summary|performance))?\W{{0,20}}",
     re.IGNORECASE,
 )
 
 _BEFORE_AXIS = (
-    r"(?:(?:start\w*|begin\w*|current|finished|completed|end of|running|processing|global|" + _SPLIT_WORD + r")[ _]+)*"
+    r"(?:(?:start\w*|begin\w*|current|finished|completed|end of|running|processing|global|"
+    + _SPLIT_WORD
+    + r")[ _]+(?:@ ?)?)*"
 )
 _AFTER_AXIS = r"(?:[ _]?(?:number|num|no|idx|index|id))?"
 _EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep){_AFTER_AXIS}", re.IGNORECASE)
@@ -56,6 +66,11 @@ _STEP = re.compile(
     rf"{_BEFORE_AXIS}(?:step|iter|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
     rf"|(?:total_|num_)?timesteps?){_AFTER_AXIS}",
     re.IGNORECASE,
+)
+
+_NAMED_EPOCH = re.compile(r"([\w.+-]+(?: [\w.+-]+)?) epoch", re.IGNORECASE)  # "resnet18 Epoch 3: loss 0.5"
+_NO_MODEL = re.compile(
+    r"\b(?:best|last|max\w*|min\w*|total|num\w*|stop\w*|warm\w*|per|each|every|save\w*|restor\w*)\b", re.IGNORECASE
 )
 
 _QUOTED_KEY = re.compile(r"""["']([^"']{1,100})["']\s*:\s*["']?\Z""")
@@ -66,6 +81,7 @@ _SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
 _SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightGBM: training's auc: 0.9
 _BOUNDARY = re.compile(r"[|;]|\s-+\s")
 _LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
+_SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
 _LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
 _MEASURED_AT = re.compile(r"(.*\w)\s+(?:at|after|for|in)\s+(?:the\s+)?(epoch|step|iter|iteration|batch)", re.IGNORECASE)
 _COUNTED = frozenset({"epoch", "epochs"})  # units of a number that says where the line stands: "20epoch results"
@@ -134,13 +150,19 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
     if not text.isascii():
         text = _ORDINAL.sub(r" epoch \1 ", text.translate(_FULL_WIDTH))
     text, bar = _without_bar(_ANSI.sub("", text) if "\x1b" in text else text)
-    walk = _Walk(text)
+    walk = _Walk(_one_by_one(text) if "/" in text else text)
     walk.run()
     split = walk.split or (split_before if walk.follows else "") or heading_split
     line = Line(walk.places, walk.totals, split=split, bar=bar, follows=walk.follows)
     _place(line, walk.counts)
     _name(line, walk.pairs, several=walk.several)
     return line if line.values or line.places else None
+
+
+def _one_by_one(text: str) -> str:
+    """The line with the values of two splits that share their name ("train/val loss: 0.5/0.6") named each."""
+    text = _TWO_SPLITS.sub(r"\1 \3: \4, \2 \3: \5", text)
+    return _TWO_SPLITS_AFTER.sub(r"\2 \1: \4, \3 \1: \5", text)
 
 
 def _without_bar(text: str) -> tuple[str, bool]:
@@ -186,16 +208,15 @@ class _Label:
 def _label(text: str) -> _Label:
     """Read the words before a number."""
     if quoted := _QUOTED_KEY.search(text):
-        return _Label(_axis(quoted[1]) or "name", quoted[1], exact=True)
+        return _Label(_axis(quoted[1]) or "name", quoted[1], _split_of(text[: quoted.start()]), exact=True)
     text = _CALL.sub("", text)
     bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
     if not bare.strip():
         return _Label("average" if text.strip() == "(" else "count")
     signed = any(sign in text[len(bare) :] for sign in ":=|")
     *before, last = _SEGMENT.split(bare)
-    splits = [found[1] for segment in before if (found := _SPLIT.match(_LEVEL.sub("", segment)))]
-    split = splits[-1] if splits else ""
-    name = _LINKING.sub("", _LEVEL.sub("", last).strip(" .#:=_")).strip()
+    split = _split_of(*before)
+    name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
     if inner := _AXIS_OF.search(bare):  # mmengine: Epoch(train) [1][50/154]
         return _Label(_axis(inner[1]), split=inner[2])
     if function := _FUNCTION.search(bare):
@@ -216,6 +237,13 @@ def _label(text: str) -> _Label:
     return _Label(kind, name, split, boundary=boundary, star=star, adjoined=text[len(bare) :] == ":")
 
 
+def _split_of(*texts: str) -> str:
+    """The split that heads the last of the segments of these texts which one heads; "" where none does."""
+    segments = [segment for text in texts for segment in _SEGMENT.split(text)]
+    splits = [found[1] for segment in segments if (found := _SPLIT.match(_LEVEL.sub("", segment)))]
+    return splits[-1] if splits else ""
+
+
 def _axis(name: str) -> str:
     """`epoch` or `step` where that is what the name says, else ""."""
     name = name if name.isascii() else roles.in_english(name).strip()
@@ -234,6 +262,18 @@ def _checked_name(name: str, signed: bool) -> tuple[str, str]:
     fits = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) and not _NO_NAME.search(name)
     fits = fits and (signed or parts[0].lower() not in _CODE_WORDS)
     return ("name", name) if fits else ("unclear", "")
+
+
+def _metric_before_split(name: str) -> str:
+    """The metric of a name that ends in a split ("LOSS train"); "" where it does not."""
+    metric, _, split = name.rpartition(" ")
+    return metric if split.casefold() in roles.SPLITS and is_metric_name(metric) else ""
+
+
+def _names_model(name: str) -> bool:
+    """Whether a name is that of a model or a run before the word epoch, and not of a certain epoch ("best epoch")."""
+    found = _NAMED_EPOCH.fullmatch(name)
+    return found is not None and not _NO_MODEL.search(found[1]) and not is_metric_name(found[1])
 
 
 @dataclass(slots=True)
@@ -313,13 +353,19 @@ class _Walk:
     def _named(self, label: _Label, token: re.Match[str]) -> _Label:
         """The label with the name before the place ("Cost after iteration 100: 0.5"), or with that of a split.
 
-        A split alone names a value where the number is no count: "Train: 0.91".
+        A split alone names a value where the number is no count: "Train: 0.91", of the metric that stands before the
+        split before it ("LOSS train 0.5 valid 0.6"). What is named before the epoch that heads a line is the model.
         """
         measured, self._measured = self._measured, label.measured
         if measured and (label.kind == "count" or label.name in _LINKS):
             return replace(label, kind="name", name=measured)
         if label.kind == "count" and label.split and (token["percent"] or not token["number"].isdecimal()):
+            shared = _metric_before_split(self.pairs[-1].name) if self.pairs else ""
+            if shared:
+                return replace(label, kind="name", name=f"{shared} {label.split}", split="", exact=True)
             return replace(label, kind="name", name=label.split, exact=True)
+        if label.kind == "name" and not (self.pairs or self.places) and _names_model(label.name):
+            return replace(label, kind="epoch", name="")
         return label
 
     def _announce(self, split: str) -> None:
@@ -377,6 +423,12 @@ def _set(line: Line, kind: str, count: tuple[float, float | None]) -> None:
         line.totals[kind] = count[1]
 
 
+def _takes_split(pair: _Pair) -> bool:
+    """Whether what heads a line says the split of a value: it does of a key only that names none itself."""
+    facets = roles.parse(pair.name)
+    return facets.quantity != "learning_rate" and not (pair.exact and (facets.split or not facets.is_metric))
+
+
 def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
     """Give every value its full name.
 
@@ -393,7 +445,7 @@ def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
         section = pair.split if several else line.split
         if pair.owner and (pair.near or names[name] > 1) and is_metric_name(name):
             name = pair.owner + name
-        elif is_held_out(section) and not pair.exact and roles.parse(name).quantity != "learning_rate":
+        elif is_held_out(section) and _takes_split(pair):
             name = f"{section} {name}"
         name = free = printable(name)
         while free in line.values:

@@ -26,6 +26,7 @@ _LEAST_LINES = 5  # lines of one kind that make a curve
 _LEAST_DISTINCT = 3  # distinct values that lines without epoch or step must have: `loss = 0.0` in source code has one
 _LEAST_SHARE = 0.2  # of the lines; of lines without epoch or step that is the difference to prose and code
 _LEAST_SHARE_ANNOUNCED = 0.05  # of the lines, where other lines announce the epochs
+_EVALUATION = "eval"  # the split of a progress bar that is no training's
 _MOSTLY = 0.8  # of a counter's values that equal their total: it counts within the epoch and is always done
 
 _HINTS = (
@@ -84,14 +85,16 @@ def read(document: Document) -> list[Table]:
     Raises ReadError where too few lines are alike.
     """
     raw = list(_parse(document.lines()))
-    lines = _without_states(raw)
+    lines = _evaluations_apart(_without_states(raw))
     main = _main_kinds(lines)
     if not main:  # one progress bar over the whole training: its states are the curve
         lines, main = raw, _main_kinds(raw)
     if not main:
         raise ReadError(f"no loss or accuracy is printed on {_LEAST_LINES} lines of one kind, so there is no curve")
-    rows = _rows(lines, main | _kinds_between(lines, main), _axes(lines, main))
+    between = _kinds_between(lines, main)
+    rows = _rows(lines, main | between, _axes(lines, main, between))
     _restore_epochs(rows)
+    _open_epochs(rows)
     _name_epoch_means(rows)
     _count_through(rows)
     percent = {name for line in lines for name, (_, sign) in line.values.items() if sign}
@@ -144,12 +147,14 @@ def _without_states(lines: Sequence[Line]) -> list[Line]:
     """The lines with only the last state of each progress bar and of each pass over a validation set."""
     train_totals = {line.totals["step"] for line in lines if "step" in line.totals and not line.held_out}
     kept: list[Line] = []
+    epoch = -1.0  # named last; another one begins new bars
     open_states: dict[tuple[object, ...], tuple[int, float]] = {}  # place in kept and count, while nothing came between
     for line in lines:
         counter = _state_counter(line, train_totals)
         if counter is None and not line.bar:
-            if line.values:
+            if line.values or line.places.get("epoch", epoch) != epoch:
                 open_states.clear()
+            epoch = line.places.get("epoch", epoch)
             kept.append(line)
             continue
         final = replace(line, places={kind: place for kind, place in line.places.items() if kind != counter})
@@ -166,6 +171,21 @@ def _without_states(lines: Sequence[Line]) -> list[Line]:
             open_states[state] = (len(kept), count)
             kept.append(final)
     return kept
+
+
+def _evaluations_apart(lines: Sequence[Line]) -> list[Line]:
+    """The lines with those progress bars named as evaluations that are shorter than the training's before and after.
+
+    A program that evaluates with the bar it trains with (`fit`, then `evaluate`) prints the same names.
+    """
+    bars = [i for i, line in enumerate(lines) if line.bar and line.values and not line.split]
+    totals = [lines[i].totals.get("count", 0.0) for i in bars]
+    apart = list(lines)
+    for i, former, at, later in zip(bars[1:], totals, totals[1:], [*totals[2:], None], strict=False):
+        if 0 < at < former and later in (former, None):
+            named = {f"{_EVALUATION} {name}": value for name, value in lines[i].values.items()}
+            apart[i] = replace(lines[i], values=named, averages={}, split=_EVALUATION)
+    return apart
 
 
 def _state_counter(line: Line, train_totals: set[float]) -> str | None:
@@ -276,8 +296,11 @@ class _Axes:
     announced: frozenset[str]
 
 
-def _axes(lines: Sequence[Line], main: set[_Kind]) -> _Axes:
-    """Which places of the lines are the axis, and what a counter without a name counts."""
+def _axes(lines: Sequence[Line], main: set[_Kind], between: set[_Kind]) -> _Axes:
+    """Which places of the lines are the axis, and what a counter without a name counts.
+
+    A line in between announces an epoch as one without values does: "epoch 3 lr 0.01".
+    """
     points = [line for line in lines if line.values and _kind(line) in main]
     places = set().union(*(line.places for line in points))
     counts = [line.places["count"] for line in points if "count" in line.places]
@@ -286,6 +309,8 @@ def _axes(lines: Sequence[Line], main: set[_Kind]) -> _Axes:
         places.discard("count")
     announced = {kind for line in lines if not line.values for kind in line.places} - {"count"}
     if not places:
+        announced |= {kind for line in lines if line.values and _kind(line) in between for kind in line.places}
+        announced -= {"count"}
         return _Axes({kind: kind for kind in announced}, frozenset(announced))
     spelled = {kind: kind for kind in places}
     if "count" in places:
@@ -348,6 +373,35 @@ def _restore_epochs(rows: Sequence[_Row]) -> None:
         for epoch, group in groups:
             for i, row in enumerate(group):
                 row.places["epoch"] = epoch + i
+
+
+def _open_epochs(rows: Sequence[_Row]) -> None:
+    """Give the steps of an epoch its number where the line that names it closes it.
+
+    That is so where the first steps come before any epoch, and start again only after a line that names one.
+    """
+    stepped = [row for row in rows if "step" in row.own and "epoch" not in row.own]
+    if not stepped or "epoch" in stepped[0].places or not _restart_when_closed(rows):
+        return
+    epoch = max((row.places["epoch"] for row in rows if "epoch" in row.own), default=0.0) + 1  # left open at the end
+    for row in reversed(rows):
+        if "epoch" in row.own:
+            epoch = row.places["epoch"]
+        elif "step" in row.own:
+            row.places["epoch"] = epoch
+
+
+def _restart_when_closed(rows: Sequence[_Row]) -> bool:
+    """Whether epochs are named, and no step goes back without a line that names one before it."""
+    last, closed = -1.0, False
+    for row in rows:
+        if "epoch" in row.own:
+            last, closed = -1.0, True
+        elif "step" in row.own:
+            if row.places["step"] <= last:
+                return False
+            last = row.places["step"]
+    return closed
 
 
 _EPOCH_MEAN = "_epoch"
