@@ -136,12 +136,12 @@ def _table(**groups: str) -> dict[str, str]:
 
 SPLITS = _table(
     train="train training trained trn tr insample learn",
-    val="val valid validation validate validating eval evaluation evaluate evaluating dev development vl vld holdout "
-    "heldout",
+    val="val va valid validation validate validating eval evaluation evaluate evaluating dev development vl vld "
+    "holdout heldout",
     test="test testing tst te unseen",
 )
 """Word -> split."""
-SPLIT_WORDS = tuple(sorted((w for w in SPLITS if w not in _set("tr trn te tst vl vld")), key=len, reverse=True))
+SPLIT_WORDS = tuple(sorted((w for w in SPLITS if w not in _set("tr trn te tst va vl vld")), key=len, reverse=True))
 """The words for a split that are long enough to be trusted in a sentence, the longest first."""
 _SPANS = _table(
     epoch="epoch epochs",
@@ -725,21 +725,23 @@ def _copies(columns: Sequence[str], parsed: Mapping[str, Facets]) -> frozenset[s
 def _metrics_of_validation(parsed: Mapping[str, Facets]) -> frozenset[str]:
     """Accuracy-like columns that name no split and yet were measured on validation data.
 
-    A mean average precision is never computed on the training set; Ultralytics keeps validation metrics in `metrics/`;
-    and in `train_loss, valid_loss, accuracy` (fastai) a metric belongs to the split of the loss before it. Where the
-    same metric stands there with a validation split as well, the bare one is of training.
+    A mean average precision is never computed on the training set, nor are precision and recall beside it; Ultralytics
+    keeps validation metrics in `metrics/`; and in `train_loss, valid_loss, accuracy` (fastai) a metric belongs to the
+    split of the loss before it. Where the same metric stands there with a validation split as well, the bare one is of
+    training.
     """
     late: set[str] = set()
     measured = [f for f in parsed.values() if f.quantity == "accuracy" and not f.extreme]
     twins = {_thing(f) for f in measured if f.split in ("val", "test")}
     plain = any(f.kind == "loss" and f.total and not f.split and not f.extreme for f in parsed.values())
+    detections = {"map", "precision", "recall"} if any(f.kind == "map" and not f.split for f in measured) else {"map"}
     before = ""
     for column, facets in parsed.items():
         if facets.quantity == "loss" and facets.preference == 0:
             before = facets.split
         if facets.quantity == "accuracy" and not facets.split and _thing(facets) not in twins:
             folder = _FOLDER.split(column.casefold().strip())[0]
-            if facets.kind == "map" or folder == "metrics" or (before in ("val", "test") and not plain):
+            if facets.kind in detections or folder == "metrics" or (before in ("val", "test") and not plain):
                 late.add(column)
     return frozenset(late)
 

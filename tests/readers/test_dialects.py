@@ -144,6 +144,29 @@ NAMES = (
         axis="epoch",
     ),
     Log(
+        "precision beside an average precision.log",
+        lines(
+            lambda i: (
+                f"Epoch {i}\nLoss: {loss(i)}\nVal Loss: {val_loss(i)}\nmAP@0.5: {accuracy(i)}\nPrecision: {accuracy(i)}"
+            )
+        ),
+        roles(train_loss="Loss", val_loss="Val Loss", val_accuracy="mAP@0.5"),
+        axis="epoch",
+    ),
+    Log(
+        "two letters for a split.log",
+        lines(lambda i: f"Ep {i} | tr_loss {loss(i)} | va_loss {val_loss(i)} | va_auc {accuracy(i)}"),
+        roles(train_loss="tr_loss", val_loss="va_loss", val_accuracy="va_auc"),
+        axis="epoch",
+    ),
+    Log(
+        "a table under the progress of a notebook.txt",
+        "Qwen\n [460/500 1:31:55 < 06:44, 0.08 it/s, Epoch 4.12/5]\nStep\tTraining Loss\tValidation Loss\n"
+        + lines(lambda i: f"{10 * i}\t{loss(i)}\t{val_loss(i)}"),
+        roles(train_loss="Training Loss", val_loss="Validation Loss"),
+        axis="step",
+    ),
+    Log(
         "scores of scikit-learn.json",
         json.dumps({"loss_curve": [*map(loss, range(POINTS))], "val_scores": [*map(accuracy, range(POINTS))]}),
         roles(train_loss="loss_curve", val_accuracy="val_scores"),

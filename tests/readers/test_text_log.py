@@ -64,6 +64,10 @@ LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {},
         {"train_loss": 1.0, "train_acc": 2.0, "val_loss": 3.0, "val_acc": 4.0, "lr": 5.0},
     ),
+    "Loss: 1, Val_Loss: 2, Accuracy: 3, Val_Accuracy: 4": (
+        {},
+        {"Loss": 1.0, "Val_Loss": 2.0, "Accuracy": 3.0, "Val_Accuracy": 4.0},
+    ),
     "DEV : loss 0.23 - score 0.8115": ({}, {"DEV loss": 0.23, "DEV score": 0.8115}),
     "| epoch 001 | valid on 'valid' subset | loss 8.9 | num_updates 40": (
         {"epoch": 1, "step": 40},
@@ -85,6 +89,15 @@ LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "resnet18 Epoch 3: Loss = 0.4": ({"epoch": 3}, {"Loss": 0.4}),
     "Best Epoch: 3, loss 0.4": ({}, {"Best Epoch": 3.0, "loss": 0.4}),
     ">> eval @ step 500: loss 2.1": ({"step": 500}, {"eval loss": 2.1}),
+    "Training loss (for one batch) at step 200: 0.5": ({"step": 200}, {"Training loss": 0.5}),
+    " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.345": (
+        {},
+        {"val AP @0.50_0.95": 0.345},
+    ),
+    " Average Recall     (AR) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = 0.4": (
+        {},
+        {"val AR_small_100 @0.50_0.95": 0.4},
+    ),
     "train/val loss: 0.5 / 0.6": ({}, {"train loss": 0.5, "val loss": 0.6}),
     "Epoch 2: acc (train/val): 51%/49%": ({"epoch": 2}, {"train acc": 51.0, "val acc": 49.0}),
     "time=2023-01-01T10:00:00Z level=info msg=train epoch=3 loss=0.4": ({"epoch": 3}, {"loss": 0.4}),

@@ -82,6 +82,7 @@ _SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightG
 _BOUNDARY = re.compile(r"[|;]|\s-+\s")
 _LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
 _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
+_REMARK = re.compile(rf"(?<=\w) ?\((?!{_SPLIT_WORD}\b)[A-Za-z][A-Za-z ]{{2,30}}\)(?=\s+[A-Za-z])", re.IGNORECASE)
 _LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
 _MEASURED_AT = re.compile(r"(.*\w)\s+(?:at|after|for|in)\s+(?:the\s+)?(epoch|step|iter|iteration|batch)", re.IGNORECASE)
 _COUNTED = frozenset({"epoch", "epochs"})  # units of a number that says where the line stands: "20epoch results"
@@ -97,6 +98,10 @@ _CODE_WORDS = frozenset({"return", "returns", "assert"})
 _TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
 _KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]|[\u2500-\u257f\u2588])")
 _KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
+_COCO = re.compile(  # pycocotools' COCOeval.summarize
+    r"\s*Average (?:Precision|Recall)\s+\((A[PR])\) @\[ IoU=([\d.:]+)\s*"
+    r"\| area=\s*(\w+) \| maxDets=\s*(\d+) \] = (\d\.\d+)"
+)
 _DARKNET = re.compile(r"\s*(\d+): (\S+), (\S+) avg(?: loss)?, (\S+) rate,.*")
 
 
@@ -168,16 +173,25 @@ def _one_by_one(text: str) -> str:
 def _without_bar(text: str) -> tuple[str, bool]:
     """The line without the drawing of a progress bar, and whether there was one.
 
-    Darknet's line, which puts the numbers before their names, is turned round.
+    Darknet's line, which puts the numbers before their names, is turned round, and that of COCO's evaluation shortened.
     """
     if "%|" in text or "it [" in text:
         text, bars = _TQDM.subn(" ", text, count=1)
         return text, bars > 0
     if _KERAS.match(text):
         return _KERAS_BAR.sub(" ", text, count=1), True
+    if "maxDets" in text and (coco := _COCO.fullmatch(text.rstrip())):
+        return _coco_line(*coco.groups()), False
     if " rate, " in text and (darknet := _DARKNET.fullmatch(text)):
         return "iteration {}: loss {}, avg loss {}, rate {}".format(*darknet.groups()), False
     return text, False
+
+
+def _coco_line(quantity: str, thresholds: str, area: str, most: str, value: str) -> str:
+    """A line of COCO's summary of twelve with a name: the area and the number of detections where they are special."""
+    special = "" if area == "all" else f"_{area}"
+    special += "" if quantity == "AP" else f"_{most}"
+    return f"{{'val {quantity}{special} @{thresholds.replace(':', '_')}': {value}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +223,7 @@ def _label(text: str) -> _Label:
     """Read the words before a number."""
     if quoted := _QUOTED_KEY.search(text):
         return _Label(_axis(quoted[1]) or "name", quoted[1], _split_of(text[: quoted.start()]), exact=True)
-    text = _CALL.sub("", text)
+    text = _REMARK.sub("", _CALL.sub("", text))  # "loss (for one batch) at step"
     bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
     if not bare.strip():
         return _Label("average" if text.strip() == "(" else "count")
@@ -433,17 +447,20 @@ def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
     """Give every value its full name.
 
     A bare "Acc" takes the split of the name before it where both stand in one segment of the line, or where the line
-    has two of them; what a validation line holds takes the split that heads the line, or its section. Of a running
-    average and the last batch, a validation line is worth its average.
+    has two of them, unless the line has that name as well ("val_loss: 1, acc: 2, val_acc: 3"). What a validation line
+    holds takes the split that heads the line, or its section. Of a running average and the last batch, a validation
+    line is worth its average.
 
     several: the line has a section for each of several splits.
     """
     names = Counter(pair.name for pair in pairs)
+    spelled = {pair.name.casefold() for pair in pairs}
     copies: dict[str, int] = {}  # name -> the last number behind it
     for pair in pairs:
         name = pair.name
         section = pair.split if several else line.split
-        if pair.owner and (pair.near or names[name] > 1) and is_metric_name(name):
+        owned = (pair.owner + name).casefold()
+        if pair.owner and (pair.near or names[name] > 1) and is_metric_name(name) and owned not in spelled:
             name = pair.owner + name
         elif is_held_out(section) and _takes_split(pair):
             name = f"{section} {name}"

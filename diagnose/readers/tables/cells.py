@@ -28,6 +28,7 @@ _MULTIPLIERS |= {"s": 1.0, "sec": 1.0, "ms": 1e-3, "it/s": 1.0}
 # Each pattern takes time in proportion to the cell: no two parts that follow one another match the same.
 _UNIT = re.compile(r"([+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]+(?:/s)?)")
 _PROGRESS = re.compile(r"(\d{1,18})\s*/\s*(\d{1,18})")
+_CLOCK = re.compile(r"\d:\d\d")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _WRAPPER = re.compile(r"(?:(?:\w+\.)?(?:tensor|Tensor|array|Array|float\d*|int\d*))?\((.*)\)|\[(.*)\]", re.DOTALL)
 _C_RUNTIME_NAN = re.compile(r"[+-]?(?:nan\(\w*\)|1\.#(?:QNAN|SNAN|IND)\w*)", re.IGNORECASE)
@@ -75,8 +76,10 @@ def _dressed_number(text: str, decimal: str, wrappers: int) -> float | None:
 
 
 def _first(wrapped: re.Match[str]) -> str:
-    """The first element inside a wrapper."""
+    """The first element inside a wrapper; "" where it holds a clock, as the state of a progress bar does."""
     inner = (wrapped[1] if wrapped[1] is not None else wrapped[2]).strip()
+    if _CLOCK.search(inner):
+        return ""
     if inner.startswith(("[", "(")):
         return inner
     return re.split(r"[,\s]", inner, maxsplit=1)[0]

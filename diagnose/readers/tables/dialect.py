@@ -217,7 +217,8 @@ def _cut_by(delimiter: str, lines: list[str], preamble: _Preamble) -> _Cut | Non
     width, consistent = _width(rows)
     if consistent < _LEAST_CONSISTENT:
         return None
-    cells = [c for row in rows[1:] or rows if abs(len(row) - width) <= 1 for c in row if c not in NOT_LOGGED]
+    least = max(width - 1, min(width, 2))  # a line without a delimiter is none of a table of several columns
+    cells = [c for row in rows[1:] or rows if least <= len(row) <= width + 1 for c in row if c not in NOT_LOGGED]
     decimal = _decimal_mark(cells)
     numbers = sum(number(cell, decimal) is not None for cell in cells)
     ends = [preamble.body[count - 1][0] + 1 for count, _ in pairs]
