@@ -154,6 +154,12 @@ NAMES = (
         axis="epoch",
     ),
     Log(
+        "a split alone.log",
+        lines(lambda i: f"step {i} loss={2 * loss(i)} val={2 * val_loss(i)}"),
+        roles(train_loss="loss", val_loss="val"),
+        axis="step",
+    ),
+    Log(
         "two letters for a split.log",
         lines(lambda i: f"Ep {i} | tr_loss {loss(i)} | va_loss {val_loss(i)} | va_auc {accuracy(i)}"),
         roles(train_loss="tr_loss", val_loss="va_loss", val_accuracy="va_auc"),

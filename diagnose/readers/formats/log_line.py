@@ -377,7 +377,8 @@ class _Walk:
             shared = _metric_before_split(self.pairs[-1].name) if self.pairs else ""
             if shared:
                 return replace(label, kind="name", name=f"{shared} {label.split}", split="", exact=True)
-            return replace(label, kind="name", name=label.split, exact=True)
+            heads = not self.pairs or self.several  # else it names this value alone: "loss=0.5 val=0.6"
+            return replace(label, kind="name", name=label.split, split=label.split if heads else "", exact=True)
         if label.kind == "name" and not (self.pairs or self.places) and _names_model(label.name):
             return replace(label, kind="epoch", name="")
         return label

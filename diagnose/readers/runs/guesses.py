@@ -143,18 +143,18 @@ def _totals(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str
 
 def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
     """Columns called `train`, `val`, `test` and no more: what the file is called, else accuracies where a loss stands
-    beside them and they are shares, or where they rise as fractions; else losses."""
+    beside them and they are shares (percentages that do not fall), or where they rise as fractions; else losses."""
     bare = [name for name in seen if facets[name].words and all(word in roles.SPLITS for word in facets[name].words)]
     if not bare:
         return {}
     said = roles.parse(stem).quantity
     named = bool(_losses(facets))
-    shares = all(seen[name].is_share for name in bare)
+    shares = all(seen[name].is_share and (seen[name].is_fraction or not seen[name].falls) for name in bare)
     rising = all(seen[name].is_fraction for name in bare) and not seen[bare[0]].falls
     accuracy = said == "accuracy" or (said != "loss" and ((named and shares) or rising))
     quantity = "accuracy" if accuracy else "loss"
-    alone = said != quantity and len({facets[name].split for name in bare}) == 1  # then it may be anything
-    kind = ("score" if accuracy else "error") if alone else quantity
+    alone = said != quantity and len({facets[name].split for name in bare}) == 1 and (accuracy or not named)
+    kind = ("score" if accuracy else "error") if alone else quantity  # a set alone may be measured by anything
     return {name: replace(facets[name], quantity=quantity, kind=kind) for name in bare}
 
 
