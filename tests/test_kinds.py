@@ -80,7 +80,7 @@ def test_a_short_run_is_not_healthy(tmp_path: Path) -> None:
     run = judged(tmp_path, "--ignore", "slow-convergence", train_loss=FALLING[:5], val_loss=FALLING[:5] + 0.1)
     assert run["verdict"] in ("nothing-found", "not-judged")
     said = CliRunner().invoke(app, [str(tmp_path / "run.csv"), "--ignore", "slow-convergence"]).stdout
-    assert "only 5 points; needs 6" in " ".join(said.split())
+    assert "only 5 points of train_loss; needs 6" in " ".join(said.split())
 
 
 # --- runs that no loss tells anything about

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,7 +105,8 @@ def test_what_does_harm_is_counted_and_named(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     path.write_text("epoch,loss\n0,1\n")
     assert child.judge(path, 60.0) == "refused"
-    assert child.judge(path, 0.0) == "hang"
+    child.process.send_signal(signal.SIGSTOP)
+    assert child.judge(path, 0.5) == "hang"
     assert child.over
     other = fuzz.Child(3_000_000_000)
     other.process.kill()
