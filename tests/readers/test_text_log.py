@@ -98,6 +98,11 @@ LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {},
         {"val AR_small_100 @0.50_0.95": 0.4},
     ),
+    "TRAIN in epoch 0 , step 50, loss = 3.5": ({"epoch": 0, "step": 50}, {"loss": 3.5}),
+    "(epoch: 11, iters: 100, time: 1.283) , D_A: 0.057, G_A: 0.517": (
+        {"epoch": 11, "step": 100},
+        {"time": 1.283, "D_A": 0.057, "G_A": 0.517},
+    ),
     "train/val loss: 0.5 / 0.6": ({}, {"train loss": 0.5, "val loss": 0.6}),
     "Epoch 2: acc (train/val): 51%/49%": ({"epoch": 2}, {"train acc": 51.0, "val acc": 49.0}),
     "time=2023-01-01T10:00:00Z level=info msg=train epoch=3 loss=0.4": ({"epoch": 3}, {"loss": 0.4}),

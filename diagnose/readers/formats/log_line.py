@@ -63,7 +63,7 @@ _BEFORE_AXIS = (
 _AFTER_AXIS = r"(?:[ _]?(?:number|num|no|idx|index|id))?"
 _EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep){_AFTER_AXIS}", re.IGNORECASE)
 _STEP = re.compile(
-    rf"{_BEFORE_AXIS}(?:step|iter|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
+    rf"{_BEFORE_AXIS}(?:step|iters?|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
     rf"|(?:total_|num_)?timesteps?){_AFTER_AXIS}",
     re.IGNORECASE,
 )
@@ -244,7 +244,8 @@ def _label(text: str) -> _Label:
     if axis := _axis(name):
         return _Label(axis, split=own[1] if own else split)
     if found := _MEASURED_AT.fullmatch(name):
-        return _Label(_axis(found[2]), split=own[1] if own else split, measured=found[1])
+        measured = "" if own and own.end() == len(found[1]) else found[1]  # "TRAIN in epoch 3"
+        return _Label(_axis(found[2]), split=own[1] if own else split, measured=measured)
     if text.rstrip().endswith("#"):
         return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
     kind, name = _checked_name(name, signed)
@@ -371,7 +372,7 @@ class _Walk:
         split before it ("LOSS train 0.5 valid 0.6"). What is named before the epoch that heads a line is the model.
         """
         measured, self._measured = self._measured, label.measured
-        if measured and (label.kind == "count" or label.name in _LINKS):
+        if measured and (label.kind == "count" or (label.kind == "name" and label.name in _LINKS)):
             return replace(label, kind="name", name=measured)
         if label.kind == "count" and label.split and (token["percent"] or not token["number"].isdecimal()):
             shared = _metric_before_split(self.pairs[-1].name) if self.pairs else ""
