@@ -45,8 +45,7 @@ def judged(folder: Path, *options: str, **columns: Any) -> dict[str, Any]:
     ],
 )
 def test_the_columns_tell_the_kind(tmp_path: Path, columns: tuple[str, ...], kind: str) -> None:
-    options = ("--set", "n_estimators=100") if kind == "boosting" else ()
-    run = judged(tmp_path, *options, **dict.fromkeys(columns, FALLING))
+    run = judged(tmp_path, **dict.fromkeys(columns, FALLING))
     assert run["run_kind"] == kind
     assert run["run_kind_reason"]
 
@@ -158,6 +157,13 @@ def test_router_that_drops_tokens_is_not_called_healthy(tmp_path: Path) -> None:
     run = judged(tmp_path, loss=FALLING, dropped_tokens=np.full(40, 0.6))
     assert run["verdict"] not in ("healthy",)
     assert run["not_read"] == ["dropped_tokens"]
+
+
+def test_a_setting_that_no_rule_reads_is_refused_with_the_nearest_that_one_does(tmp_path: Path) -> None:
+    (tmp_path / "run.csv").write_text("epoch,loss\n1,2\n2,1\n3,0.5\n")
+    call = CliRunner().invoke(app, [str(tmp_path / "run.csv"), "--set", "num_clases=10"])
+    assert call.exit_code == 2
+    assert "num_classes" in call.stderr
 
 
 @pytest.mark.parametrize("given", ["num_classes", "=10", "num_classes="])

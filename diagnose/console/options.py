@@ -12,6 +12,7 @@ from diagnose.console import completion
 from diagnose.console.terminal import MIN_WIDTH
 from diagnose.errors import unknown
 from diagnose.names import config as configuration
+from diagnose.names.hyperparameters import HYPERPARAMETERS
 from diagnose.names.kinds import KINDS
 from diagnose.settings import FAIL_ON
 
@@ -95,7 +96,10 @@ def hyperparameters(values: list[str] | None, kind: str | None, file: str | None
         given["kind"] = kind
     if not given:
         return file
-    return {**(configuration.load(Path(file)) if file is not None else {}), **configuration.normalise(given)}
+    known = configuration.normalise(given)
+    for name in known.keys() - HYPERPARAMETERS - {"kind"}:
+        raise typer.BadParameter(unknown("hyperparameter", name, sorted(HYPERPARAMETERS)), param_hint="--set")
+    return {**(configuration.load(Path(file)) if file is not None else {}), **known}
 
 
 def severities(fail_on: str) -> tuple[str, ...]:
