@@ -176,8 +176,7 @@ def _in_sight(curve: Curve, spikes: Spikes, share: float, height: float) -> npt.
         return np.ones(spikes.peaks.shape, dtype=np.bool_)
     peak = curve.values[spikes.peaks]
     around = peak / (1.0 + spikes.height)
-    start = max(curve.start, statistics.level(curve.values, 0, statistics.ends(len(curve), 0.05, 2)))
-    return np.asarray((spikes.height >= height) | (peak - around >= share * (start - around)))
+    return np.asarray((spikes.height >= height) | (peak - around >= share * (curve.start - around)))
 
 
 def _share(seen: _Excursions, loss: Array, positive: bool) -> Array:

@@ -210,10 +210,13 @@ class Curve:
         second = float(np.median(rest[: max(1, rest.size // 20)]))
         return int(float(self.values[0]) - second > 10.0 * (second - float(rest.min())))
 
-    @property
+    @functools.cached_property
     def start(self) -> float:
-        """The value at `first`."""
-        return float(self.values[self.first])
+        """Where the curve comes from: the higher of the value at `first` and the level of a twentieth from there on, so
+        that one low point of a noisy log is no start.
+        """
+        stop = self.first + max(1, min(statistics.ends(len(self), 0.05, 2), len(self) - self.first))
+        return max(float(self.values[self.first]), statistics.median(self.values[self.first : stop]))
 
     def noise(self, start: int, stop: int) -> Noise:
         """The noise of the points [start, stop) around a trend through them."""
