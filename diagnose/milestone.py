@@ -11,13 +11,12 @@ it fell to get there, and one that overfits needs no more capacity.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from diagnose.curves import Run
 from diagnose.measure import statistics
 from diagnose.names import roles
-from diagnose.names.kinds import paradigms
 
 LEARNED_NOISE = 3.0
 """Standard deviations of its noise by which a loss must have fallen to count as having learned anything."""
@@ -50,14 +49,14 @@ class Milestone(NamedTuple):
     reason: str
 
 
-def milestone(run: Run, problems: Collection[str]) -> Milestone:
+def milestone(run: Run, problems: Collection[str], learns_by: Sequence[str] = ()) -> Milestone:
     """The milestone the run is working on, from its training and validation curves.
 
     problems: ids of the rules that found more than a note.
+    learns_by: the kinds of `diagnose.names.kinds.PARADIGMS` that the run is of.
     """
-    kind = next(iter(paradigms(run)), "")
-    if kind:
-        return Milestone("unknown", f"the milestones are those of supervised training; this one is {kind}")
+    if learns_by:
+        return Milestone("unknown", f"the milestones are those of supervised training; this one is {learns_by[0]}")
     if "non-finite" in problems:
         return Milestone("learn-anything", "a loss is not finite (non-finite)")
     train = _levels(run, "train_loss")

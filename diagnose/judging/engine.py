@@ -43,7 +43,8 @@ def judge(
     if rules is None:
         rules = [r for r in load_rules() if not compares_runs(r) and (baseline or not needs_baseline(r))]
     catalogue = load_fixes() if fixes is None else fixes
-    known, kind, learns_by = handed(run, baseline), kind_of(run), paradigms(run)
+    known, kind = handed(run, baseline), kind_of(run)
+    learns_by = paradigms(run, kind)
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -58,7 +59,7 @@ def judge(
             findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
-    stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE})
+    stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE}, learns_by)
     rests_on = tuple(rule.id for rule in load_rules() if kind.name in rule.essential_for)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason, kind, rests_on)
 

@@ -76,12 +76,14 @@ def kind_of(run: Run) -> Kind:
     )
 
 
-def paradigms(run: Run) -> tuple[str, ...]:
-    """The kinds of `PARADIGMS` that a run is of: the one that the user says, or all that its columns tell of."""
-    kind = kind_of(run).name
+def paradigms(run: Run, kind: Kind) -> tuple[str, ...]:
+    """The kinds of `PARADIGMS` that a run is of: the one that the user says, or all that its columns tell of.
+
+    kind: of the run.
+    """
     if run.config.get("kind") in KINDS:
-        return tuple(name for name in PARADIGMS if name == kind)
-    return tuple(name for name, role in PARADIGMS.items() if name == kind or run.curve(role) is not None)
+        return tuple(name for name in PARADIGMS if name == kind.name)
+    return tuple(name for name, role in PARADIGMS.items() if name == kind.name or run.curve(role) is not None)
 
 
 def unread(run: Run) -> list[str]:
