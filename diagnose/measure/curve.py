@@ -290,6 +290,30 @@ class Curve:
         return tuple(falls)
 
     @functools.cached_property
+    def peaks(self) -> tuple[Array, Array]:
+        """How far each point of a short curve stands above both its neighbours: in standard deviations of what noise
+        does there, and the probability that noise does it, both of shape (n,); 0 and 1 for a point that is no peak.
+
+        A point is held against the line between its neighbours. What the others but these do in the same direction is
+        noise: a curve that falls ever more slowly bends the other way. Each tells a third of a degree of freedom, half
+        of them being below the line and neighbours sharing points.
+        """
+        y, size = self.scaled, len(self)
+        z, chance = np.zeros(size), np.ones(size)
+        if size < 4:
+            return z, chance
+        bulge = np.concatenate([[0.0], y[1:-1] - 0.5 * (y[:-2] + y[2:]), [0.0]])
+        squares = np.maximum(bulge, 0.0) ** 2 / 0.75  # half of a variance of 1.5, on average
+        near = np.convolve(squares, np.ones(3), mode="same")
+        degrees = PRIOR_DEGREES + (size - 5) / 3.0
+        known = PRIOR_DEGREES * (PRIOR * self._unit()) ** 2
+        for place in 1 + np.flatnonzero((y[1:-1] > y[:-2]) & (y[1:-1] > y[2:])):
+            variance = (known + (squares.sum() - near[place]) / 3.0) / degrees
+            z[place] = bulge[place] / math.sqrt(1.5 * variance)
+            chance[place] = statistics.student_above(float(z[place]), degrees)
+        return z, chance
+
+    @functools.cached_property
     def end(self) -> float:
         """The level over the last tenth."""
         return self.at(statistics.median(self.scaled[-max(1, round(len(self) / 10)) :]))
