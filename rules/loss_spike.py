@@ -22,8 +22,9 @@ Statistics
     of zero, that is a matter of one or two validation examples.
 
 Limits
-    Fewer than 6 points are not judged, nor the first two and the last. A loss logged as a long running average hides spikes; one whose average
-    restarts at every epoch jumps there, and such small jumps, a whole number of periods apart, are left alone.
+    Fewer than 6 points are not judged, nor the first two and the last. A loss logged as a long running average hides
+    spikes; one whose average restarts at every epoch jumps there, and such small jumps, a whole number of periods
+    apart, are left alone.
     The cause (batch, logits, optimizer state) needs the gradient norm.
 
 References

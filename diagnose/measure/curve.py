@@ -59,6 +59,13 @@ _REFITS = 3
 STEP = 5.0
 """Standard deviations of the differences of neighbours from which on a change of level is a step, and no noise."""
 
+PEAK_DEGREES = 1.0
+"""Degrees of freedom of the prior where one point is held against it: a loss of single batches has ten times the noise.
+"""
+
+PEAK = 0.005
+"""Probability below which the highest peak of a short curve is no noise."""
+
 _CALM = 3.0
 """Of the prior over phi, exp(-_CALM * phi): most logs hold one value per epoch, and those are nearly independent."""
 
@@ -223,10 +230,9 @@ class Curve:
 
     def noise(self, start: int, stop: int) -> Noise:
         """The noise of the points [start, stop) around a trend through them."""
-        stretch = self.scaled[start:stop]
-        if stretch.size >= LONG:
-            return _noise([stretch], falling=True)
-        return _short_noise(stretch, self._unit())
+        if stop - start >= LONG:
+            return _noise([self.scaled[start:stop]], falling=True)
+        return _short_noise(self.calm[start:stop], self._unit())
 
     def level(self, start: int, stop: int) -> Estimate:
         """The level of the points [start, stop), on the scale: their median, or the mean of one or two."""
@@ -305,13 +311,25 @@ class Curve:
         bulge = np.concatenate([[0.0], y[1:-1] - 0.5 * (y[:-2] + y[2:]), [0.0]])
         squares = np.maximum(bulge, 0.0) ** 2 / 0.75  # half of a variance of 1.5, on average
         near = np.convolve(squares, np.ones(3), mode="same")
-        degrees = PRIOR_DEGREES + (size - 5) / 3.0
-        known = PRIOR_DEGREES * (PRIOR * self._unit()) ** 2
+        degrees = PEAK_DEGREES + (size - 5) / 3.0
+        known = PEAK_DEGREES * (PRIOR * self._unit()) ** 2
         for place in 1 + np.flatnonzero((y[1:-1] > y[:-2]) & (y[1:-1] > y[2:])):
             variance = (known + (squares.sum() - near[place]) / 3.0) / degrees
             z[place] = bulge[place] / math.sqrt(1.5 * variance)
             chance[place] = statistics.student_above(float(z[place]), degrees)
         return z, chance
+
+    @functools.cached_property
+    def calm(self) -> Array:
+        """The curve on its scale, of a short one without the peaks that are no noise: brought to the line between their
+        neighbours, shape (n,).
+        """
+        if len(self) >= 2 * LONG:
+            return self.scaled
+        out = np.flatnonzero(self.peaks[1] * len(self) < PEAK)
+        calm = self.scaled.copy()
+        calm[out] = 0.5 * (calm[out - 1] + calm[out + 1])
+        return calm
 
     @functools.cached_property
     def end(self) -> float:
@@ -345,7 +363,7 @@ class Curve:
         before = self.scaled[max(0, 2 * turn - len(self) + 1) : turn]
         if after.size >= LONG:
             return _noise([after, before] if before.size >= LONG else [after], falling=False)
-        return _short_noise(after, self._unit(), before=self.scaled[max(0, turn - 10) : turn + 1])
+        return _short_noise(self.calm[turn:], self._unit(), before=self.calm[max(0, turn - 10) : turn + 1])
 
     def _unit(self) -> float:
         """What the prior's share is a share of, on the scale."""
