@@ -729,3 +729,39 @@ def softmaxed(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     rng = np.random.default_rng(seed)
     above = _falling(epochs, math.log(CLASSES) - floor, 0.01, 6.0) * np.abs(1.0 + noise * rng.standard_normal(epochs))
     return _run("softmaxed", {"train_loss": floor + above}, config={"num_classes": CLASSES})
+
+
+def two_sets(seed: int = 0, noise: float = 0.02, epochs: int = 60, turn: float = 1.0, still: bool = False) -> Run:
+    """A healthy training that is validated on two sets, the second of them harder.
+
+    turn: share of the run after which both losses climb. still: the second stands where it began.
+    """
+    rng = np.random.default_rng(seed)
+    run = healthy(seed, noise, epochs)
+    climb = 0.8 * np.clip(np.linspace(0.0, 1.0, epochs) - turn, 0.0, None)
+    first = _noisy(_falling(epochs, 2.3, 0.4, 6.0) + climb, noise, rng)
+    second = _noisy((np.full(epochs, 2.3) if still else _falling(epochs, 2.9, 0.8, 5.0)) + climb, noise, rng)
+    return _run(
+        "two-sets",
+        {"train_loss": run.series["train_loss"].values, "val_loss": first, "val_loss[hard]": second},
+        config=run.config,
+    )
+
+
+def forgetting(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """Fine-tuning: the loss on the old task climbs by half while that on the new one falls."""
+    rng = np.random.default_rng(seed)
+    old = _noisy(0.8 + 0.45 * np.linspace(0.0, 1.0, epochs), noise, rng)
+    new = _noisy(_falling(epochs, 2.0, 0.5, 3.0), noise, rng)
+    train = _noisy(_falling(epochs, 2.0, 0.3, 3.0), noise, rng)
+    return _run("forgetting", {"train_loss": train, "val_loss": old, "val_loss[new]": new})
+
+
+def forgetting_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same in accuracies: that on the old task falls from 0.85 to 0.7, that on the new one rises."""
+    rng = np.random.default_rng(seed)
+    run = forgetting(seed, noise, epochs)
+    old = 0.85 - 0.15 * np.linspace(0.0, 1.0, epochs) + 0.2 * noise * rng.standard_normal(epochs)
+    new = 0.9 - _falling(epochs, 0.6, 0.05, 4.0) + 0.2 * noise * rng.standard_normal(epochs)
+    train = run.series["train_loss"].values
+    return _run("forgetting", {"train_loss": train, "val_accuracy": old, "val_accuracy[new]": new})

@@ -350,6 +350,8 @@ NO_TRAINING: Mapping[str, str] = {
     "mask-artefact": "what it resolves is seen in attributions, which the trials do not read",
     "collect-counter-examples": "what it resolves is seen in attributions, which the trials do not read",
     "cutout": "what it resolves is seen in attributions, which the trials do not read",
+    "replay-old-data": "the reference trainer has one task",
+    "train-fewer-weights": "the reference trainer has one task",
 }
 """Fix that is no change of a training -> why."""
 

@@ -717,5 +717,17 @@ CATALOGUE: tuple[Fix, ...] = (
         "a network that often has to do without one place learns the others, too",
         NOTES + "Data Augmentation: CutOut",
     ),
+    Fix(
+        "replay-old-data",
+        "mix examples of the old task into every batch, a tenth or more of it",
+        "what is rehearsed is not overwritten, and few examples are enough",
+        "Robins, Catastrophic Forgetting, Rehearsal and Pseudorehearsal (1995)",
+    ),
+    Fix(
+        "train-fewer-weights",
+        "keep most weights as they were: freeze the lower layers, or train an adapter such as LoRA",
+        "what is not changed is not forgotten",
+        "Biderman et al., LoRA Learns Less and Forgets Less (2024)",
+    ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

@@ -16,9 +16,11 @@ from diagnose.judging.confidence import calibrated
 from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.inputs import Known, handed
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
-from diagnose.judging.needs import arguments, compares_runs, needs_baseline
+from diagnose.judging.needs import arguments, compares_runs, needs, needs_baseline
+from diagnose.judging.sets import over_sets
 from diagnose.milestone import milestone
 from diagnose.names.kinds import kind_of, paradigms
+from diagnose.names.sets import HELD_OUT, of_set, sets_of
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule, Severity
 from diagnose.trials import Trials
 
@@ -45,6 +47,7 @@ def judge(
     catalogue = load_fixes() if fixes is None else fixes
     known, kind = handed(run, baseline), kind_of(run)
     learns_by = paradigms(run, kind)
+    other_sets = {name: handed(of_set(run, name), baseline) for name in sets_of(run.roles)}
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -55,6 +58,11 @@ def judge(
             missing.append(said)
             continue
         judged.append(rule.id)
+        if other_sets and any(need.name in HELD_OUT for need in needs(rule)):
+            others = {
+                name: _said(rule, partial(_check, rule, of, learns_by, overrides)) for name, of in other_sets.items()
+            }
+            said = over_sets(said, others, run)
         if said is not None:
             findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)

@@ -10,6 +10,7 @@ from diagnose.curves import Array, Run, Series
 from diagnose.judging.inputs import plain
 from diagnose.measure.align import align
 from diagnose.measure.curve import Curve
+from diagnose.names.sets import curves_of
 from diagnose.rule import CannotJudge
 
 
@@ -95,6 +96,25 @@ def config(run: Run) -> Mapping[str, Any]:
     return run.config
 
 
+def validation_losses(run: Run) -> Mapping[str, Curve]:
+    """The losses on two or more validation sets, by their roles (see `diagnose.names.sets`)."""
+    return _on_sets("val_loss", run)
+
+
+def validation_accuracies(run: Run) -> Mapping[str, Curve]:
+    """The accuracies on two or more validation sets, by their roles."""
+    return _on_sets("val_accuracy", run)
+
+
+def _on_sets(role: str, run: Run) -> Mapping[str, Curve]:
+    """The finite curves of a role on all sets. Raises CannotJudge where there are not two."""
+    finite = {name: run.series[column].finite() for name, column in curves_of(role, run).items()}
+    curves = {name: Curve(series) for name, series in finite.items() if len(series)}
+    if len(curves) < 2:
+        raise CannotJudge(f"the log has not {plain(role)} on two validation sets")
+    return curves
+
+
 def step(arrays: tuple[str, ...], alignment: Alignment) -> Array | None:
     """The common axis of the arrays, shape (n,)."""
     aligned = alignment(arrays)
@@ -115,5 +135,21 @@ def alignment(run: Run) -> Alignment:
     return aligned
 
 
-PROVIDERS = (series, array, curve, family, text, whole, number, switch, axis, last_step, config, step, alignment)
+PROVIDERS = (
+    series,
+    array,
+    curve,
+    family,
+    text,
+    whole,
+    number,
+    switch,
+    axis,
+    last_step,
+    config,
+    step,
+    alignment,
+    validation_losses,
+    validation_accuracies,
+)
 """All of them."""

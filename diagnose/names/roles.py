@@ -10,12 +10,14 @@ Everything here works on names; all that is asked about the values is where they
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from diagnose.errors import nearest
+from diagnose.names.sets import sets_of
 
 ROLES = (
     "train_loss",
@@ -169,8 +171,24 @@ _MINOR_LOSSES = _set(
 """Parts of a loss that need not fall in a healthy run."""
 _POLICY = _set("policy pi actor")
 _VALUE = _set("value vf critic")
+LOSS_PARTS = (
+    _MINOR_LOSSES
+    | _POLICY
+    | _VALUE
+    | _set(
+        "box bbox cls clf obj objectness dfl giou iou rpn mask seg segmentation kpt keypoint class classification conf "
+        "loc localization offset wh hm heatmap ce bce focal dice mse mae l recon rec reconstruction perceptual lpips "
+        "vgg style content g d gan gen generator disc discriminator feat feature fm commit vq codebook quant latent "
+        "router load balance z consistency contrastive distill distillation kd teacher student triplet center mlm nsp "
+        "mtp ctc att attn attention depth pose trans rot translation rotation velocity energy force forces stress "
+        "virial bc ic pde data physics residual smooth smoothness edge sparsity orth kld divergence prior var log x y"
+    )
+)
+"""Words of a part of a loss, or of one of several outputs."""
 _DISCRIMINATORS = _set("disc discriminator dis netd d")
 """What the network is called that tells real from generated; `d` counts beside a loss of `g` only."""
+_NUMBERED = _set("task fold domain dataset set session class client idx loader dataloader head exp experience")
+"""What is counted by the number behind it."""
 _GENERATED = _set("fake generated synthetic agent adversarial attack")
 """Accuracy on what a model made says less than accuracy on data."""
 
@@ -375,6 +393,11 @@ def named(columns: Iterable[str]) -> dict[str, Facets]:
     return {column: parse(column) for column in columns}
 
 
+def is_silent(word: str) -> bool:
+    """Whether a word of a name says only of which split it is, over what it was averaged, or nothing."""
+    return word in SPLITS or word in _SPANS or word in _FILLERS or word == "%"
+
+
 def is_metric_name(name: str) -> bool:
     """Whether a name speaks of a loss, an accuracy or another measure of quality, not of a hyperparameter."""
     return parse(name).is_metric
@@ -383,11 +406,7 @@ def is_metric_name(name: str) -> bool:
 def _rest(left: Iterable[str], quantity: str) -> tuple[str, ...]:
     """What remains when split, span and filler words are taken out."""
     silent = {"categorical", "sparse", "binary", "balanced"} if quantity == "accuracy" else set()
-    return tuple(
-        word
-        for word in left
-        if word not in SPLITS and word not in _SPANS and word not in _FILLERS and word not in silent and word != "%"
-    )
+    return tuple(word for word in left if not is_silent(word) and word not in silent)
 
 
 def _axis(folders: list[tuple[str, ...]]) -> str:
@@ -485,7 +504,7 @@ def _accuracy(leaf: tuple[str, ...]) -> _Found:
     preference = _ACCURACY_PREFERENCE[kind]
     if joined[best] in ("aacc", "macc"):
         preference = 2
-    numbers = [word for word in joined[min(hits) :] if word[0].isdigit()]
+    numbers = [word for before, word in itertools.pairwise(joined[min(hits) :]) if _is_k(before, word)]
     left = tuple(w for i, w in enumerate(joined) if i not in hits and not (i > min(hits) and w in numbers))
     if kind == "map":
         preference += _iou_threshold(numbers)
@@ -496,6 +515,11 @@ def _accuracy(leaf: tuple[str, ...]) -> _Found:
         preference = 6  # top-k without its number
         left = _without(left, "k")
     return "accuracy", kind, preference, left
+
+
+def _is_k(before: str, word: str) -> bool:
+    """Whether a word behind an accuracy is a number of its own, as in `acc@5`, and not that of a task."""
+    return word[0].isdigit() and before not in _NUMBERED
 
 
 def _join_phrases(leaf: tuple[str, ...]) -> tuple[str, ...]:
@@ -798,7 +822,8 @@ def remarks(roles: Mapping[str, str], columns: Sequence[str] | Mapping[str, Face
     """What had to be decided in choosing these roles among these columns, in sentences for the user."""
     facets = columns if isinstance(columns, Mapping) else named(columns)
     said = [_part_remark(roles[role], facets) for role in ("train_loss", "train_accuracy") if role in roles]
-    whole = "train_loss" not in roles or facets[roles["train_loss"]].total
+    apart = bool(sets_of(roles))  # then all sets are judged
+    whole = not apart and ("train_loss" not in roles or facets[roles["train_loss"]].total)
     said += [_held_out_remark(roles[role], facets, whole) for role in ("val_loss", "val_accuracy") if role in roles]
     train, val = roles.get("train_accuracy"), roles.get("val_accuracy")
     if train is not None and val is not None and not _same_kind(facets[train], facets[val]):
@@ -819,14 +844,16 @@ def _part_remark(column: str, columns: Mapping[str, Facets]) -> str:
 def _held_out_remark(column: str, columns: Mapping[str, Facets], of_one_thing: bool) -> str:
     """That a test split stands for validation, or one evaluation set for several, where it does.
 
-    of_one_thing: the training loss is no part of something.
+    of_one_thing: the training loss is no part of something, and the sets were not told apart.
     """
     facets = columns[column]
     if facets.split == "test":
         return f"no validation {facets.quantity}: {column} stands for it"
     sets = _rivals(facets, columns)
     if facets.quantity == "loss" and not facets.total and len(sets) > 1 and of_one_thing:
-        return f"{column} is judged, the first of {len(sets)} evaluation sets"
+        parts = all(LOSS_PARTS.intersection(columns[other].parts) for other in sets)
+        what = f"one of {len(sets)} parts of the loss" if parts else f"the first of {len(sets)} evaluation sets"
+        return f"{column} is judged, {what}"
     return ""
 
 

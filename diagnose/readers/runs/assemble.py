@@ -21,7 +21,7 @@ from diagnose.names import config as configuration
 from diagnose.names import roles
 from diagnose.names.roles import Facets
 from diagnose.readers.runs import axis as axes
-from diagnose.readers.runs import layout, trainings, values
+from diagnose.readers.runs import evaluation_sets, layout, trainings, values
 from diagnose.readers.runs.casting import Cast
 from diagnose.readers.runs.refusals import no_curve, refuse, too_short
 from diagnose.readers.tables.table import Column, Table
@@ -89,6 +89,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         axis = replace(axis, name="epoch", notes=(*axis.notes, NO_AXIS))
     if axis.name != "epoch":
         found |= _epochs(series, facets)
+    found |= evaluation_sets.others(found, series, cast.facets)
     scaled, scale_notes = values.fractions(series, found, columns, facets)
     if not part.shared:
         scaled = values.with_blank_tails(scaled, found, chosen, facets, steps)
@@ -108,6 +109,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *selection.notes,
             *_repetition(repeated, found, axis.name),
             *cast.remarks(found, series),
+            *evaluation_sets.remarks(found),
             *values.constant_metric(found, series, facets),
             *scale_notes,
             *bounds_notes,
