@@ -187,6 +187,8 @@ LOSS_PARTS = (
 """Words of a part of a loss, or of one of several outputs."""
 _DISCRIMINATORS = _set("disc discriminator dis netd d")
 """What the network is called that tells real from generated; `d` counts beside a loss of `g` only."""
+_PROBES = _set("knn probe probing")
+"""What is fitted to the features of a network to see how good they are; it is asked on held-out data."""
 _NUMBERED = _set("task fold domain dataset set session class client idx loader dataloader head exp experience")
 """What is counted by the number behind it."""
 _GENERATED = _set("fake generated synthetic agent adversarial attack")
@@ -211,10 +213,14 @@ _LOSS_PREFERENCE = {
     "error": 6,
     "term": 7,
 }
-_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo")
+_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo nelbo likelihood loglikelihood")
 """Terms that are printed without the word loss: `G_L1: 17.8`, `recon 93.1`."""
-_TERM_PARTS = _set("g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat")
+_TERM_PARTS = _set(
+    "g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat neg negative log"
+)
 """What may stand beside a term, or beside a network that is told from its opponent: `G_A`, `D_real`."""
+_MAXIMISED = _set("elbo likelihood loglikelihood")
+_NEGATED = _set("neg negative minus nll loss")
 _OPPONENTS = _set("g d netg netd gen disc generator discriminator")
 _ACCURACY_KINDS = _table(
     accuracy="accuracy accuracies acc accs aacc bacc macc oacc wacc top",
@@ -246,6 +252,7 @@ _ACCURACY_PREFERENCE = {
     "ranking": 4,
     "recall": 5,
     "precision": 5,
+    "probe": 5,
     "similarity": 6,
     "score": 7,
 }
@@ -373,6 +380,9 @@ def _finish(
     splits = [SPLITS[word] for word in everything if word in SPLITS]
     spans = [_SPANS[word] for word in everything if word in _SPANS]
     parts = _rest(rest, quantity) + _rest(after, quantity)
+    linear = "linear" in everything and "train" not in splits
+    if kind == "accuracy" and (linear or _PROBES.intersection(everything)):
+        kind, preference = "probe", preference + _ACCURACY_PREFERENCE["probe"]
     return Facets(
         split=splits[-1] if splits else "",  # eval/train_loss: the word next to the quantity counts
         quantity=quantity,
@@ -391,6 +401,12 @@ def _finish(
 def named(columns: Iterable[str]) -> dict[str, Facets]:
     """Each column with what its name means, in their order."""
     return {column: parse(column) for column in columns}
+
+
+def is_maximised(facets: Facets) -> bool:
+    """Whether a name is that of a term that is maximised: an ELBO, or a log-likelihood, that is not called negative."""
+    said = set(facets.words)
+    return facets.kind == "term" and bool(said & _MAXIMISED) and not said & _NEGATED
 
 
 def is_silent(word: str) -> bool:
@@ -695,13 +711,13 @@ def _candidates(
         facets = parsed[column]
         if facets.split:
             return facets.split
-        evaluated = facets.quantity == "accuracy" and facts[column].apart
+        evaluated = facets.quantity == "accuracy" and (facts[column].apart or facets.kind == "probe")
         return "val" if evaluated or column in late else "train"
 
     def look(quantity: str, split: str) -> list[_Candidate]:
         fit = [c for c, f in parsed.items() if f.quantity == quantity and not f.extreme and facts[c].points > 1]
         if split == "train":
-            fit = [c for c in fit if side(c) == "train"]
+            fit = [c for c in fit if side(c) == "train" and parsed[c].kind != "probe"]
         elif split == "val":
             held_out = [[c for c in fit if side(c) == name] for name in ("val", "test")]
             fit = next((some for some in held_out if some), [])
@@ -794,6 +810,8 @@ def _pair(
             return pair
     t, v = train[0], val[0]
     kinds = {t.facets.kind, v.facets.kind}
+    if "probe" in kinds:
+        return t, None
     if t.facets.quantity == "loss" and len(kinds) > 1 and not kinds <= _COMPARABLE:
         return t, None
     return t, v

@@ -90,6 +90,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
     if axis.name != "epoch":
         found |= _epochs(series, facets)
     found |= evaluation_sets.others(found, series, cast.facets)
+    series, turn_notes = values.minimised(series, found, facets)
     scaled, scale_notes = values.fractions(series, found, columns, facets)
     if not part.shared:
         scaled = values.with_blank_tails(scaled, found, chosen, facets, steps)
@@ -111,6 +112,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *cast.remarks(found, series),
             *evaluation_sets.remarks(found),
             *values.constant_metric(found, series, facets),
+            *turn_notes,
             *scale_notes,
             *bounds_notes,
             *config_notes,
