@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diagnose import synthetic
-from diagnose.curves import Series
+from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 from diagnose.names import traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
@@ -102,12 +102,22 @@ def _plain(role: str, curve: Series) -> Seen | None:
     if not bad.any():
         return None
     places = np.flatnonzero(bad)
-    kind = "is NaN" if np.isnan(curve.values[places]).any() else "is infinite"
     lasting = bool(bad[-1])
-    start = int(np.flatnonzero(~bad)[-1]) + 1 if lasting and not bad.all() else int(places[0])
-    start = min(start, int(places[0])) if not lasting else start
+    if lasting and not bad.all():
+        places = places[places > np.flatnonzero(~bad)[-1]]
     first = float(curve.steps[places[0]])
+    kind = _kinds(curve.values[places])
     return Seen(role, kind, float(bad.mean()), first, float(curve.steps[places[-1]]), lasting, 0.99)
+
+
+def _kinds(bad: Array) -> str:
+    """What values that are not finite are, in the order in which they come."""
+    nan = np.isnan(bad)
+    if nan.all():
+        return "is NaN"
+    if not nan.any():
+        return "is infinite"
+    return "is NaN, and infinite in between," if nan[0] else "is infinite, and then NaN,"
 
 
 def _blank(role: str, curve: Series, last_step: float) -> Seen | None:

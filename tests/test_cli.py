@@ -226,6 +226,29 @@ def test_a_mapped_column_that_is_not_there_is_an_error_of_the_source(ill: Path) 
     assert result.stderr == "ill.csv: no column 'vall_loss' for val_loss; did you mean val_loss?\n"
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (
+            "val_accuracy=seconds",
+            "seconds, named for val_accuracy, goes from 100 to 109, and an accuracy is a fraction",
+        ),
+        ("learning_rate=seconds", "seconds, named for learning_rate, goes from 100 to 109, and no learning rate is"),
+        ("train_loss=epoch", "epoch, named for train_loss, counts the points of the log"),
+    ],
+)
+def test_a_mapped_column_that_cannot_be_what_it_is_mapped_to_is_refused(ill: Path, named: str, said: str) -> None:
+    Path("timed.csv").write_text("epoch,loss,seconds\n" + "".join(f"{i},{1 / (i + 1)},{100 + i}\n" for i in range(10)))
+    result = run("timed.csv", "--map", named)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_mapped_column_whose_name_says_something_else_is_noted(ill: Path) -> None:
+    Path("odd.csv").write_text(ill.read_text().replace("val_loss", "val_acc"))
+    assert "val_acc is judged as val_loss" in " ".join(run("odd.csv", "--map", "val_loss=val_acc").stdout.split())
+
+
 def test_json_is_one_document_and_errors_are_in_it_too(ill: Path, fine: Path) -> None:
     result = run(ill, fine, "gone.csv", "--format", "json")
     assert result.exit_code == 2

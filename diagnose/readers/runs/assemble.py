@@ -76,6 +76,8 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         raise no_curve(table, facets)
     order = axes.out_of_order(axis, columns[curves[0]].logged)
     if order is not None:
+        if axis.column in fixed.values() and np.any(axis.steps != np.rint(axis.steps)):
+            raise ReadError(f"{axis.column}, named for {axis.name}, goes up and down, and counts nothing")
         columns = {name: _cut(column, order) for name, column in columns.items()}
         table = replace(table, lines=[table.lines[i] for i in order] if table.lines else ())
         axis = replace(axis, steps=axis.steps[order], notes=(*axis.notes, UNORDERED.format(axis.name)))
@@ -246,7 +248,9 @@ def _check(
     """Raise ReadError where no main curve has points enough, or a curve that the user named has none at all."""
     for role, column in wanted.items():
         if role in roles.ROLES and column not in series:
-            raise ReadError(f"{column}, named for {role}, is blank in every row")
+            blank = not part.table.columns[column].logged.any()
+            why = "is blank in every row" if blank else "counts the points of the log"
+            raise ReadError(f"{column}, named for {role}, {why}")
     main = {found[role]: len(series[found[role]]) for role in roles.MAIN_ROLES if role in found}
     if not main:
         raise no_curve(part.table, part.facets)
