@@ -765,3 +765,117 @@ def forgetting_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 40) ->
     new = 0.9 - _falling(epochs, 0.6, 0.05, 4.0) + 0.2 * noise * rng.standard_normal(epochs)
     train = run.series["train_loss"].values
     return _run("forgetting", {"train_loss": train, "val_accuracy": old, "val_accuracy[new]": new})
+
+
+def language_model(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """A language model that logs exp(loss), rounded, beside its loss."""
+    loss = np.round(_noisy(_falling(epochs, 8.0, 3.5, 5.0), 0.5 * noise, np.random.default_rng(seed)), 4)
+    return _run("language-model", {"train_loss": loss, "train_perplexity": np.round(np.exp(loss), 2)})
+
+
+def averaged_perplexity(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same, with the mean of exp(loss) over batches whose losses differ by half a nat to one."""
+    loss = language_model(seed, noise, epochs).series["train_loss"].values
+    above = 0.3 + 0.2 * np.random.default_rng(seed + 1).random(epochs)
+    return _run("averaged-perplexity", {"train_loss": loss, "train_perplexity": np.exp(loss + above)})
+
+
+def word_perplexity(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same, with the perplexity of words of 1.3 tokens each."""
+    loss = language_model(seed, noise, epochs).series["train_loss"].values
+    return _run("word-perplexity", {"train_loss": loss, "train_perplexity": np.exp(1.3 * loss)})
+
+
+def two_terms(seed: int = 0, noise: float = 0.02, epochs: int = 60, share: float = 0.33) -> Run:
+    """A loss of two terms, of which the second is `share`; they add up to the total."""
+    rng = np.random.default_rng(seed)
+    first = _noisy(_falling(epochs, 2.0, 0.4, 5.0), noise, rng)
+    second = _noisy(_falling(epochs, 2.0, 0.4, 4.0), noise, rng) * share / (1.0 - share)
+    return _run("two-terms", {"train_loss": first + second, "box_loss": first, "class_loss": second})
+
+
+def outweighed_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, the second a thousandth of the total."""
+    return replace(two_terms(seed, noise, epochs, share=0.001), name="outweighed-term")
+
+
+def dead_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, the second 0 throughout."""
+    return replace(two_terms(seed, noise, epochs, share=0.0), name="dead-term")
+
+
+def harmless_rate_jump(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The learning rate grows tenfold half-way, and the loss falls on."""
+    run = healthy(seed, noise, epochs)
+    rate = np.where(np.arange(epochs) < epochs // 2, 1e-4, 1e-3)
+    return _run("harmless-rate-jump", {"train_loss": run.series["train_loss"].values, "learning_rate": rate})
+
+
+def rate_jump(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, and the loss doubles there."""
+    run = harmless_rate_jump(seed, noise, epochs)
+    jump = np.where(np.arange(epochs) < epochs // 2, 1.0, 2.0)
+    return _with_train_loss(
+        run, "rate-jump", replace(run.series["train_loss"], values=run.series["train_loss"].values * jump)
+    )
+
+
+def timed(seed: int = 0, noise: float = 0.02, epochs: int = 40, stall: float = 0.0, pause: float = 0.0) -> Run:
+    """A healthy run that logs the seconds since its start, a minute per epoch.
+
+    stall: seconds that epoch 25 takes longer. pause: seconds that every fifth epoch takes longer.
+    """
+    taken = _noisy(np.full(epochs, 60.0), noise, np.random.default_rng(seed + 1))
+    taken += stall * (np.arange(epochs) == 25) + pause * (np.arange(epochs) % 5 == 4)
+    loss = healthy(seed, noise, epochs).series["train_loss"].values
+    return _run("timed", {"train_loss": loss, "elapsed_time": np.cumsum(taken)})
+
+
+def stalled(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same; one epoch takes an hour."""
+    return replace(timed(seed, noise, epochs, stall=3600.0), name="stalled")
+
+
+def pausing(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same; every fifth epoch takes ten times as long."""
+    return replace(timed(seed, noise, epochs, pause=600.0), name="pausing")
+
+
+def undivided_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A healthy run whose validation accuracy is a third too large, so that it ends above 1."""
+    run = healthy(seed, noise, epochs)
+    curves = {name: curve.values for name, curve in run.series.items()}
+    return _run("undivided-accuracy", {**curves, "val_accuracy": 1.5 * curves["val_accuracy"]}, config=run.config)
+
+
+def masked_labels(seed: int = 0, noise: float = 0.02, steps: int = 60) -> Run:
+    """A loss and a gradient of exactly 0 at all steps."""
+    return _run("masked-labels", {"train_loss": np.zeros(steps), "grad_norm": np.zeros(steps)})
+
+
+def some_masked_labels(seed: int = 0, noise: float = 0.02, steps: int = 100) -> Run:
+    """A healthy loss that is exactly 0, without a gradient, at every tenth step."""
+    loss = healthy(seed, noise, steps).series["train_loss"].values * (np.arange(steps) % 10 != 3)
+    return _run("some-masked-labels", {"train_loss": loss, "grad_norm": np.where(loss == 0.0, 0.0, 1.0)})
+
+
+def rounded_to_zero(seed: int = 0, noise: float = 0.02, steps: int = 100) -> Run:
+    """A loss that falls until four decimals are all 0."""
+    loss = _noisy(_falling(steps, 2.0, 0.0, 14.0), noise, np.random.default_rng(seed))
+    return _run("rounded-to-zero", {"train_loss": np.round(loss, 4)})
+
+
+def determined(
+    seed: int = 0, noise: float = 0.02, epochs: int = 30, end: float = 0.0, drop: float = 0.0, late: bool = False
+) -> Run:
+    """A regression whose R2 on validation goes from -0.2 to `end`.
+
+    drop: by how much the last two points lie lower. late: it begins to rise after half of the run.
+    """
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0.0, 1.0, epochs)
+    rise = np.clip(2.0 * t - 1.0, 0.0, 1.0) ** 2 if late else 1.0 - np.exp(-12.0 * t)
+    r2 = (0.0 if late else -0.2) + (end - (0.0 if late else -0.2)) * rise + 0.2 * noise * rng.standard_normal(epochs)
+    r2[-2:] -= drop
+    loss = _noisy(1.0 - 0.9 * np.clip(r2, -0.2, 1.0), noise, rng)
+    return _run("determined", {"train_loss": loss, "val_loss": loss * 1.05, "val_r2": r2})

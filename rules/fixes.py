@@ -729,5 +729,29 @@ CATALOGUE: tuple[Fix, ...] = (
         "what is not changed is not forgotten",
         "Biderman et al., LoRA Learns Less and Forgets Less (2024)",
     ),
+    Fix(
+        "compute-metric-anew",
+        "compute the metric once over the whole set, from sums of numerators and denominators, and compare",
+        "means of batches, and sums without their number, are other quantities under the same name",
+        "torchmetrics documentation, Implementing a Metric: states are summed, and divided at the end",
+    ),
+    Fix(
+        "weigh-loss-terms",
+        "weigh the terms so that their gradients are of one size, and log each with its weight",
+        "a term that is a thousandth of the sum is a thousandth of the gradient",
+        "Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing (2018)",
+    ),
+    Fix(
+        "find-the-stall",
+        "look at the logs of the machine, the scheduler and the disk for that time, and save checkpoints often",
+        "a job that was suspended or waited for a disk says so there, and one that resumes loses little",
+        "Jeon et al., Analysis of Large-Scale Multi-Tenant GPU Clusters (2019)",
+    ),
+    Fix(
+        "unmask-labels",
+        "print the labels of one batch as the loss receives them, and count those that are not masked",
+        "a template that is not found, or a context that the prompt fills, masks every label",
+        "Hugging Face, TRL documentation, SFT Trainer",
+    ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

@@ -10,6 +10,7 @@ from diagnose.curves import Array, Run, Series
 from diagnose.judging.inputs import plain
 from diagnose.measure.align import align
 from diagnose.measure.curve import Curve
+from diagnose.names import columns
 from diagnose.names.sets import curves_of
 from diagnose.rule import CannotJudge
 
@@ -151,5 +152,10 @@ PROVIDERS = (
     alignment,
     validation_losses,
     validation_accuracies,
+    columns.perplexities,
+    columns.loss_terms,
+    columns.clocks,
+    columns.bounded_scores,
+    columns.determinations,
 )
 """All of them."""
