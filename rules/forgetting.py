@@ -132,6 +132,7 @@ RULE = Rule(
     min_points=6,
     fixes=("replay-old-data", "lower-learning-rate", "train-fewer-weights", "early-stopping"),
     silences=("overfitting", "overconfidence"),
+    precedence=-1,
     cases=(
         Case("the old task's loss climbs by half, the new one's falls", synthetic.forgetting, Severity.ERROR),
         Case("accuracies: 15 points lost on the old task", synthetic.forgetting_accuracy, Severity.ERROR),

@@ -120,6 +120,7 @@ RULE = Rule(
     check=check,
     min_points=LEAST,
     fixes=("weigh-loss-terms", "check-loss"),
+    precedence=1,
     cases=(
         Case("a term of 0 throughout", synthetic.dead_term, Severity.NOTE),
         Case("a term of 0.1 % of the sum", synthetic.outweighed_term, Severity.NOTE),

@@ -74,6 +74,7 @@ RULE = Rule(
     check=check,
     min_points=2,
     fixes=("compute-metric-anew",),
+    precedence=-1,
     cases=(
         Case("an accuracy of 1.2", synthetic.undivided_accuracy, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

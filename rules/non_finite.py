@@ -153,6 +153,7 @@ RULE = Rule(
     check=check,
     min_points=1,
     fixes=("lower-learning-rate", "clip-gradients", "stable-precision", "inspect-batch", "normalize-inputs"),
+    precedence=-1,
     cases=(
         Case("NaN from two thirds on", synthetic.non_finite, Severity.ERROR),
         Case("cells go blank from two thirds on", synthetic.blank_tail, Severity.ERROR),

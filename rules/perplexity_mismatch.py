@@ -126,6 +126,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("compute-metric-anew",),
+    precedence=1,
     cases=(
         Case("mean of the exponentials of batches", synthetic.averaged_perplexity, Severity.NOTE),
         Case("perplexity per word", synthetic.word_perplexity, Severity.NOTE),

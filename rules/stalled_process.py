@@ -102,6 +102,7 @@ RULE = Rule(
     check=check,
     min_points=LEAST,
     fixes=("find-the-stall", "profile-input"),
+    precedence=1,
     cases=(
         Case("an hour between two epochs of a minute", synthetic.stalled, Severity.NOTE),
         Case("an epoch takes a minute", synthetic.timed),

@@ -64,6 +64,7 @@ RULE = Rule(
     check=check,
     min_points=12,
     fixes=("profile-input",),
+    precedence=1,
     cases=(
         Case("slower by 40 % from half-way on", synthetic.slowed, Severity.NOTE),
         Case("as fast at the end as at the start", synthetic.steady),

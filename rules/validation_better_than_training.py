@@ -92,6 +92,7 @@ RULE = Rule(
     check=check,
     min_points=6,
     fixes=("evaluate-training-set", "check-split"),
+    precedence=1,
     cases=(
         Case("val_loss at 60 % of train_loss", synthetic.easy_validation, Severity.NOTE),
         Case("val_loss at 40 %", partial(synthetic.easy_validation, share=0.4), Severity.NOTE),

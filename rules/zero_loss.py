@@ -97,6 +97,7 @@ RULE = Rule(
         "reinforcement": "the loss of a policy is 0 where its advantages are",
         "adversarial": "a loss with a margin is 0 where it is kept",
     },
+    precedence=-1,
     cases=(
         Case("every label masked", synthetic.masked_labels, Severity.ERROR),
         Case("a tenth of the batches without a label", synthetic.some_masked_labels, Severity.WARNING),
