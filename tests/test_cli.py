@@ -56,11 +56,13 @@ def fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_ill_run_exits_1_and_a_healthy_one_0(ill: Path, fine: Path) -> None:
     found = run(ill, *ONLY)
     assert (found.exit_code, found.stderr) == (1, "")
-    assert found.stdout.startswith("ill.csv: 1 problem: overfitting (error)\n")
+    assert found.stdout.startswith("ill.csv: overfitting since epoch ")
+    assert "  verdict:    1 problem: overfitting (error)\n" in found.stdout
     assert "try first:" in found.stdout
     healthy = run(fine, *ONLY)
     assert (healthy.exit_code, healthy.stderr) == (0, "")
-    assert healthy.stdout.startswith("fine.csv: nothing found by 2 rules; not asked: non-convergence\n")
+    assert healthy.stdout.startswith("fine.csv: nothing found by 2 rules, and not known to be healthy\n")
+    assert "nothing found by 2 rules; not asked: non-convergence" in healthy.stdout
 
 
 @pytest.mark.parametrize(("level", "code"), [("note", 1), ("warning", 1), ("error", 1), ("never", 0)])
@@ -278,7 +280,7 @@ def test_width(ill: Path) -> None:
 def test_standard_input(ill: Path) -> None:
     result = run("-", *ONLY, input=ill.read_text())
     assert result.exit_code == 1
-    assert result.stdout.startswith("<stdin>: 1 problem: overfitting (error)\n")
+    assert result.stdout.startswith("<stdin>: overfitting since epoch ")
     empty = run("-", input="")
     assert (empty.exit_code, empty.stderr) == (2, "<stdin>: the file is empty\n")
 

@@ -87,6 +87,11 @@ def facts(run: Run) -> str:
     return ", ".join(filter(None, (run.format, count(run.points, "point"), extent(run))))
 
 
+def kind(diagnosis: Diagnosis) -> str:
+    """What kind of training the run is, and why: `boosting; the log has train-logloss and eval-logloss`."""
+    return one_line(f"{diagnosis.kind.name}; {diagnosis.kind.reason}")
+
+
 def stage(diagnosis: Diagnosis) -> str:
     """The milestone that the run works on."""
     return TITLES.get(diagnosis.milestone, "unknown")
