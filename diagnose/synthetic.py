@@ -769,8 +769,8 @@ def forgetting_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 40) ->
 
 def language_model(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     """A language model that logs exp(loss), rounded, beside its loss."""
-    loss = np.round(_noisy(_falling(epochs, 8.0, 3.5, 5.0), 0.5 * noise, np.random.default_rng(seed)), 4)
-    return _run("language-model", {"train_loss": loss, "train_perplexity": np.round(np.exp(loss), 2)})
+    loss = _noisy(_falling(epochs, 8.0, 3.5, 5.0), 0.5 * noise, np.random.default_rng(seed)).round(4)
+    return _run("language-model", {"train_loss": loss, "train_perplexity": np.exp(loss).round(2)})
 
 
 def averaged_perplexity(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:

@@ -120,7 +120,7 @@ RULE = Rule(
         Case("4e-53 throughout", partial(synthetic.scheduled, np.full(200, 4e-53), floor=4.0), Severity.WARNING),
         Case(
             "halved at every step, down to 1e-63",
-            partial(synthetic.scheduled, 1e-3 * 0.5 ** np.arange(200)),
+            partial(synthetic.scheduled, 1e-3 * np.exp2(-np.arange(200.0))),
             Severity.NOTE,
         ),
         Case("decayed to zero at the end", partial(synthetic.scheduled, np.linspace(1e-3, 0.0, 200))),

@@ -35,9 +35,9 @@ SINGLE = 4  # so many long gaps are a habit
 
 
 class Gap(NamedTuple):
-    """The longest interval. index: its place. times: the median one. share: of the whole time."""
+    """The longest interval. place: its index. times: the median one. share: of the whole time."""
 
-    index: int
+    place: int
     times: float
     share: float
 
@@ -59,7 +59,7 @@ def check(
         gap = _longest(taken, apart_least)
         if gap is None or gap.times < times_least or gap.share < share_least:
             continue
-        begin, end = float(steps[gap.index]), float(steps[gap.index + 1])
+        begin, end = float(steps[gap.place]), float(steps[gap.place + 1])
         return Finding(
             severity=Severity.NOTE,
             confidence=0.9,
@@ -90,10 +90,10 @@ def _intervals(clock: Series) -> tuple[Array, Array]:
 def _longest(taken: Array, apart: float) -> Gap | None:
     """The longest interval, where no `SINGLE` of them are of its length; None where time does not pass."""
     usual, whole = float(np.median(taken)), float(taken.sum())
-    index = int(np.argmax(taken))
-    if usual <= 0.0 or taken.min() < 0.0 or taken[index] < apart * np.sort(taken)[-SINGLE]:
+    place = int(np.argmax(taken))
+    if usual <= 0.0 or taken.min() < 0.0 or taken[place] < apart * np.sort(taken)[-SINGLE]:
         return None
-    return Gap(index, float(taken[index]) / usual, float(taken[index]) / whole)
+    return Gap(place, float(taken[place]) / usual, float(taken[place]) / whole)
 
 
 RULE = Rule(

@@ -74,7 +74,7 @@ def _without_gradient(steps: Array, grad_norm: Series | None) -> np.ndarray:
     if grad_norm is None or not len(grad_norm):
         return np.ones(steps.size, dtype=bool)
     place = np.clip(np.searchsorted(grad_norm.steps, steps), 0, len(grad_norm) - 1)
-    return (grad_norm.values[place] == 0.0) | (grad_norm.steps[place] != steps)
+    return np.asarray((grad_norm.values[place] == 0.0) | (grad_norm.steps[place] != steps))
 
 
 def _unearned(values: Array, zeros: np.ndarray, small: float) -> bool:
