@@ -767,6 +767,11 @@ def forgetting_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 40) ->
     return _run("forgetting", {"train_loss": train, "val_accuracy": old, "val_accuracy[new]": new})
 
 
+def gone_back(seed: int = 0, noise: float = 0.02, epochs: int = 60, back: float = 12.0) -> Run:
+    """A healthy run that was broken off at epoch 40, and resumed from a checkpoint `back` epochs before."""
+    return replace(healthy(seed, noise, epochs), name="gone-back", resumes=((40.0, 40.0 - back),))
+
+
 def language_model(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     """A language model that logs exp(loss), rounded, beside its loss."""
     loss = _noisy(_falling(epochs, 8.0, 3.5, 5.0), 0.5 * noise, np.random.default_rng(seed)).round(4)

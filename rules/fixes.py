@@ -753,5 +753,11 @@ CATALOGUE: tuple[Fix, ...] = (
         "a template that is not found, or a context that the prompt fills, masks every label",
         "Hugging Face, TRL documentation, SFT Trainer",
     ),
+    Fix(
+        "save-more-often",
+        "save checkpoints by time, every 15 to 30 minutes, and cut the log back to the checkpoint on resuming",
+        "what is lost at a break is what was trained since the last checkpoint",
+        "Eisenman et al., Check-N-Run (2022)",
+    ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from diagnose.curves import Array, Run, Series
@@ -92,6 +92,11 @@ def last_step(run: Run) -> float:
     return run.last_step
 
 
+def resumes(run: Run) -> Sequence[tuple[float, float]]:
+    """The step that was reached before each resume, and the one to which the log went back."""
+    return run.resumes
+
+
 def config(run: Run) -> Mapping[str, Any]:
     """The whole configuration of the run."""
     return run.config
@@ -147,6 +152,7 @@ PROVIDERS = (
     switch,
     axis,
     last_step,
+    resumes,
     config,
     step,
     alignment,

@@ -161,3 +161,15 @@ def test_a_regression_that_says_the_mean(level: float, fires: bool) -> None:
     r2 = level - 0.2 * np.exp(-20.0 * TIME) + 0.005 * RNG.standard_normal(EPOCHS)
     finding = found("mean-prediction", train_loss=LOSS, val_r2=r2)
     assert (finding is not None) == fires
+
+
+# --- resumes
+
+
+def test_a_log_that_goes_back_was_trained_twice() -> None:
+    steps = [*range(0, 300, 10), *range(200, 600, 10)]
+    loss = 2.0 * np.exp(-np.array(steps) / 150.0) + 0.3 + 0.005 * RNG.standard_normal(len(steps))
+    rows = [{"step": step, "loss": float(value)} for step, value in zip(steps, loss, strict=True)]
+    [finding] = [f for f in diagnose.diagnose(rows).findings if f.rule == "overlapping-resume"]
+    assert finding.steps == (200.0, 290.0)
+    assert "once" in finding.summary

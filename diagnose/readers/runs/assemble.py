@@ -120,6 +120,7 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *config_notes,
         ),
         lines=lines,
+        resumes=selection.resumes,
     )
 
 
