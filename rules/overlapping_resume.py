@@ -49,8 +49,8 @@ def check(
         severity=Severity.NOTE,
         confidence=0.95,
         summary=(
-            f"The log goes back {times}, at most from {axis} {reached:g} to {back:g}: {100 * share:.3g} % of the run was "
-            f"trained twice."
+            f"The log goes back {times}, at most from {axis} {reached:g} to {back:g}: {100 * share:.3g} % of the run "
+            f"was trained twice."
         ),
         meaning="The run was resumed from a checkpoint far behind; the later values are judged, the earlier ones lost.",
         steps=(back, reached),
