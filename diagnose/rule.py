@@ -42,12 +42,14 @@ class Evidence:
 
     unit: `percent`, `standard deviations`, `epochs` ...; empty for a pure number.
     threshold: None where the number is context and decided nothing.
+    bound: whether it is at least this, and was measured no further.
     """
 
     statistic: str
     value: float
     threshold: float | None = None
     unit: str = ""
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,3 +173,12 @@ def test_a_log_that_goes_back_was_trained_twice() -> None:
     [finding] = [f for f in diagnose.diagnose(rows).findings if f.rule == "overlapping-resume"]
     assert finding.steps == (200.0, 290.0)
     assert "once" in finding.summary
+
+
+# --- what is measured no further
+
+
+def test_a_fall_beyond_measure_is_more_than_that() -> None:
+    reward = np.append(np.linspace(1.0, 2.0, 20), np.full(20, -200.0)) + 0.01 * RNG.standard_normal(EPOCHS)
+    said = str(report(reward=reward, policy_loss=RNG.standard_normal(EPOCHS)))
+    assert "lost again more than 1000 percent" in " ".join(said.split())
