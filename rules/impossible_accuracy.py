@@ -28,14 +28,14 @@ from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
 def check(
-    bounded_scores: Mapping[str, Series],
+    accuracies: Mapping[str, Series],
     axis: str,
     *,
     slack: float = 0.005,  # of the range; what rounding and half precision make of 1
     share_least: float = 0.05,  # of the points; a single one may be the last, partial batch
 ) -> Finding | None:
     """Judge the accuracies, and the other scores between 0 and 1, as they were logged."""
-    long = {name: score for name, score in bounded_scores.items() if len(score) >= 2}
+    long = {name: score for name, score in accuracies.items() if len(score) >= 2}
     if not long:
         raise CannotJudge("fewer than 2 points of an accuracy")
     for name, score in long.items():

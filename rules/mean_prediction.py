@@ -32,7 +32,7 @@ LEAST = 4  # points
 
 
 def check(
-    determinations: Mapping[str, Series],
+    r2_scores: Mapping[str, Series],
     axis: str,
     *,
     level_most: float = 0.05,  # R2; a twentieth of the variance explained
@@ -40,7 +40,7 @@ def check(
     rise_most: float = 0.05,  # R2; it is not on its way up
 ) -> Finding | None:
     """Judge the R2, on held-out data where the log has it."""
-    long = {name: r2 for name, r2 in determinations.items() if len(r2) >= LEAST}
+    long = {name: r2 for name, r2 in r2_scores.items() if len(r2) >= LEAST}
     if not long:
         raise CannotJudge(f"fewer than {LEAST} points of R2")
     name, r2 = next(iter(long.items()))

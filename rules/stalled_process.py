@@ -43,7 +43,7 @@ class Gap(NamedTuple):
 
 
 def check(
-    clocks: Mapping[str, Series],
+    times: Mapping[str, Series],
     axis: str,
     *,
     times_least: float = 20.0,  # the usual interval
@@ -51,7 +51,7 @@ def check(
     apart_least: float = 5.0,  # times the fourth longest interval; pauses that recur are of one length
 ) -> Finding | None:
     """Judge the columns of times."""
-    long = {name: clock for name, clock in clocks.items() if len(clock) >= LEAST}
+    long = {name: clock for name, clock in times.items() if len(clock) >= LEAST}
     if not long:
         raise CannotJudge(f"fewer than {LEAST} points of a time")
     for name, clock in long.items():

@@ -13,7 +13,7 @@ The signature of `Rule.check` is the contract. Parameters before the star are ne
     resumes: Sequence[tuple[float, float]]   the step reached before each resume, and the one to which the log went back
     config: Mapping[str, Any]     the whole configuration of the run
     validation_losses: Mapping[str, Curve]   those on two or more validation sets, by role; `validation_accuracies` too
-    perplexities, loss_terms, clocks, bounded_scores, determinations   columns that play no role, see
+    perplexities, loss_terms, times, accuracies, r2_scores   columns that play no role, see
                                   `diagnose.names.columns`
     baseline: Sequence[Run]       earlier runs of the same thing, which the user names
     runs: Sequence[Run]           comparable runs; such a rule is applied by `judge_together` and asks for nothing else

@@ -160,8 +160,8 @@ PROVIDERS = (
     validation_accuracies,
     columns.perplexities,
     columns.loss_terms,
-    columns.clocks,
-    columns.bounded_scores,
-    columns.determinations,
+    columns.times,
+    columns.accuracies,
+    columns.r2_scores,
 )
 """All of them."""

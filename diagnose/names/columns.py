@@ -2,7 +2,7 @@
 
 perplexities(run)      # each perplexity with the losses of the same split
 loss_terms(run)        # the parts of the training loss, and its total
-clocks(run)            # times, elapsed or taken
+times(run)             # times, elapsed or taken
 
 Each is an input that rules may ask for by its name; None where the log has none of them.
 """
@@ -62,7 +62,7 @@ def loss_terms(run: Run) -> LossTerms | None:
     return LossTerms(parts, whole) if len(parts) > 1 else None
 
 
-def clocks(run: Run) -> Mapping[str, Series] | None:
+def times(run: Run) -> Mapping[str, Series] | None:
     """The columns that hold times of the training, in whatever unit."""
     named = {column: parse(column) for column in run.series}
     return {column: run.series[column].finite() for column, facets in named.items() if _is_clock(facets)} or None
@@ -72,7 +72,7 @@ def _is_clock(facets: Facets) -> bool:
     return facets.quantity == "time" and facets.split != "val" and not _AHEAD & set(facets.words)
 
 
-def bounded_scores(run: Run) -> Mapping[str, Series] | None:
+def accuracies(run: Run) -> Mapping[str, Series] | None:
     """The scores that lie between 0 and 1, or 0 and 100, if they are what they are called."""
     named = {column: parse(column) for column in run.series}
     return {column: run.series[column].finite() for column, facets in named.items() if _is_share(facets)} or None
@@ -82,7 +82,7 @@ def _is_share(facets: Facets) -> bool:
     return facets.quantity == "accuracy" and facets.kind in _SHARES and not facets.extreme
 
 
-def determinations(run: Run) -> Mapping[str, Series] | None:
+def r2_scores(run: Run) -> Mapping[str, Series] | None:
     """The coefficients of determination (R2), the held-out ones before the others."""
     named = {column: parse(column) for column in run.series}
     found = [column for column, facets in named.items() if facets.kind == "correlation" and _is_r2(facets)]
