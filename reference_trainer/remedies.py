@@ -355,6 +355,7 @@ NO_TRAINING: Mapping[str, str] = {
     "compute-metric-anew": "it changes what is measured, and not what is learned",
     "weigh-loss-terms": "the reference trainer's loss has one term",
     "find-the-stall": "it is looked at, on the machine that stood still",
+    "undo-rate-jump": "it takes back what no fault of the reference trainer does",
     "save-more-often": "it changes what is lost at a break, and not what is learned",
     "unmask-labels": "the reference trainer masks no label",
 }

@@ -754,6 +754,12 @@ CATALOGUE: tuple[Fix, ...] = (
         "Hugging Face, TRL documentation, SFT Trainer",
     ),
     Fix(
+        "undo-rate-jump",
+        "set the learning rate back to what it was, and look for what changed it there",
+        "a resume with another config, a scheduler that is stepped twice and a warmup that begins anew all do",
+        PLAYBOOK,
+    ),
+    Fix(
         "save-more-often",
         "save checkpoints by time, every 15 to 30 minutes, and cut the log back to the checkpoint on resuming",
         "what is lost at a break is what was trained since the last checkpoint",

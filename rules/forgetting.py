@@ -131,7 +131,7 @@ RULE = Rule(
     check=check,
     min_points=6,
     fixes=("replay-old-data", "lower-learning-rate", "train-fewer-weights", "early-stopping"),
-    silences=("overfitting", "overconfidence"),
+    silences=("overfitting", "overconfidence", "loss-accuracy-conflict"),
     precedence=-1,
     cases=(
         Case("the old task's loss climbs by half, the new one's falls", synthetic.forgetting, Severity.ERROR),

@@ -92,7 +92,7 @@ RULE = Rule(
     doc=__doc__,
     check=check,
     min_points=12,
-    fixes=("restore-state", "fit-schedule", "lower-learning-rate"),
+    fixes=("undo-rate-jump", "restore-state", "fit-schedule"),
     cases=(
         Case("the rate and the loss jump half-way", synthetic.rate_jump, Severity.WARNING),
         Case("a constant rate", synthetic.healthy),

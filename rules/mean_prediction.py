@@ -51,7 +51,7 @@ def check(
         return None
     what = "no better than" if end >= -level_most else "worse than"
     return Finding(
-        severity=Severity.WARNING,
+        severity=Severity.ERROR,
         confidence=0.9,
         summary=(
             f"{name} is {end:.3g} over the last {third} points and never above {r2.values.max():.3g}: {what} the mean "
@@ -75,10 +75,11 @@ RULE = Rule(
     min_points=LEAST,
     fixes=("overfit-one-batch", "inspect-data", "normalize-inputs", "raise-learning-rate"),
     silences=("overfitting",),
+    precedence=-1,
     cases=(
-        Case("R2 around 0", synthetic.determined, Severity.WARNING),
+        Case("R2 around 0", synthetic.determined, Severity.ERROR),
         Case(
-            "R2 of 0 on validation, worse at two last points", partial(synthetic.determined, drop=0.1), Severity.WARNING
+            "R2 of 0 on validation, worse at two last points", partial(synthetic.determined, drop=0.1), Severity.ERROR
         ),
         Case("R2 rises to 0.8", partial(synthetic.determined, end=0.8)),
         Case("R2 rises late", partial(synthetic.determined, end=0.9, late=True)),

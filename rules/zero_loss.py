@@ -92,7 +92,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("unmask-labels", "inspect-batch"),
-    silences=("non-convergence", "vanishing-gradient"),
+    silences=("non-convergence", "vanishing-gradient", "frozen-metric"),
     not_for={
         "reinforcement": "the loss of a policy is 0 where its advantages are",
         "adversarial": "a loss with a margin is 0 where it is kept",
