@@ -70,6 +70,7 @@ def test_sets_are_kept_apart(tmp_path: Path, columns: tuple[str, ...], sets: dic
     "columns",
     [
         ("loss", "val_box_loss", "val_cls_loss"),
+        ("train_loss", "valid_loss", "valid_nll_loss"),
         ("loss", "head_a_loss", "head_b_loss", "val_head_a_loss", "val_head_b_loss"),
         ("train_loss_epoch", "test_loss", "avg_test_loss"),
         ("train_loss", "val_loss", "val_acc_cat", "val_acc_dog"),

@@ -176,12 +176,13 @@ LOSS_PARTS = (
     | _POLICY
     | _VALUE
     | _set(
-        "box bbox cls clf obj objectness dfl giou iou rpn mask seg segmentation kpt keypoint class classification conf "
-        "loc localization offset wh hm heatmap ce bce focal dice mse mae l recon rec reconstruction perceptual lpips "
-        "vgg style content g d gan gen generator disc discriminator feat feature fm commit vq codebook quant latent "
-        "router load balance z consistency contrastive distill distillation kd teacher student triplet center mlm nsp "
-        "mtp ctc att attn attention depth pose trans rot translation rotation velocity energy force forces stress "
-        "virial bc ic pde data physics residual smooth smoothness edge sparsity orth kld divergence prior var log x y"
+        "nll vlb box bbox cls clf obj objectness dfl giou iou rpn mask seg segmentation kpt keypoint class "
+        "classification conf loc localization offset wh hm heatmap ce bce focal dice mse mae l recon rec "
+        "reconstruction perceptual lpips vgg style content g d gan gen generator disc discriminator feat feature fm "
+        "commit vq codebook quant latent router load balance z consistency contrastive distill distillation kd "
+        "teacher student triplet center mlm nsp mtp ctc att attn attention depth pose trans rot translation "
+        "rotation velocity energy force forces stress virial bc ic pde data physics residual smooth smoothness edge "
+        "sparsity orth kld divergence prior var log x y"
     )
 )
 """Words of a part of a loss, or of one of several outputs."""
