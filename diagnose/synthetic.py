@@ -841,6 +841,14 @@ def stalled(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     return replace(timed(seed, noise, epochs, stall=3600.0), name="stalled")
 
 
+def slowing(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """A healthy run whose epochs take a minute, and two from half-way on."""
+    rng = np.random.default_rng(seed + 1)
+    taken = _noisy(np.where(np.arange(epochs) < epochs // 2, 60.0, 120.0), noise, rng)
+    loss = healthy(seed, noise, epochs).series["train_loss"].values
+    return _run("slowing", {"train_loss": loss, "epoch_time": taken})
+
+
 def pausing(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     """The same; every fifth epoch takes ten times as long."""
     return replace(timed(seed, noise, epochs, pause=600.0), name="pausing")

@@ -27,6 +27,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.measure.intervals import per_step
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST = 12  # points
@@ -55,11 +56,11 @@ def check(
     if not long:
         raise CannotJudge(f"fewer than {LEAST} points of a time")
     for name, clock in long.items():
-        steps, taken = _intervals(clock)
-        gap = _longest(taken, apart_least)
+        taken = per_step(clock)
+        gap = _longest(taken.values, apart_least)
         if gap is None or gap.times < times_least or gap.share < share_least:
             continue
-        begin, end = float(steps[gap.place]), float(steps[gap.place + 1])
+        begin, end = float(clock.steps[gap.place]), float(taken.steps[gap.place])
         return Finding(
             severity=Severity.NOTE,
             confidence=0.9,
@@ -77,14 +78,6 @@ def check(
             ),
         )
     return None
-
-
-def _intervals(clock: Series) -> tuple[Array, Array]:
-    """The steps, shape (n + 1,), and the time taken per step between each two, shape (n,)."""
-    moved = np.diff(clock.values)
-    if bool(np.all(moved >= 0.0)):
-        return clock.steps, moved / np.maximum(np.diff(clock.steps), 1e-300)
-    return clock.steps, clock.values[1:]  # of the first point it is that of a compilation
 
 
 def _longest(taken: Array, apart: float) -> Gap | None:

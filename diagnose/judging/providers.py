@@ -10,6 +10,7 @@ from diagnose.curves import Array, Run, Series
 from diagnose.judging.inputs import plain
 from diagnose.measure.align import align
 from diagnose.measure.curve import Curve
+from diagnose.measure.intervals import per_step
 from diagnose.names import columns
 from diagnose.names.sets import curves_of
 from diagnose.rule import CannotJudge
@@ -97,6 +98,21 @@ def resumes(run: Run) -> Sequence[tuple[float, float]]:
     return run.resumes
 
 
+class Speed(NamedTuple):
+    """A curve that tells how fast the training was. inverse: it is the time that a step took."""
+
+    series: Series
+    inverse: bool
+
+
+def speeds(run: Run) -> Sequence[Speed] | None:
+    """What the training did per second, and the times that its steps took."""
+    throughput = run.curve("throughput")
+    found = [] if throughput is None else [Speed(throughput.finite(), inverse=False)]
+    clocks = columns.times(run) or {}
+    return [*found, *(Speed(per_step(clock), inverse=True) for clock in clocks.values() if len(clock) > 1)] or None
+
+
 def config(run: Run) -> Mapping[str, Any]:
     """The whole configuration of the run."""
     return run.config
@@ -153,6 +169,7 @@ PROVIDERS = (
     axis,
     last_step,
     resumes,
+    speeds,
     config,
     step,
     alignment,

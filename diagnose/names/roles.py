@@ -259,6 +259,7 @@ _ACCURACY_PREFERENCE = {
 }
 _REWARDS = _set("reward rewards rew return returns epreward eprew eprewmean epret averageepret avgepret")
 _TIMES = _set("time runtime times timestamp elapsed duration seconds secs sec ms minutes hours eta walltime latency")
+_SECONDS = _set("sec second seconds s")
 _EPOCHS = _set("epoch epochs")
 _STEPS = _set("step steps iter iters iteration iterations it update updates timestep timesteps batch batches")
 _INDICES = _set("index idx unnamed row rows round generation")
@@ -601,9 +602,8 @@ def _term(leaf: tuple[str, ...]) -> _Found:
 
 
 def _throughput(leaf: tuple[str, ...]) -> _Found:
-    if {"throughput", "fps", "wps", "sps", "ips", "tps", "ups"} & set(leaf) or (
-        "per" in leaf and {"sec", "second", "seconds", "s"} & set(leaf) and leaf.index("per") > 0
-    ):
+    after = leaf[leaf.index("per") + 1 :] if "per" in leaf[1:] else ()  # seconds per step are a time
+    if {"throughput", "fps", "wps", "sps", "ips", "tps", "ups", "mfu"} & set(leaf) or _SECONDS & set(after):
         return "throughput", "throughput", 0, leaf
     return None
 

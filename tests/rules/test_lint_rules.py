@@ -182,3 +182,21 @@ def test_a_fall_beyond_measure_is_more_than_that() -> None:
     reward = np.append(np.linspace(1.0, 2.0, 20), np.full(20, -200.0)) + 0.01 * RNG.standard_normal(EPOCHS)
     said = str(report(reward=reward, policy_loss=RNG.standard_normal(EPOCHS)))
     assert "lost again more than 1000 percent" in " ".join(said.split())
+
+
+# --- speed
+
+
+@pytest.mark.parametrize("name", ["step_time", "sec_per_step", "epoch_time"])
+def test_steps_that_take_longer_for_good_are_a_drop(name: str) -> None:
+    taken = np.where(np.arange(EPOCHS) < 20, 1.0, 1.6) * (1.0 + 0.02 * RNG.standard_normal(EPOCHS))
+    finding = found("throughput-drop", train_loss=LOSS, **{name: taken})
+    assert finding is not None
+    assert finding.series == (name,)
+    assert found("throughput-drop", train_loss=LOSS, **{name: np.sort(taken)[::-1]}) is None
+
+
+def test_a_utilization_that_falls_is_a_drop() -> None:
+    mfu = np.where(np.arange(EPOCHS) < 20, 40.0, 22.0) + 0.3 * RNG.standard_normal(EPOCHS)
+    mfu[:3] = -100.0
+    assert found("throughput-drop", train_loss=LOSS, mfu=mfu) is not None

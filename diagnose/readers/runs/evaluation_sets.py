@@ -66,7 +66,7 @@ def _sets(
     common = set.intersection(*(set(said) for said in words.values())) if words else set()
     tags: dict[str, Tag] = {}
     for column in sorted(rivals, key=lambda column: column != found[role]):
-        tag = tuple(word for word in words[column] if word not in common) or (facets[column].split,)
+        tag = _named(tuple(word for word in words[column] if word not in common), facets[column])
         if tag not in tags.values() and not _is_part(set(tag), facets):
             tags[column] = tag
     if found[role] not in tags or not 2 <= len(tags) <= MOST or _add_up(tags, series):
@@ -86,6 +86,14 @@ def _alike(one: Facets, other: Facets) -> bool:
 def _telling(facets: Facets) -> Tag:
     """The words of a name that may be those of a set."""
     return tuple(word for word in facets.words if not roles.is_silent(word) and word not in _LOADERS)
+
+
+def _named(tag: Tag, facets: Facets) -> Tag:
+    """What to call a set of which the name says this: the number of a loader only where it says nothing else, and the
+    split where it says nothing at all.
+    """
+    words = tuple(word for word in tag if not word.isdigit()) if _LOADERS & set(facets.words) else ()
+    return words or tag or (facets.split,)
 
 
 def _is_part(tag: set[str], facets: Mapping[str, Facets]) -> bool:
