@@ -722,12 +722,14 @@ CATALOGUE: tuple[Fix, ...] = (
         "mix examples of the old task into every batch, a tenth or more of it",
         "what is rehearsed is not overwritten, and few examples are enough",
         "Robins, Catastrophic Forgetting, Rehearsal and Pseudorehearsal (1995)",
+        not_for=("boosting",),
     ),
     Fix(
         "train-fewer-weights",
         "keep most weights as they were: freeze the lower layers, or train an adapter such as LoRA",
         "what is not changed is not forgotten",
         "Biderman et al., LoRA Learns Less and Forgets Less (2024)",
+        not_for=("boosting",),
     ),
     Fix(
         "compute-metric-anew",

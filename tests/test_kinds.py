@@ -50,6 +50,8 @@ def judged(folder: Path, *options: str, **columns: Any) -> dict[str, Any]:
         (("loss", "chosen_reward", "rejected_reward"), "preference"),
         (("elbo", "val_elbo"), "variational"),
         (("validation_0-logloss", "validation_1-logloss"), "boosting"),
+        (("train-rmse", "val_a-rmse"), "boosting"),
+        (("train_loss", "train-mae", "val-mae"), "regression"),
     ],
 )
 def test_the_columns_tell_the_kind(tmp_path: Path, columns: tuple[str, ...], kind: str) -> None:

@@ -56,6 +56,14 @@ def found(run: dict[str, Any], rule: str) -> dict[str, Any]:
             {"val_loss": "validation_1-logloss", "val_loss[2]": "validation_2-logloss"},
         ),
         (("train_loss", "val_loss", "test_loss"), {"val_loss": "val_loss", "val_loss[test]": "test_loss"}),
+        (
+            ("training's l2", "valid_1's l2", "valid_2's l2"),
+            {"val_loss": "valid_1's l2", "val_loss[2]": "valid_2's l2"},
+        ),
+        (
+            ("train_loss", "val_loss/dataloader_idx_0", "ood_val_loss/dataloader_idx_1"),
+            {"val_loss": "val_loss/dataloader_idx_0", "val_loss[ood]": "ood_val_loss/dataloader_idx_1"},
+        ),
         (("loss", "val_loss", "val_ood_loss"), {"val_loss": "val_loss", "val_loss[ood]": "val_ood_loss"}),
     ],
 )

@@ -60,6 +60,9 @@ _METHODS = ("method", "algorithm", "algo", "trainer", "objective", "model")
 """Keys of a config that may name the method of a training."""
 
 _BOOSTING = ("xgboost", "lightgbm", "catboost")
+_OF_XGBOOST = re.compile(r"[\w.]+-(rmsle|rmse|mae|mape|mphe|m?logloss|m?error|auc|aucpr|ndcg|map)(@[\d.]+)?")
+"""A set and a metric as XGBoost joins them."""
+
 _TREES = frozenset({"num_leaves", "n_estimators", "max_leaves", "boosting_type", "num_boost_round", "min_child_weight"})
 
 
@@ -119,9 +122,12 @@ def _of_opponents(run: Run) -> Kind | None:
 
 
 def _of_trees(run: Run) -> Kind | None:
-    """Boosting, by the reader that knew the log or by hyperparameters of trees."""
+    """Boosting, by the reader that knew the log, XGBoost's names of columns, or hyperparameters of trees."""
     if any(name in run.format for name in _BOOSTING):
         return Kind("boosting", f"the log is one of {run.format}")
+    evaluated = [column for column in run.series if _OF_XGBOOST.fullmatch(column)]
+    if len(evaluated) > 1 and not any(roles.parse(column).kind == "loss" for column in run.series):
+        return Kind("boosting", f"the log has {evaluated[0]} and {evaluated[1]}")
     known = next((name for name in run.config if name in _TREES), None)
     return None if known is None else Kind("boosting", f"the config has {known}")
 

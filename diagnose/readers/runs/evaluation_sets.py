@@ -62,16 +62,26 @@ def _sets(
         return {}
     rivals = [column for column in series if _alike(facets[column], facets[found[role]])]
     rivals = [column for column in rivals if len(series[column]) >= FEW_POINTS]
-    words = {column: _telling(facets[column]) for column in rivals}
-    common = set.intersection(*(set(said) for said in words.values())) if words else set()
+    words = _apart({column: _telling(facets[column]) for column in rivals})
     tags: dict[str, Tag] = {}
     for column in sorted(rivals, key=lambda column: column != found[role]):
-        tag = _named(tuple(word for word in words[column] if word not in common), facets[column])
+        tag = _named(words[column], facets[column])
         if tag not in tags.values() and not _is_part(set(tag), facets):
             tags[column] = tag
     if found[role] not in tags or not 2 <= len(tags) <= MOST or _add_up(tags, series):
         return {}
     return tags
+
+
+def _apart(words: Mapping[str, Tag]) -> dict[str, Tag]:
+    """The words in which names differ: those at the same places where all have as many, else those not in every one."""
+    if not words:
+        return {}
+    if len({len(said) for said in words.values()}) == 1:
+        differ = [len(set(at)) > 1 for at in zip(*words.values(), strict=True)]
+        return {c: tuple(word for word, keep in zip(said, differ, strict=True) if keep) for c, said in words.items()}
+    common = set.intersection(*(set(said) for said in words.values()))
+    return {column: tuple(word for word in said if word not in common) for column, said in words.items()}
 
 
 def _alike(one: Facets, other: Facets) -> bool:
@@ -99,7 +109,7 @@ def _named(tag: Tag, facets: Facets) -> Tag:
 def _is_part(tag: set[str], facets: Mapping[str, Facets]) -> bool:
     """Whether the words are those of a part of the loss: a known one, or one that training has."""
     trained = (f for f in facets.values() if f.is_metric and f.split not in ("val", "test"))
-    return bool(tag & roles.LOSS_PARTS) or any(tag <= set(f.words) for f in trained)
+    return bool(tag & roles.LOSS_PARTS) or any(tag <= {*f.parts, *f.groups} for f in trained)
 
 
 def _says_set(facets: Facets) -> bool:
