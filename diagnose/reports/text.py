@@ -99,8 +99,8 @@ def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
 def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """One run in full."""
     lines = [page.paint(line, verdict_word(diagnosis)) for line in wrapped(f"{label}: {summary(diagnosis)}", page)]
-    said = diagnosis.findings or verdict_word(diagnosis) == "nothing-found"
-    lines += item("verdict:", verdict(diagnosis) if said else "", page)
+    whole = verdict(diagnosis)
+    lines += item("verdict:", whole if whole not in summary(diagnosis) else "", page)
     lines += item("", _read(diagnosis.run), page)
     lines += item("kind:", kind(diagnosis), page)
     lines += _milestone(diagnosis, page)
