@@ -791,22 +791,38 @@ def word_perplexity(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run
     return _run("word-perplexity", {"train_loss": loss, "train_perplexity": np.exp(1.3 * loss)})
 
 
-def two_terms(seed: int = 0, noise: float = 0.02, epochs: int = 60, share: float = 0.33) -> Run:
-    """A loss of two terms, of which the second is `share`; they add up to the total."""
+def two_terms(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A loss of two terms, of which the second is a third; they add up to the total."""
     rng = np.random.default_rng(seed)
     first = _noisy(_falling(epochs, 2.0, 0.4, 5.0), noise, rng)
-    second = _noisy(_falling(epochs, 2.0, 0.4, 4.0), noise, rng) * share / (1.0 - share)
+    second = 0.5 * _noisy(_falling(epochs, 2.0, 0.4, 4.0), noise, rng)
     return _run("two-terms", {"train_loss": first + second, "box_loss": first, "class_loss": second})
 
 
 def outweighed_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
-    """The same, the second a thousandth of the total."""
-    return replace(two_terms(seed, noise, epochs, share=0.001), name="outweighed-term")
+    """The same, the second a thousandth of the total, and where it began."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    second = _noisy(np.full(epochs, 0.0005), noise, np.random.default_rng(seed + 1))
+    return _run("outweighed-term", {"train_loss": first + second, "box_loss": first, "depth_loss": second})
+
+
+def fitted_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, the second half of the total at first, which falls to a thousandth of it."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    second = _noisy(_falling(epochs, 2.0, 0.0005, 20.0), noise, np.random.default_rng(seed + 1))
+    return _run("fitted-term", {"train_loss": first + second, "box_loss": first, "depth_loss": second})
+
+
+def one_class(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A detector of one class, whose class loss is 0 throughout."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    return _run("one-class", {"train_loss": first, "box_loss": first, "class_loss": np.zeros(epochs)})
 
 
 def dead_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     """The same, the second 0 throughout."""
-    return replace(two_terms(seed, noise, epochs, share=0.0), name="dead-term")
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    return _run("dead-term", {"train_loss": first, "box_loss": first, "depth_loss": np.zeros(epochs)})
 
 
 def harmless_rate_jump(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:

@@ -7,10 +7,12 @@ Why it matters
 Statistics
     moves   whether a term has more than one value, where another term has
     share   median of a term's share of the sum of all terms over the last half, where the terms add up to the total
+    left    its level over the last half as a share of that over the first quarter: one that has fallen was learned
 
 Limits
     Shares are judged only where the logged terms add up to the logged total: else their weights are unknown. Terms that
-    are small by design (penalties, entropy, decay) are left out of them. A term that is switched on later, or off on
+    are small by design (penalties, entropy, decay) are left out of them, and a class loss of 0, which is what a
+    detector of one class has. A term that is switched on later, or off on
     purpose, is meant so: this is a note. Fewer than 12 points are not judged.
 
 References
@@ -21,6 +23,7 @@ References
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,6 +38,9 @@ SMALL = frozenset(
 )
 """Words of terms that are small by design."""
 
+CLASSES = frozenset({"cls", "class", "classification"})
+"""Words of a term that is 0 where there is one class."""
+
 LEAST = 12  # points
 
 
@@ -43,18 +49,22 @@ def check(
     axis: str,
     *,
     share_note: float = 0.01,  # of the sum; the others own 99 % of it
+    left_least: float = 0.7,  # of its first level; a term that falls by a third is learned all the same
     adds_up: float = 0.02,  # of the total; losses are logged with few digits
 ) -> Finding | None:
     """Judge the terms of the training loss."""
     terms = {name: curve for name, curve in loss_terms.terms.items() if len(curve) >= LEAST}
     if len(terms) < 2:
         raise CannotJudge(f"fewer than {LEAST} points of two terms of the loss")
+    words = {name: frozenset(re.findall(r"[a-z]+\d?", name.lower())) for name in terms}
     still = {name: curve for name, curve in terms.items() if np.all(curve.values == curve.values[0])}
-    if still and len(still) < len(terms):
-        return _dead(still, len(terms), axis)
+    moving = len(terms) - len(still)
+    still = {name: curve for name, curve in still.items() if curve.values[0] != 0.0 or not words[name] & CLASSES}
+    if still and moving:
+        return _dead(still, len(terms))
     shares = _shares(terms, loss_terms.total, adds_up)
-    words = {name: frozenset(name.replace("/", "_").lower().split("_")) for name in shares}
-    small = {name: share for name, share in shares.items() if share < share_note and not words[name] & SMALL}
+    small = {name: share for name, share in shares.items() if 0.0 < share < share_note and not words[name] & SMALL}
+    small = {name: share for name, share in small.items() if _left(terms[name].values) >= left_least}
     if not small:
         return None
     return _idle(small, terms, axis, share_note)
@@ -74,7 +84,13 @@ def _shares(terms: Mapping[str, Series], total: Series | None, adds_up: float) -
     return {name: float(np.median((size / sums)[half:])) for name, size in sizes.items()}
 
 
-def _dead(still: Mapping[str, Series], terms: int, axis: str) -> Finding:
+def _left(values: Array) -> float:
+    """The level over the last half as a share of that over the first quarter."""
+    size = np.abs(values)
+    return float(np.median(size[size.size // 2 :])) / max(float(np.median(size[: size.size // 4])), 1e-300)
+
+
+def _dead(still: Mapping[str, Series], terms: int) -> Finding:
     name, curve = next(iter(still.items()))
     value = float(curve.values[0])
     others = f", as {', '.join(list(still)[1:4])} {'is' if len(still) == 2 else 'are'}" if len(still) > 1 else ""
@@ -86,8 +102,7 @@ def _dead(still: Mapping[str, Series], terms: int, axis: str) -> Finding:
             f"move."
         ),
         meaning=(
-            "The term is switched off, or what it is computed of is empty (a single class, no such target): nothing is "
-            "learned from it."
+            "The term is switched off, or what it is computed of is empty: nothing is learned from it."
             if value == 0.0
             else "A term that never moves has no gradient: nothing is learned from it."
         ),
@@ -123,7 +138,9 @@ RULE = Rule(
     precedence=1,
     cases=(
         Case("a term of 0 throughout", synthetic.dead_term, Severity.NOTE),
-        Case("a term of 0.1 % of the sum", synthetic.outweighed_term, Severity.NOTE),
+        Case("a term of 0.1 % of the sum that does not fall", synthetic.outweighed_term, Severity.NOTE),
+        Case("a term that falls to 0.1 % of the sum", synthetic.fitted_term),
+        Case("a class loss of 0", synthetic.one_class),
         Case("two terms of a third and two thirds", synthetic.two_terms),
     ),
 )
