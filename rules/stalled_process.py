@@ -5,7 +5,7 @@ Why it matters
     that hung, a checkpoint that took an hour. It will happen again.
 
 Statistics
-    gap      the longest interval between two points, per step, over the median one
+    gap      the longest interval between two points over the median one
     share    its share of the whole time of the run
 
 Limits
@@ -27,7 +27,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
-from diagnose.measure.intervals import per_step
+from diagnose.measure.intervals import taken
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST = 12  # points
@@ -56,11 +56,11 @@ def check(
     if not long:
         raise CannotJudge(f"fewer than {LEAST} points of a time")
     for name, clock in long.items():
-        taken = per_step(clock)
-        gap = _longest(taken.values, apart_least)
+        intervals = taken(clock)
+        gap = _longest(intervals.values, apart_least)
         if gap is None or gap.times < times_least or gap.share < share_least:
             continue
-        begin, end = float(clock.steps[gap.place]), float(taken.steps[gap.place])
+        begin, end = float(clock.steps[gap.place]), float(intervals.steps[gap.place])
         return Finding(
             severity=Severity.NOTE,
             confidence=0.9,
@@ -80,13 +80,13 @@ def check(
     return None
 
 
-def _longest(taken: Array, apart: float) -> Gap | None:
+def _longest(intervals: Array, apart: float) -> Gap | None:
     """The longest interval, where no `SINGLE` of them are of its length; None where time does not pass."""
-    usual, whole = float(np.median(taken)), float(taken.sum())
-    place = int(np.argmax(taken))
-    if usual <= 0.0 or taken.min() < 0.0 or taken[place] < apart * np.sort(taken)[-SINGLE]:
+    usual, whole = float(np.median(intervals)), float(intervals.sum())
+    place = int(np.argmax(intervals))
+    if usual <= 0.0 or intervals.min() < 0.0 or intervals[place] < apart * np.sort(intervals)[-SINGLE]:
         return None
-    return Gap(place, float(taken[place]) / usual, float(taken[place]) / whole)
+    return Gap(place, float(intervals[place]) / usual, float(intervals[place]) / whole)
 
 
 RULE = Rule(

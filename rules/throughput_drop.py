@@ -63,7 +63,7 @@ def _slower(speed: Speed, axis: str, drop_note: float, apart: float) -> Finding 
     slow = np.flatnonzero(values > 0.5 * (before + after))
     place = float(steps[min(int(slow[-1]) + 1, len(values) - 1)])
     levels = (1.0 / before, 1.0 / after) if speed.inverse else (before, after)
-    what = "grows, per step," if speed.inverse else "falls"
+    what = "grows, from point to point," if speed.inverse else "falls"
     return Finding(
         severity=Severity.NOTE,
         confidence=0.95,

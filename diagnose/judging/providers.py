@@ -10,7 +10,7 @@ from diagnose.curves import Array, Run, Series
 from diagnose.judging.inputs import plain
 from diagnose.measure.align import align
 from diagnose.measure.curve import Curve
-from diagnose.measure.intervals import per_step
+from diagnose.measure.intervals import taken
 from diagnose.names import columns
 from diagnose.names.sets import curves_of
 from diagnose.rule import CannotJudge
@@ -99,18 +99,18 @@ def resumes(run: Run) -> Sequence[tuple[float, float]]:
 
 
 class Speed(NamedTuple):
-    """A curve that tells how fast the training was. inverse: it is the time that a step took."""
+    """A curve that tells how fast the training was. inverse: it is the time that each point took."""
 
     series: Series
     inverse: bool
 
 
 def speeds(run: Run) -> Sequence[Speed] | None:
-    """What the training did per second, and the times that its steps took."""
+    """What the training did per second, and the times that its points took."""
     throughput = run.curve("throughput")
     found = [] if throughput is None else [Speed(throughput.finite(), inverse=False)]
     clocks = columns.times(run) or {}
-    return [*found, *(Speed(per_step(clock), inverse=True) for clock in clocks.values() if len(clock) > 1)] or None
+    return [*found, *(Speed(taken(clock), inverse=True) for clock in clocks.values() if len(clock) > 1)] or None
 
 
 def config(run: Run) -> Mapping[str, Any]:

@@ -201,3 +201,13 @@ def test_a_utilization_that_falls_is_a_drop() -> None:
     mfu = np.where(np.arange(EPOCHS) < 20, 40.0, 22.0) + 0.3 * RNG.standard_normal(EPOCHS)
     mfu[:3] = -100.0
     assert found("throughput-drop", train_loss=LOSS, mfu=mfu) is not None
+
+
+def test_episodes_that_grow_longer_are_no_drop() -> None:
+    episodes = np.cumsum(np.linspace(60.0, 20.0, EPOCHS).round())
+    reward = 200.0 - 150.0 * np.exp(-3.0 * TIME) + RNG.standard_normal(EPOCHS)
+    rows = [
+        {"step": float(step), "reward": float(value), "total_time": 10.0 * i}
+        for i, (step, value) in enumerate(zip(episodes, reward, strict=True))
+    ]
+    assert "throughput-drop" not in {finding.rule for finding in diagnose.diagnose(rows).findings}
