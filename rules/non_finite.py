@@ -30,6 +30,7 @@ from diagnose import synthetic
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 from diagnose.names import traits
+from diagnose.names.columns import keeps_margin
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
@@ -138,6 +139,8 @@ def _masked(train_loss: Series, others: list[Series], zero_tail: int) -> Seen | 
     first = float(train_loss.steps[start])
     window = train_loss.steps[start - 1]
     witness = any(not np.isfinite(s.values[s.steps >= window]).all() for s in others)
+    if not witness and keeps_margin(train_loss.name):
+        return None
     fell = statistics.level(train_loss.values, max(0, start - 5), start)
     if not witness and fell < 1e-3 * float(np.abs(train_loss.values).max()):
         return None  # a loss that had already fallen to nothing may round to 0.0

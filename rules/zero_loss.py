@@ -25,10 +25,8 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Array, Series
+from diagnose.names.columns import keeps_margin
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
-
-MARGINS = ("triplet", "hinge", "margin", "contrastive")
-"""Words of losses that are 0 where a margin is kept."""
 
 
 def check(
@@ -40,7 +38,7 @@ def check(
     small: float = 0.1,  # of the median of the losses that are not 0; a loss that has fallen so far may round to 0
 ) -> Finding | None:
     """Judge the training loss as it was logged."""
-    if any(word in train_loss.name.lower() for word in MARGINS):
+    if keeps_margin(train_loss.name):
         raise CannotJudge("a loss with a margin is 0 where it is kept")
     loss = train_loss.finite()
     if len(loss) < 5:

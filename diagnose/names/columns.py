@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from diagnose.curves import Run, Series
-from diagnose.names.roles import Facets, parse
+from diagnose.names.roles import Facets, parse, words
 
 _PERPLEXITY = frozenset({"perplexity", "ppl"})
 _AHEAD = frozenset({"eta", "remaining", "left", "eval", "std", "min", "max"})
@@ -35,6 +35,15 @@ class LossTerms(NamedTuple):
 
     terms: Mapping[str, Series]
     total: Series | None
+
+
+_MARGINS = frozenset({"triplet", "hinge", "margin", "contrastive", "ranking"})
+"""Words of losses that are 0 where a margin is kept."""
+
+
+def keeps_margin(column: str) -> bool:
+    """Whether a loss is by its name one that is exactly 0 where a margin is kept."""
+    return bool(_MARGINS & set(words(column)))
 
 
 def perplexities(run: Run) -> Sequence[Perplexity] | None:

@@ -211,3 +211,9 @@ def test_episodes_that_grow_longer_are_no_drop() -> None:
         for i, (step, value) in enumerate(zip(episodes, reward, strict=True))
     ]
     assert "throughput-drop" not in {finding.rule for finding in diagnose.diagnose(rows).findings}
+
+
+def test_a_margin_that_is_kept_is_no_masked_nan() -> None:
+    loss = np.maximum(0.3 * np.exp(-5.0 * TIME) - 0.02, 0.0)
+    rules = {finding.rule for finding in report(triplet_loss=loss, val_loss=LOSS).findings}
+    assert not rules & {"non-finite", "zero-loss"}
