@@ -123,3 +123,18 @@ def test_what_is_wrong_on_both_sets_is_said_once(tmp_path: Path) -> None:
     columns = {"train_loss": FALLING, "val_a/loss": TURNING, "val_b/loss": TURNING + 0.2}
     run = judged(tmp_path, **{name: noisy(curve) for name, curve in columns.items()})
     assert "The same on val_b/loss." in found(run, "overfitting")["summary"]
+
+
+def test_a_baseline_is_held_against_the_same_set(tmp_path: Path) -> None:
+    columns = {"train_loss": FALLING, "val_a/loss": FALLING, "val_b/loss": 4.0 * FALLING}
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    judged(earlier, **{name: noisy(curve) for name, curve in columns.items()})
+    lines = ",".join(("epoch", *columns)) + "\n"
+    for i, row in enumerate(zip(*map(noisy, columns.values()), strict=True)):
+        lines += ",".join(map(str, (i, *row))) + "\n"
+    (tmp_path / "run.csv").write_text(lines)
+    call = [str(tmp_path / "run.csv"), "--baseline", str(earlier / "run.csv"), "--format", "json"]
+    [run] = json.loads(CliRunner().invoke(app, call).stdout)["runs"]
+    assert "baseline-regression" in run["judged"]
+    assert "baseline-regression" not in {finding["rule"] for finding in run["findings"]}

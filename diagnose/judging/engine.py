@@ -47,7 +47,7 @@ def judge(
     catalogue = load_fixes() if fixes is None else fixes
     known, kind = handed(run, baseline), kind_of(run)
     learns_by = paradigms(run, kind)
-    other_sets = {name: handed(of_set(run, name), baseline) for name in sets_of(run.roles)}
+    other_sets = {name: _handed_of_set(name, run, baseline) for name in sets_of(run.roles)}
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -70,6 +70,11 @@ def judge(
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE}, learns_by)
     rests_on = tuple(rule.id for rule in load_rules() if kind.name in rule.essential_for)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason, kind, rests_on)
+
+
+def _handed_of_set(name: str, run: Run, baseline: Sequence[Run]) -> Known:
+    """What is known of a run on another validation set, with the earlier runs that were validated on it."""
+    return handed(of_set(run, name), [of_set(other, name) for other in baseline if name in sets_of(other.roles)])
 
 
 def _check(rule: Rule, known: Known, learns_by: Sequence[str], thresholds: Mapping[str, Any]) -> Finding | None:
