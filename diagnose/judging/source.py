@@ -35,6 +35,18 @@ Keep = Literal["whole", "drawn", "extent"]
 COMPARED_POINTS = 32
 """Points of each curve that are kept to compare runs with each other."""
 
+_RANGES: Mapping[str, tuple[float, float, str]] = {
+    **dict.fromkeys(("train_accuracy", "val_accuracy"), (-100.0, 100.5, "an accuracy is a fraction or a percentage")),
+    "learning_rate": (0.0, 100.0, "no learning rate is negative, or so large"),
+    "grad_norm": (0.0, math.inf, "no norm is negative"),
+    "throughput": (0.0, math.inf, "no throughput is negative"),
+    "dead_units": (0.0, 100.0, "it is a share of the units"),
+}
+"""Role -> least and most that its curve can hold, and why."""
+
+_AN: Mapping[str, str] = {"loss": "a loss", "accuracy": "an accuracy", "reward": "a reward"}
+"""Quantity -> how it is said."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -215,16 +227,6 @@ def mapped(read: Callable[[Mapping[str, str]], list[Run]], wanted: Wanted, *, tw
     return [replace(run, notes=(*run.notes, note)) for run in runs]
 
 
-_RANGES: Mapping[str, tuple[float, float, str]] = {
-    **dict.fromkeys(("train_accuracy", "val_accuracy"), (-100.0, 100.5, "an accuracy is a fraction or a percentage")),
-    "learning_rate": (0.0, 100.0, "no learning rate is negative, or so large"),
-    "grad_norm": (0.0, math.inf, "no norm is negative"),
-    "throughput": (0.0, math.inf, "no throughput is negative"),
-    "dead_units": (0.0, 100.0, "it is a share of the units"),
-}
-"""Role -> least and most that its curve can hold, and why."""
-
-
 def _as_named(run: Run, named: Mapping[str, str]) -> Run:
     """The run with a note on each column whose name says another thing than the role that it is named for.
 
@@ -243,9 +245,6 @@ def _as_named(run: Run, named: Mapping[str, str]) -> Run:
         if said in METRICS and wanted in METRICS and said != wanted:
             notes.append(f"{curve.name} is judged as {role}, as it was said, and its name is that of {_AN[said]}")
     return replace(run, notes=(*run.notes, *notes)) if notes else run
-
-
-_AN: Mapping[str, str] = {"loss": "a loss", "accuracy": "an accuracy", "reward": "a reward"}
 
 
 def is_path(source: Any) -> bool:
