@@ -36,7 +36,9 @@ COMPARED_POINTS = 32
 """Points of each curve that are kept to compare runs with each other."""
 
 _RANGES: Mapping[str, tuple[float, float, str]] = {
-    **dict.fromkeys(("train_accuracy", "val_accuracy"), (-100.0, 100.5, "an accuracy is a fraction or a percentage")),
+    **dict.fromkeys(
+        ("train_accuracy", "val_accuracy"), (-math.inf, 100.5, "an accuracy is a fraction or a percentage")
+    ),
     "learning_rate": (0.0, 100.0, "no learning rate is negative, or so large"),
     "grad_norm": (0.0, math.inf, "no norm is negative"),
     "throughput": (0.0, math.inf, "no throughput is negative"),
