@@ -83,7 +83,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "meaning": _text(finding.meaning),
         "explained_by": finding.explained_by or None,
         "cause": finding.cause or None,
-        "series": list(finding.series),
+        "series": [_text(name) for name in finding.series],
         "steps": [compact(step) for step in finding.steps],
         "marks": [compact(mark) for mark in finding.marks],
         "evidence": [
