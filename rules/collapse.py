@@ -22,11 +22,8 @@ References
 from __future__ import annotations
 
 from diagnose import synthetic
-from diagnose.measure.curve import Curve
+from diagnose.measure.curve import MOST_LOST, Curve
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
-
-MOST = 10.0
-"""Times the best level, or the gain, beyond which a fall is not measured (as `measure.curve.Rise.lost` is not)."""
 
 
 def check(
@@ -56,16 +53,20 @@ def check(
         confidence=min(certain, 0.99),
         summary=(
             f"{reward.series.name} was best at {axis} {place:g} ({-rise.lowest:.4g}) and ends at {end:.4g}, "
-            f"{'more than ' if fall > MOST else ''}{100 * min(fall, MOST):.3g} % below its best level."
+            f"{'more than ' if fall > MOST_LOST else ''}{100 * min(fall, MOST_LOST):.3g} % below its best level."
         ),
         meaning="The policy has lost what it had learned; a checkpoint from the best level is better than the last.",
         steps=(place, float(reward.steps[-1])),
         marks=(place,),
         series=("reward",),
         evidence=(
-            Evidence("fall", 100.0 * min(fall, MOST), 100.0 * fall_least, "percent", bound=fall > MOST),
+            Evidence("fall", 100.0 * min(fall, MOST_LOST), 100.0 * fall_least, "percent", bound=fall > MOST_LOST),
             Evidence(
-                "lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the gain", bound=rise.lost >= MOST
+                "lost again",
+                100.0 * rise.lost,
+                100.0 * lost_warning,
+                "percent of the gain",
+                bound=rise.lost >= MOST_LOST,
             ),
             Evidence("probability of a fall", min(certain, 0.9999), sure),
         ),

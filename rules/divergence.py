@@ -30,7 +30,7 @@ import numpy as np
 
 from diagnose import synthetic
 from diagnose.curves import Series
-from diagnose.measure.curve import Curve, Rise
+from diagnose.measure.curve import MOST_LOST, Curve, Rise
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
 
@@ -70,7 +70,13 @@ def check(
         series=("train_loss",),
         evidence=(
             Evidence("rise", 100.0 * rise.size, 100.0 * rise_least, "percent"),
-            Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the improvement"),
+            Evidence(
+                "lost again",
+                100.0 * rise.lost,
+                100.0 * lost_warning,
+                "percent of the improvement",
+                rise.lost >= MOST_LOST,
+            ),
             Evidence("probability of a rise", min(certain, 0.9999), sure),
         ),
     )

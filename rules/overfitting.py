@@ -19,7 +19,7 @@ Limits
     improvement is left alone. A training loss that climbs with the validation loss is `divergence` or a restart of
     the schedule. Where there is no validation loss, an accuracy that falls by two points from its best level while
     the training loss falls, or the training accuracy holds, is judged. Fewer than 5 validations are not judged, and
-    two must follow the best.
+    two must follow the best and both lie above it: one high point at the end is no trend.
 
 References
     [1] Prechelt, Early Stopping - But When? (1998)
@@ -33,7 +33,7 @@ from dataclasses import replace
 from typing import Any
 
 from diagnose import synthetic
-from diagnose.measure.curve import Curve, Rise
+from diagnose.measure.curve import MOST_LOST, Curve, Rise
 from diagnose.names import traits
 from diagnose.names.kinds import SUPERVISED
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
@@ -102,7 +102,13 @@ def check(
         series=("val_loss", "train_loss") if train_loss is not None else ("val_loss",),
         evidence=(
             Evidence("GL", gl, gl_warning, "percent"),
-            Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the improvement"),
+            Evidence(
+                "lost again",
+                100.0 * rise.lost,
+                100.0 * lost_warning,
+                "percent of the improvement",
+                rise.lost >= MOST_LOST,
+            ),
             Evidence("probability of a rise", min(certain, 0.9999), sure),
         ),
     )

@@ -59,6 +59,9 @@ _REFITS = 3
 STEP = 5.0
 """Standard deviations of the differences of neighbours from which on a change of level is a step, and no noise."""
 
+MOST_LOST = 10.0
+"""Times of what a curve had fallen; a greater rise is told as more than that."""
+
 PEAK_DEGREES = 1.0
 """Degrees of freedom of the prior where one point is held against it: a loss of single batches has ten times the noise.
 """
@@ -127,9 +130,9 @@ class Rise(NamedTuple):
 
     best: index of the lowest logged point. lowest: the value there. end: level over the last tenth of what follows.
     size: end over the best level, as a share of it; of a curve that is not positive, of what it had fallen.
-    lost: the same as a share of what it had fallen before, initial point apart; at most 10.
-    estimate: the rise on the curve's scale over the last third of what follows the best, where the lowest of many
-        noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low for a while only.
+    lost: the same as a share of what it had fallen before, initial point apart; at most `MOST_LOST`.
+    estimate: the rise on the scale over the last third of what follows the best, of two points the lower; the lowest of
+        many noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low for a while.
     turn: index where the smoothed curve is lowest. tail: points that make the end.
     """
 
@@ -256,12 +259,13 @@ class Curve:
         spread = math.sqrt(float(noise.weight @ noise.of_mean(width)))
         bias = 0.5 * _lowest_of(near / max(noise.memory if after >= LONG else 1.0, width)) * spread
         risen = _middle(y[turn:], third) - lowest - bias
+        risen += _lowest_of(2) * noise.size if third == 2 else 0.0
         errors = np.sqrt(noise.of_mean(third) + noise.of_mean(width))
         end, level = self.at(statistics.median(y[-tail:])), self.at(lowest)
         fallen = max(self.start - level, 1e-12 * abs(level), 1e-300)
         size = end / level - 1.0 if self.positive else (end - level) / fallen
         best = int(np.argmin(self.values))
-        lost = min((end - level) / fallen, 10.0)
+        lost = min((end - level) / fallen, MOST_LOST)
         return Rise(
             best,
             float(self.values[best]),
@@ -481,8 +485,12 @@ def _without_step(y: Array) -> Array:
 
 
 def _middle(y: Array, last: int) -> float:
-    """The level of the last points: their mean without outliers, of a short stretch their median."""
-    return float(_without_outliers(y)[-last:].mean()) if y.size >= LONG else statistics.median(y[-last:])
+    """The level of the last points: their mean without outliers, of a short stretch their median; of two the lower, so
+    that one point alone is no level.
+    """
+    if y.size >= LONG:
+        return float(_without_outliers(y)[-last:].mean())
+    return float(y[-2:].min()) if last == 2 else statistics.median(y[-last:])
 
 
 def _short_noise(after: Array, unit: float, before: Array | None = None) -> Noise:
