@@ -1,7 +1,7 @@
 """A source as bytes and text: decompression, encoding, and the refusal of what is plainly no log.
 
-A `Document` reads only its head until a reader asks for more, so that a 240 MB CSV is never held as text. Where the head
-is all there is, the file is opened once: who recognises it and who reads it share the bytes and the decoded text.
+A `Document` reads only its head until a reader asks for more, so that a 240 MB CSV is never held as text. Where the
+head is all there is, the file is opened once: who recognises it and who reads it share the bytes and the decoded text.
 """
 
 from __future__ import annotations
