@@ -116,25 +116,31 @@ class Estimate(NamedTuple):
         )
 
 
-class Rise(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Rise:
     """How a curve stands at its end against its best level.
 
     best: index of the lowest logged point. lowest: the value there. end: level over the last tenth of what follows.
     size: end over the best level, as a share of it; of a curve that is not positive, of what it had fallen.
     lost: the same as a share of what it had fallen before, initial point apart; at most 10.
-    estimate: the rise on the curve's scale over the last third of what follows the best, where the lowest of many
-        noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low for a while only.
     turn: index where the smoothed curve is lowest. tail: points that make the end.
     """
 
+    curve: Curve
     best: int
     lowest: float
     end: float
     size: float
     lost: float
-    estimate: Estimate
     turn: int
     tail: int
+
+    @functools.cached_property
+    def estimate(self) -> Estimate:
+        """The rise on the curve's scale over the last third of what follows the best, where the lowest of many noisy
+        levels is taken for half as much lower as such a lowest lies: a curve that turns is low for a while only.
+        """
+        return self.curve.risen(self.turn)
 
 
 class Fall(NamedTuple):
@@ -238,35 +244,34 @@ class Curve:
     @functools.cached_property
     def rise(self) -> Rise | None:
         """The rise since the best level; None where fewer than two points follow it."""
-        y, smooth = self.scaled, self.smooth
-        turn = self._turn()
+        y, turn = self.scaled, self._turn()
         after = len(self) - 1 - turn
         if after < 2:
             return None
-        noise = self._noise_around(turn)
-        width = self.window if turn else 1
-        third, tail = max(2, round(after / 3)), max(1, round(after / 10))
-        lowest = float(smooth[turn]) if turn else float(min(smooth[0], y[0]))
-        near = int(np.count_nonzero(y <= lowest + 2.5 * noise.size))
-        spread = math.sqrt(float(noise.weight @ noise.of_mean(width)))
-        bias = 0.5 * _lowest_of(near / max(noise.memory if after >= LONG else 1.0, width)) * spread
-        risen = _middle(y[turn:], third) - lowest - bias
-        errors = np.sqrt(noise.of_mean(third) + noise.of_mean(width))
-        end, level = self.at(statistics.median(y[-tail:])), self.at(lowest)
+        tail = max(1, round(after / 10))
+        end, level = self.at(statistics.median(y[-tail:])), self.at(self._lowest(turn))
         fallen = max(self.start - level, 1e-12 * abs(level), 1e-300)
         size = end / level - 1.0 if self.positive else (end - level) / fallen
         best = int(np.argmin(self.values))
         lost = min((end - level) / fallen, 10.0)
-        return Rise(
-            best,
-            float(self.values[best]),
-            end,
-            size,
-            lost,
-            Estimate(risen, errors, noise.weight, noise.degrees),
-            turn,
-            tail,
-        )
+        return Rise(self, best, float(self.values[best]), end, size, lost, turn, tail)
+
+    def _lowest(self, turn: int) -> float:
+        """The best level, on the scale."""
+        return float(self.smooth[turn]) if turn else float(min(self.smooth[0], self.scaled[0]))
+
+    def risen(self, turn: int) -> Estimate:
+        """By how much the last third of what follows the best level, of which there are two points, lies above it."""
+        y, lowest = self.scaled, self._lowest(turn)
+        after = len(self) - 1 - turn
+        noise = self._noise_around(turn)
+        width = self.window if turn else 1
+        third = max(2, round(after / 3))
+        near = int(np.count_nonzero(y <= lowest + 2.5 * noise.size))
+        spread = math.sqrt(float(noise.weight @ noise.of_mean(width)))
+        bias = 0.5 * _lowest_of(near / max(noise.memory if after >= LONG else 1.0, width)) * spread
+        errors = np.sqrt(noise.of_mean(third) + noise.of_mean(width))
+        return Estimate(_middle(y[turn:], third) - lowest - bias, errors, noise.weight, noise.degrees)
 
     @functools.cached_property
     def falls(self) -> tuple[Fall, ...]:
