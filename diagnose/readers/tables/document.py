@@ -60,7 +60,7 @@ _MAGIC = (
     (b"ARROW1", "an Arrow file; export it as CSV"),
 )
 
-_CONTROL = "".join(map(chr, {*range(32)} - {*b"\t\n\r\f\x1b\b"}))
+_CONTROL = dict.fromkeys({*range(32)} - {*b"\t\n\r\f\x1b\b"})  # for `str.translate`, which leaves them out
 
 
 class Document:
@@ -197,7 +197,7 @@ class Document:
         start = self.head_text[:8192]
         if not self.head_text.strip("\x00 \t\r\n\ufeff"):
             raise ReadError("the file is empty")
-        control = sum(map(start.count, _CONTROL))
+        control = len(start) - len(start.translate(_CONTROL))
         if control > 8 + 0.02 * len(start):  # a few stray bytes are no binary
             raise ReadError("this is a binary file, not a text log")
         if start.lstrip("\ufeff \t\r\n")[:14].lower().startswith(("<!doctype html", "<html")):
