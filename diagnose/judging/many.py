@@ -1,10 +1,14 @@
-"""Many sources: each read and judged, in processes of its own where asked, and then the runs together."""
+"""Many sources: each read and judged, in processes or on a cluster where asked, and then the runs together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from diagnose.curves import Run
 from diagnose.errors import ReadError, SettingsError
@@ -15,6 +19,9 @@ from diagnose.judging.source import Keep, Outcome, Wanted, is_path, is_stored, l
 from diagnose.measure import between_runs, downsample
 from diagnose.readers import Source, expand, no_log
 from diagnose.report import Report, SourceError, with_unique_names
+
+if TYPE_CHECKING:
+    from diagnose.parallel import Cluster, Where
 
 Progress = Callable[[int, int, str], None]
 """Called before each source with the number done, the number of all, and the source's name."""
@@ -31,13 +38,16 @@ BASELINE_POINTS = 512
 KILLED = "the process that judged it was killed; if memory ran out, use fewer --jobs"
 
 
-def audit(sources: Sequence[Any], wanted: Wanted, jobs: int, progress: Progress | None) -> Report:
-    """Read and judge every source, and then the runs together; one that fails leaves the others alone."""
+def audit(sources: Sequence[Any], wanted: Wanted, where: int | Cluster, progress: Progress | None) -> Report:
+    """Read and judge every source, and then the runs together; one that fails leaves the others alone.
+
+    where: the number of processes on this machine, or a cluster whose workers see the same files.
+    """
     items = _expanded(sources)
     across = [rule for name in wanted.rules if compares_runs(rule := installed.known_rules()[name])]
     keep: Keep = "whole" if len(items) <= WHOLE else "drawn" if len(items) <= DRAWN else "extent"
     wanted = replace(wanted, keep=keep, compare=bool(across))
-    answers = _outcomes(items, wanted, jobs)
+    answers = _outcomes(items, wanted, where)
     outcomes: list[Outcome] = []
     same: dict[Any, Any] = {}
     for done, item in enumerate(items):
@@ -67,16 +77,16 @@ def _errors(items: Sequence[Any], outcomes: Sequence[Outcome]) -> tuple[SourceEr
     return tuple(errors)
 
 
-def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outcome]:
-    """One outcome per item, in order; files are judged in `jobs` processes, streams and frames in this one."""
+def _outcomes(items: Sequence[Any], wanted: Wanted, where: int | Cluster) -> Iterator[Outcome]:
+    """One outcome per item, in order; files are judged in processes or on a cluster, streams and frames here."""
     files = [item for item in items if is_stored(item)]
-    jobs = min(jobs, len(files))
-    if jobs <= 1:
+    if isinstance(where, int) and min(where, len(files)) <= 1:
         yield from (outcome(item, wanted) for item in items)
         return
     from diagnose import parallel
 
-    answers = parallel.in_order(_outcome_in_process, files, parallel.Processes(jobs, _prepare, (wanted,)))
+    work, spread = _spread(wanted, where, len(files))
+    answers = parallel.in_order(work, files, spread)
     for item in items:
         if not is_stored(item):
             yield outcome(item, wanted)
@@ -89,6 +99,42 @@ def _outcomes(items: Sequence[Any], wanted: Wanted, jobs: int) -> Iterator[Outco
                 'if __name__ == "__main__"'
             ) from None
         yield Outcome([], [], KILLED) if isinstance(answer, parallel.Lost) else answer
+
+
+def _spread(wanted: Wanted, where: int | Cluster, files: int) -> tuple[Callable[[Source], Outcome], Where]:
+    """What is done with each of so many files, and where."""
+    from diagnose import parallel
+
+    if isinstance(where, int):
+        return _outcome_in_process, parallel.Processes(min(where, files), _prepare, (wanted,))
+    baseline = tuple(replace(run, source=_absolute(run.source)) for run in wanted.baseline)
+    return partial(_outcome_elsewhere, wanted=replace(wanted, baseline=baseline), folder=Path.cwd()), where
+
+
+def _absolute(source: str) -> str:
+    """The path as it is called from any folder; an address stays as it is."""
+    return source if "://" in source else os.path.abspath(source)  # noqa: PTH100 - resolves no link
+
+
+def _outcome_elsewhere(item: Source, wanted: Wanted, folder: Path) -> Outcome:
+    """The outcome on a worker of a cluster, whose own folder is another; the runs are called as they were here.
+
+    folder: the working directory of who asks.
+    """
+    there = replace(item, paths=tuple(folder / path for path in item.paths))
+    if item.paths and not all(map(os.path.lexists, there.paths)):
+        return Outcome(
+            [], [], f"the worker on {socket.gethostname()} does not see it; it needs the same folders as here"
+        )
+    became = outcome(there, wanted)
+    named = partial(_called, {str(path): str(was) for path, was in zip(there.paths, item.paths, strict=True)})
+    diagnoses = [replace(diagnosis, run=named(diagnosis.run)) for diagnosis in became.diagnoses]
+    return became._replace(diagnoses=diagnoses, compared=list(map(named, became.compared)))
+
+
+def _called(names: Mapping[str, str], run: Run) -> Run:
+    """The run with the source as it was named."""
+    return replace(run, source=names.get(run.source, run.source))
 
 
 _wanted: Wanted | None = None
