@@ -163,6 +163,28 @@ def test_an_item_that_kills_the_workers_of_a_cluster_is_lost(monkeypatch: pytest
         assert dict(parallel.as_it_comes(_double, range(6), there)) == {i: 2 * i for i in range(6)}
 
 
+def test_of_very_many_runs_the_worst_are_shown_and_all_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "logs", 7)
+    (folder / "006").mkdir()
+    (folder / "003.csv").rename(folder / "006" / "002.csv")
+    all_of_them = diagnose.diagnose(folder)
+    assert "are shown" not in str(all_of_them)
+    monkeypatch.setattr(many, "DRAWN", 3)
+    monkeypatch.setattr(many, "WHOLE", 2)
+    monkeypatch.setattr("diagnose.report.CHUNK", 2)
+    monkeypatch.setattr("diagnose.reports.text.MOST_SHOWN", 3)
+    packed = diagnose.diagnose(folder)
+    assert document(packed) == document(all_of_them)
+    assert [d.run.name for d in packed.worst_first] == [d.run.name for d in all_of_them.worst_first]
+    assert packed.diagnoses[-1].run.name == all_of_them.diagnoses[-1].run.name
+    said = str(packed)
+    assert said.startswith(str(all_of_them).split("\n")[0][:6])
+    assert "The worst 3 of 7 runs are shown; all are in --format csv, json and jsonl." in said
+    assert said.count("ERROR overfitting") == 3
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """The address of a real scheduler, and its two workers, which work in a folder of their own."""

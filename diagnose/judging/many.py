@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from diagnose.judging.needs import compares_runs
 from diagnose.judging.source import Keep, Outcome, Wanted, is_path, is_stored, label_of, outcome, read_runs
 from diagnose.measure import between_runs, downsample
 from diagnose.readers import Source, expand, no_log
-from diagnose.report import Report, SourceError, with_unique_names
+from diagnose.report import MOST_COMPARED, Packed, Report, SourceError, with_unique_names
+from diagnose.rule import Diagnosis
 
 if TYPE_CHECKING:
     from diagnose.parallel import Cluster, Where
@@ -35,6 +36,9 @@ DRAWN = 1000
 BASELINE_POINTS = 512
 """Points of each curve of a baseline."""
 
+_JUDGED = Outcome([], [])
+"""What is remembered of a source that was judged, beside its diagnoses."""
+
 KILLED = "the process that judged it was killed; if memory ran out, use fewer --jobs"
 
 
@@ -47,21 +51,52 @@ def audit(sources: Sequence[Any], wanted: Wanted, where: int | Cluster, progress
     across = [rule for name in wanted.rules if compares_runs(rule := installed.known_rules()[name])]
     keep: Keep = "whole" if len(items) <= WHOLE else "drawn" if len(items) <= DRAWN else "extent"
     wanted = replace(wanted, keep=keep, compare=bool(across))
-    answers = _outcomes(items, wanted, where)
-    outcomes: list[Outcome] = []
-    same: dict[Any, Any] = {}
+    gathered = _Gathered(every=-(-len(items) // MOST_COMPARED))
+    diagnoses = gathered.diagnoses(_followed(items, _outcomes(items, wanted, where), progress))
+    if keep == "extent":
+        named: Sequence[Diagnosis] = (packed := Packed(diagnoses))
+        names: Sequence[str] = packed.names
+    else:
+        same: dict[Any, Any] = {}
+        named = with_unique_names([kept.share(diagnosis, same) for diagnosis in diagnoses])
+        names = [diagnosis.run.name for diagnosis in named]
+    errors = _errors(items, gathered.became)
+    compared = [replace(run, name=names[place]) for place, run in gathered.compared]
+    if len(compared) < groups.FEWEST:
+        return Report(named, errors)
+    return Report(named, errors, *judge_together(compared, across, thresholds=wanted.thresholds))
+
+
+class _Gathered:
+    """What came of the sources, beside the diagnoses, which go into the report one by one.
+
+    became: each outcome without them. compared: of one in `every` sources the runs as they are held against each other,
+    with their places among all.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.became: list[Outcome] = []
+        self.compared: list[tuple[int, Run]] = []
+
+    def diagnoses(self, answers: Iterable[Outcome]) -> Iterator[Diagnosis]:
+        """The diagnoses of each answer in turn."""
+        done = 0
+        for place, answer in enumerate(answers):
+            judged = answer.is_log and not answer.error
+            self.became.append(_JUDGED if judged else answer._replace(diagnoses=[], compared=[]))
+            if place % self.every == 0:
+                self.compared += enumerate(answer.compared, done)
+            done += len(answer.diagnoses)
+            yield from answer.diagnoses
+
+
+def _followed(items: Sequence[Any], answers: Iterator[Outcome], progress: Progress | None) -> Iterator[Outcome]:
+    """The answers; before each, the number done and the name of the source are told."""
     for done, item in enumerate(items):
         if progress is not None:
             progress(done, len(items), label_of(item))
-        answer = next(answers)
-        outcomes.append(answer._replace(diagnoses=[kept.share(diagnosis, same) for diagnosis in answer.diagnoses]))
-    errors = _errors(items, outcomes)
-    named = with_unique_names([diagnosis for each in outcomes for diagnosis in each.diagnoses])
-    compared = [run for each in outcomes for run in each.compared]
-    if len(compared) < groups.FEWEST:
-        return Report(named, errors)
-    compared = [replace(run, name=d.run.name) for run, d in zip(compared, named, strict=True)]
-    return Report(named, errors, *judge_together(compared, across, thresholds=wanted.thresholds))
+        yield next(answers)
 
 
 def _errors(items: Sequence[Any], outcomes: Sequence[Outcome]) -> tuple[SourceError, ...]:
