@@ -170,7 +170,7 @@ class Ordered(Sequence[Diagnosis]):
 
 
 def _packed(diagnoses: list[Diagnosis]) -> bytes:
-    return zlib.compress(pickle.dumps(diagnoses, pickle.HIGHEST_PROTOCOL), level=1)
+    return zlib.compress(pickle.dumps(diagnoses, protocol=4), level=1)  # 5 is slower for short arrays
 
 
 def _encodable(text: str) -> str:
