@@ -166,7 +166,7 @@ def relations(log: Log, said: Diagnosis) -> dict[str, Log]:
     losses = _named(log, "loss")
     found = {
         "columns reversed": replace(log, columns=dict(reversed(log.columns.items()))),
-        "last row twice": log.reordered([*range(last + 1), last]),
+        **({"last row twice": log.reordered([*range(last + 1), last])} if _axis(log, said) else {}),
         **_orders(log, said),
         **_renamed(log, said),
         **_percent(log),
@@ -205,5 +205,7 @@ def changes(log: Log, folder: Path) -> dict[str, tuple[Verdict, Verdict]]:
         return {}
     before = verdict(said)
     texts = {name: ("csv", as_delimited(changed)) for name, changed in relations(log, said).items()}
-    texts |= {name: (suffix, write(log)) for name, (suffix, write) in FORMATS.items()}
+    plain = said.run.format == "csv"  # the header of a CSV may tell the framework; what it fixes is lost in JSON
+    formats = {name: found for name, found in FORMATS.items() if plain or found[0] in ("csv", "tsv")}
+    texts |= {name: (suffix, write(log)) for name, (suffix, write) in formats.items()}
     return {name: (before, verdict(judged(text, suffix, folder))) for name, (suffix, text) in texts.items()}

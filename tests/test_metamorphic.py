@@ -17,5 +17,6 @@ def test_a_verdict_does_not_hang_on_how_the_log_is_said(samples: Path, tmp_path:
     log = table_of(samples / name)
     assert log is not None
     found = changes(log, tmp_path)
-    assert {"columns reversed", "last row twice", "as TSV", "as JSON lines"} <= found.keys()
+    assert {"columns reversed", "as TSV", "with semicolons"} <= found.keys()
+    assert len(found) >= 6
     assert {relation: after for relation, (before, after) in found.items() if after != before} == {}
