@@ -214,7 +214,9 @@ def baseline_runs(sources: Any, wanted: Wanted) -> tuple[Run, ...]:
 
 def _expanded(sources: Sequence[Any]) -> list[Any]:
     """What can be read of these, each once."""
-    items = [item for source in sources for item in (expand([str(source)]) if is_path(source) else [source])]
+    items = [
+        item for source in sources for item in (expand([str(source)], sure=WHOLE) if is_path(source) else [source])
+    ]
     return list({_key(item): item for item in items}.values())
 
 
