@@ -128,7 +128,7 @@ def _axis(log: Log, said: Diagnosis) -> str | None:
 
 
 def _orders(log: Log, said: Diagnosis) -> dict[str, Log]:
-    """The rows in other orders, where the axis tells the right one."""
+    """The rows in other orders and the last one twice, where the axis tells the right one."""
     axis = _axis(log, said)
     others = [name for name in _named(log, *AXES) if name != axis]
     if axis is None or others or not all(log.columns[axis]):
@@ -138,7 +138,11 @@ def _orders(log: Log, said: Diagnosis) -> dict[str, Log]:
         return {}
     places = list(range(steps.size))
     shuffled = random.Random(0).sample(places, len(places))
-    return {"newest row first": log.reordered(places[::-1]), "rows shuffled": log.reordered(shuffled)}
+    return {
+        "last row twice": log.reordered([*places, places[-1]]),
+        "newest row first": log.reordered(places[::-1]),
+        "rows shuffled": log.reordered(shuffled),
+    }
 
 
 def _percent(log: Log) -> dict[str, Log]:
@@ -162,11 +166,9 @@ def _renamed(log: Log, said: Diagnosis) -> dict[str, Log]:
 
 def relations(log: Log, said: Diagnosis) -> dict[str, Log]:
     """Name of a relation -> the changed log; those that mean nothing for this log are left out."""
-    last = len(log.rows) - 1
     losses = _named(log, "loss")
     found = {
         "columns reversed": replace(log, columns=dict(reversed(log.columns.items()))),
-        **({"last row twice": log.reordered([*range(last + 1), last])} if _axis(log, said) else {}),
         **_orders(log, said),
         **_renamed(log, said),
         **_percent(log),

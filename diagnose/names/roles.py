@@ -711,14 +711,14 @@ def _rank(facets: Facets, facts: ColumnFacts, copy: bool) -> tuple[int, ...]:
     )
 
 
-def _in_order(candidate: _Candidate) -> tuple[int, bool, tuple[tuple[int, str], ...]]:
+def _in_order(candidate: _Candidate) -> tuple[int, bool, tuple[tuple[int, str], ...], str]:
     """For columns that stand equally well, which a log may have in any order: by the words of their names, a total
     first, and then by the names, numbers as such.
     """
     words = candidate.facets.words
     parts = re.findall(r"\d{1,18}|\D+", candidate.column.casefold())
     named = tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
-    return len(words), _SUMS.isdisjoint(words), named
+    return len(words), _SUMS.isdisjoint(words), named, candidate.column.swapcase()  # `Loss` before `LOSS`
 
 
 def _group(facets: Facets) -> int:
