@@ -176,9 +176,11 @@ def _spread(
         with where.opened(len(left)) as (executor, ahead):
             for place, answers in _finished(executor, work, dict(left), ahead, ordered=ordered):
                 chunk = left.pop(place)
-                if len(chunk) > 1 and isinstance(answers[0], Lost):  # one of them did it
-                    answers = [_answers(executor.submit(_chunk, work, [item]), 1)[0] for item in chunk]
-                yield from zip(chunk, answers, strict=True)
+                if len(chunk) == 1 or not isinstance(answers[0], Lost):
+                    yield from zip(chunk, answers, strict=True)
+                    continue
+                for item in chunk:  # one of them did it
+                    yield item, _answers(executor.submit(_chunk, work, [item]), 1)[0]
         if left:  # the pool broke; whose fault it was, shows when each item has a pool of its own
             for item in left.pop(min(left)):
                 yield item, _alone(work, item, where)

@@ -428,7 +428,7 @@ def _gram(n: int, falling: bool) -> tuple[Array, Array, Array]:
     """
     trend = _whitened(_basis(n, falling), np.arange(n))
     gram = np.swapaxes(trend, 1, 2) @ trend
-    return gram, np.linalg.inv(gram), np.linalg.slogdet(gram)[1]
+    return gram, np.asarray(np.linalg.inv(gram), np.float64), np.asarray(np.linalg.slogdet(gram)[1])
 
 
 def _whitened(basis: Array, places: npt.NDArray[np.intp]) -> Array:

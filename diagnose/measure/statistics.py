@@ -263,7 +263,7 @@ def mann_kendall(values: Array, *, most: int = 400) -> Trend:
     ordered = np.sort(values)
     ties = np.diff(np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])))
     pairs = n * (n - 1) / 2.0
-    ranks = np.searchsorted(ordered, values).astype(np.int16 if n < 32_000 else np.intp)  # narrow: n * n comparisons
+    ranks = np.searchsorted(ordered, values).astype(np.int32)  # narrow: n * n comparisons
     rising = int(np.count_nonzero((ranks[None, :] > ranks[:, None]) & _later(n)))
     score = 2.0 * rising - (pairs - float((ties * (ties - 1)).sum()) / 2.0)  # rising pairs minus falling ones
     variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18.0
