@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diagnose import limits, reports
 from diagnose import report as plain
 from diagnose import settings as project
-from diagnose.errors import ReadError
+from diagnose.errors import ReadError, SettingsError, unknown
 from diagnose.judging.installed import load_rules
 from diagnose.judging.many import Progress, audit, baseline_runs
 from diagnose.judging.needs import thresholds_of
@@ -26,6 +26,12 @@ from diagnose.names.roles import AXES, ROLES
 from diagnose.readers.formats.python_values import is_values
 from diagnose.reports.context import Context
 from diagnose.settings import Settings
+
+if TYPE_CHECKING:
+    from diagnose.parallel import Cluster
+
+BACKENDS = ("processes", "dask")
+"""Where many logs are judged: in processes of this machine, or by the workers of a cluster."""
 
 
 class Report(plain.Report):
@@ -42,7 +48,7 @@ class Report(plain.Report):
         return notebook.render(self, Context())
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - each has a default that fits, and one is named at a time
     sources: Any,
     *,
     map: Mapping[str, str] | None = None,
@@ -52,6 +58,8 @@ def diagnose(
     config: str | Path | Mapping[str, Any] | None = None,
     baseline: Any = None,
     jobs: int | str = 1,
+    backend: str = "processes",
+    scheduler: str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -68,22 +76,24 @@ def diagnose(
         settings. A run that is itself among them is held against the others.
     jobs: processes to read and judge in; "auto" for as many as there are cores. They are spawned: a script that asks
         for them guards its entry with `if __name__ == "__main__"`.
+    backend: "processes" of this machine, or "dask" for the workers of the cluster at `scheduler`, an address such as
+        tcp://10.0.0.1:8786. They need this package, and the files under the same paths.
     settings: those of a project (see `load_settings`); the other arguments go before them. None reads no file.
     progress: called before each source.
 
     Raises SettingsError (a ValueError) for an unknown rule, role or threshold, an unreadable config, a baseline
-    without a run, or a wrong number of jobs. Raises ReadError where a single source was given and nothing could be
-    read; of several, the unreadable ones are in `Report.errors`.
+    without a run, a wrong number of jobs, or a cluster that does not answer. Raises ReadError where a single source was
+    given and nothing could be read; of several, the unreadable ones are in `Report.errors`.
     """
     single = not isinstance(sources, list | tuple) or is_values(sources)
     settings = settings or Settings()
     wanted = Wanted.of(map=map, select=select, ignore=ignore, thresholds=thresholds, config=config, settings=settings)
-    workers = _workers(jobs)
+    where = _where(jobs, backend, scheduler)
     with limits.held(settings.limited()):
         earlier = baseline_runs(settings.baseline_paths() if baseline is None else baseline, wanted)
         every = select is None and settings.select is None
         wanted = replace(wanted, baseline=earlier) if earlier or not every else wanted.without_baseline()
-        judged = audit([sources] if single else list(sources), wanted, workers, progress)
+        judged = audit([sources] if single else list(sources), wanted, where, progress)
     report = Report(**vars(judged))
     if single and not report.diagnoses and report.errors:
         raise ReadError("; ".join(f"{source}: {message}" for source, message in report.errors))
@@ -101,10 +111,18 @@ def load_settings(source: str | None = None) -> Settings:
     return project.load(path, rules={r.id: thresholds_of(r) for r in load_rules()}, roles=(*ROLES, *AXES))
 
 
-def _workers(jobs: int | str) -> int:
-    """The number of processes. Raises SettingsError for what is none."""
-    if jobs == "1":
+def _where(jobs: int | str, backend: str, scheduler: str | None) -> int | Cluster:
+    """The number of processes here, or the cluster. Raises SettingsError for what is neither."""
+    if backend not in BACKENDS:
+        raise SettingsError(f"--backend: {unknown('value', backend, BACKENDS)}")
+    if backend == "processes" and scheduler is not None:
+        raise SettingsError("--scheduler is the address of a cluster; say --backend dask with it")
+    if backend == "processes" and str(jobs) == "1":
         return 1
     from diagnose import parallel  # its import costs a tenth of the time that a short log takes
 
+    if backend == "dask":
+        if str(jobs) != "1":
+            raise SettingsError("--jobs are processes of this machine; with --backend dask the cluster has its own")
+        return parallel.Cluster(scheduler, most_chunk=parallel.MOST_CHUNK)
     return parallel.workers(jobs)

@@ -100,13 +100,17 @@ class Threads:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers of a dask scheduler, at an address such as tcp://10.0.0.1:8786."""
+    """The workers of a dask scheduler, at an address such as tcp://10.0.0.1:8786.
+
+    most_chunk: items that a worker takes at once; more than 1 where each takes milliseconds.
+    """
 
     scheduler: str | None
+    most_chunk: int = 1
 
     def chunk(self, items: int) -> int:
-        """One item at a time."""
-        return 1
+        """How many of so many items a worker takes at once: as many chunks as keep a few dozen threads at work."""
+        return max(1, min(self.most_chunk, items // 128))
 
     @contextlib.contextmanager
     def opened(self, chunks: int) -> Iterator[tuple[Executor, int]]:
@@ -171,7 +175,12 @@ def _spread(
     while left:
         with where.opened(len(left)) as (executor, ahead):
             for place, answers in _finished(executor, work, dict(left), ahead, ordered=ordered):
-                yield from zip(left.pop(place), answers, strict=True)
+                chunk = left.pop(place)
+                if len(chunk) == 1 or not isinstance(answers[0], Lost):
+                    yield from zip(chunk, answers, strict=True)
+                    continue
+                for item in chunk:  # one of them did it
+                    yield item, _answers(executor.submit(_chunk, work, [item]), 1)[0]
         if left:  # the pool broke; whose fault it was, shows when each item has a pool of its own
             for item in left.pop(min(left)):
                 yield item, _alone(work, item, where)
@@ -210,9 +219,14 @@ def _broke(future: Future[Any]) -> bool:
 
 
 def _answers(future: Future[list[Result]], items: int) -> list[Result] | list[Lost]:
-    """What came of a chunk. Raises what `work` raised, and BrokenExecutor."""
-    if not future.cancelled() and type(future.exception()).__name__ == "KilledWorker":  # of dask, which stays unloaded
+    """What came of a chunk. Raises what `work` raised, BrokenExecutor, and SettingsError where a worker of a cluster
+    does not have the code.
+    """
+    fault = None if future.cancelled() else future.exception()
+    if type(fault).__name__ == "KilledWorker":  # of dask, which stays unloaded
         return [Lost()] * items
+    if isinstance(fault, ImportError):
+        raise SettingsError(f"a worker lacks a package ({fault}); install training-diagnose[all] where it runs")
     return future.result()
 
 

@@ -42,6 +42,7 @@ import cold_start  # noqa: E402
 import detection  # noqa: E402
 import hook  # noqa: E402
 import large_csv  # noqa: E402
+import metamorphic  # noqa: E402
 import pages  # noqa: E402
 import power  # noqa: E402
 import prefixes  # noqa: E402
@@ -476,6 +477,7 @@ def test_prefixes_print_alarms_and_delays(tiny: Path, capsys: pytest.CaptureFixt
         benches,
         cold_start,
         large_csv,
+        metamorphic,
         binary_logs,
         detection,
         throughput,

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +24,11 @@ from diagnose.judging import kept, many
 from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.reports.context import Context
+from diagnose.settings import Settings
 from tests.conftest import interruptible
 from tests.written import write_csv
+
+ROOT = Path(__file__).parents[1]
 
 
 def tree(folder: Path, runs: int) -> Path:
@@ -156,6 +161,92 @@ def test_an_item_that_kills_the_workers_of_a_cluster_is_lost(monkeypatch: pytest
         assert isinstance(answer, parallel.Lost)
         assert list(parallel.in_order(_double, range(6), there)) == [0, 2, 4, 6, 8, 10]
         assert dict(parallel.as_it_comes(_double, range(6), there)) == {i: 2 * i for i in range(6)}
+
+
+def test_of_very_many_runs_the_worst_are_shown_and_all_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "logs", 7)
+    (folder / "006").mkdir()
+    (folder / "003.csv").rename(folder / "006" / "002.csv")
+    all_of_them = diagnose.diagnose(folder)
+    assert "are shown" not in str(all_of_them)
+    monkeypatch.setattr(many, "DRAWN", 3)
+    monkeypatch.setattr(many, "WHOLE", 2)
+    monkeypatch.setattr("diagnose.report.CHUNK", 2)
+    monkeypatch.setattr("diagnose.reports.text.MOST_SHOWN", 3)
+    packed = diagnose.diagnose(folder)
+    assert document(packed) == document(all_of_them)
+    assert [d.run.name for d in packed.worst_first] == [d.run.name for d in all_of_them.worst_first]
+    assert packed.diagnoses[-1].run.name == all_of_them.diagnoses[-1].run.name
+    said = str(packed)
+    assert said.startswith(str(all_of_them).split("\n")[0][:6])
+    assert "The worst 3 of 7 runs are shown; all are in --format csv, json and jsonl." in said
+    assert said.count("ERROR overfitting") == 3
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a real scheduler, and its two workers, which work in a folder of their own."""
+    pytest.importorskip("distributed")
+    file, elsewhere = tmp_path / "scheduler.json", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    start = [sys.executable, "-m", "dask"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    quiet = {"env": env, "cwd": elsewhere, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [*start, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    running = [subprocess.Popen(command, **quiet)]  # type: ignore[call-overload]
+    try:
+        end = time.monotonic() + 120.0
+        while not file.exists() or not file.read_text():
+            assert time.monotonic() < end, "no scheduler came up"
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        for _ in range(2):
+            worker = [*start, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+            running.append(subprocess.Popen(worker, **quiet))  # type: ignore[call-overload]
+        yield address, running[1:]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def test_a_cluster_says_what_this_machine_says_though_a_worker_is_killed(
+    tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, workers = cluster
+    tree(tmp_path / "logs", 300)
+    (tmp_path / "logs" / "005b.csv").write_text("a,b\nx,y\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(parallel, "PATIENCE", 120.0)
+    named = [f"logs/{path.name}" for path in sorted(Path("logs").iterdir())]
+    settings = Settings(root=tmp_path, per_file_ignores={"logs/001.csv": ("overfitting",)})
+    options = {"settings": settings, "baseline": ["logs/002.csv", "logs/004.csv"]}
+
+    def kill(done: int, total: int, name: str) -> None:
+        if done == 20:
+            workers[0].kill()
+
+    there = diagnose.diagnose(named, backend="dask", scheduler=address, progress=kill, **options)
+    assert workers[0].poll() is not None
+    assert document(there) == document(diagnose.diagnose(named, **options))
+    assert len(there) == 300
+    assert len(there.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"backend": "spark"}, "no value 'spark'; valid: processes, dask"),
+        ({"backend": "dask"}, "--scheduler tcp://HOST:8786"),
+        ({"scheduler": "tcp://127.0.0.1:1"}, "say --backend dask"),
+        ({"backend": "dask", "scheduler": "tcp://127.0.0.1:1", "jobs": 2}, "--jobs are processes of this machine"),
+    ],
+)
+def test_a_wrong_cluster_is_told(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        diagnose.diagnose("samples/overfitting.csv", **options)
 
 
 def test_processes_that_cannot_start_are_told_once() -> None:

@@ -87,6 +87,13 @@ def check(  # noqa: PLR0913 - its options are its signature
         str,
         typer.Option(metavar="N|auto", help="Processes to read and judge in; auto: one per core."),
     ] = "1",
+    backend: Annotated[
+        str,
+        typer.Option(metavar="processes|dask", help="processes: here; dask: the workers of --scheduler."),
+    ] = "processes",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
     fail_on: options.FailOn = None,
     form: Annotated[
         str | None,
@@ -162,6 +169,8 @@ def check(  # noqa: PLR0913 - its options are its signature
         config=options.hyperparameters(setting, kind, config),
         baseline=baseline or None,
         jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
         settings=settings,
     )
     columns = int(width) if width else None

@@ -64,7 +64,7 @@ def _read(named: Sequence[str]) -> Iterator[Path]:
     """The files, and the folders that are one run, behind what the user named."""
     from diagnose.readers import STDIN, expand
 
-    for source in expand([name for name in named if "://" not in name]):
+    for source in expand([name for name in named if "://" not in name], sure=0):
         yield from source.paths
     if STDIN in named:
         yield Path("/dev/stdin")

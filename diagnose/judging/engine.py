@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from diagnose.milestone import milestone
 from diagnose.names.kinds import kind_of, paradigms
 from diagnose.names.sets import HELD_OUT, of_set, sets_of
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule, Severity
-from diagnose.trials import Trials
+from diagnose.trials import Tally, Trials
 
 
 def judge(
@@ -51,20 +51,22 @@ def judge(
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
-    for rule in rules:
-        overrides = (thresholds or {}).get(rule.id, {})
-        said = _said(rule, partial(_check, rule, known, learns_by, overrides))
-        if isinstance(said, NotJudged):
-            missing.append(said)
-            continue
-        judged.append(rule.id)
-        if other_sets and any(need.name in HELD_OUT for need in needs(rule)):
-            others = {
-                name: _said(rule, partial(_check, rule, of, learns_by, overrides)) for name, of in other_sets.items()
-            }
-            said = over_sets(said, others, run)
-        if said is not None:
-            findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
+    with np.errstate(all="ignore"):  # what overflows compares as false; a result that did is none, see `_said`
+        for rule in rules:
+            overrides = (thresholds or {}).get(rule.id, {})
+            said = _said(rule, partial(_check, rule, known, learns_by, overrides))
+            if isinstance(said, NotJudged):
+                missing.append(said)
+                continue
+            judged.append(rule.id)
+            if other_sets and any(need.name in HELD_OUT for need in needs(rule)):
+                others = {
+                    name: _said(rule, partial(_check, rule, of, learns_by, overrides))
+                    for name, of in other_sets.items()
+                }
+                said = over_sets(said, others, run)
+            if said is not None:
+                findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule for rule in rules})
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE}, learns_by)
@@ -111,7 +113,8 @@ def judge_together(
         found = []
         for rule in across:
             overrides = (thresholds or {}).get(rule.id, {})
-            said = _said(rule, partial(rule.check, group, **overrides))
+            with np.errstate(all="ignore"):
+                said = _said(rule, partial(rule.check, group, **overrides))
             if isinstance(said, NotJudged):
                 reasons.setdefault(rule.id, said.reason)
                 continue
@@ -132,8 +135,7 @@ def _said(rule: Rule, check: Callable[[], Finding | None]) -> Finding | NotJudge
     A rule that fails is one that could not judge: a broken one of another package must not lose the others' findings.
     """
     try:
-        with np.errstate(all="ignore"):  # what overflows compares as false; a result that did is none, see below
-            said = check()
+        said = check()
         if said is not None and not math.isfinite(said.confidence):
             return NotJudged(rule.id, "its numbers are too large or too small to compute with")
         return said
@@ -198,12 +200,26 @@ def _complete(
 
     kind: of the run's training. overrides: the rule's thresholds that are not its own.
     """
-    tried = [row for row in (load_trials() if trials is None else trials) if row.rule == rule.id]
     finding = calibrated(replace(finding, rule=rule.id), rule, usual=not overrides)
     context = Context(run, finding)
-    offered = []
-    for name in evidence.order(tried, rule.id, finding.cause, finding.fixes or rule.fixes):
-        if name in catalogue and catalogue[name].fits(kind):
-            tally = evidence.of(tried, rule.id, finding.cause, name, "published")
-            offered.append(catalogue[name].offered(context, tally))
+    asked = rule.id, finding.cause, tuple(finding.fixes or rule.fixes)
+    ranked = _ranked_by_installed(*asked) if trials is None else _ranked(trials, *asked)
+    offered = [
+        catalogue[name].offered(context, tally)
+        for name, tally in ranked
+        if name in catalogue and catalogue[name].fits(kind)
+    ]
     return replace(finding, recommendations=tuple(offered))
+
+
+def _ranked(trials: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> tuple[tuple[str, Tally], ...]:
+    """The fixes in the order to try, each with its published trials."""
+    tried = [row for row in trials if row.rule == rule]
+    names = evidence.order(tried, rule, cause, fixes)
+    return tuple((name, evidence.of(tried, rule, cause, name, "published")) for name in names)
+
+
+@lru_cache(maxsize=1024)
+def _ranked_by_installed(rule: str, cause: str, fixes: tuple[str, ...]) -> tuple[tuple[str, Tally], ...]:
+    """The same of the installed table, once for all runs."""
+    return _ranked(load_trials(), rule, cause, fixes)

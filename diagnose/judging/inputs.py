@@ -219,11 +219,12 @@ def supply(keys: Sequence[Key], known: Known, inputs: Inputs) -> Any:
     """
     lack: Lack | None = None
     for key in keys:
-        if key not in known:
+        value = known.get(key)  # no input is None
+        if value is None:
             for node in order(key, inputs):
                 if node not in known:
                     known[node] = _made(node, known, inputs)
-        value = known[key]
+            value = known[key]
         if not isinstance(value, Lack):
             return value
         lack = lack or value

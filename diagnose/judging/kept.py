@@ -6,17 +6,32 @@ names, its extent, and the curves that a finding draws.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copyreg
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from diagnose.curves import Array, Run, Series
 from diagnose.measure.downsample import GLANCE_POINTS, extremes, glance
-from diagnose.rule import Diagnosis, Severity
+from diagnose.rule import Change, Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity
+from diagnose.trials import Tally
 
 DRAWN_POINTS = 128
 """Points kept of a curve that is drawn: the extremes of 64 blocks, about one per column of the picture."""
+
+
+def _pickled_by_fields(kind: type) -> None:
+    """Let values of a frozen dataclass with slots travel as the arguments that make them: what `dataclasses` does by
+    itself looks all fields up for each value, and takes half of the time of a call over many logs.
+    """
+    values = attrgetter(*(field.name for field in fields(kind)))
+    copyreg.pickle(kind, lambda value: (kind, values(value)))
+
+
+for _kind in (Series, Change, Evidence, Finding, NotJudged, Recommendation, Tally, Diagnosis):
+    _pickled_by_fields(_kind)
 
 
 def judged(diagnosis: Diagnosis, *, drawn: bool = True) -> Diagnosis:

@@ -98,38 +98,63 @@ def thresholds_of(rule: Rule) -> Mapping[str, Any]:
     return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
+class _Plan(NamedTuple):
+    """What is asked for a rule in turn, worked out once.
+
+    given: what the caller was to hand over. curves: names, and whether each may be absent. others: the rest.
+    arrays: names that are aligned. models: names of curves with a model, which must be there.
+    """
+
+    given: tuple[Need, ...]
+    curves: tuple[tuple[str, bool], ...]
+    others: tuple[Need, ...]
+    arrays: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+@functools.cache
+def _plan(check: Callable[..., Any], rule: str, not_for: tuple[str, ...]) -> _Plan:
+    wanted = _needs(check, rule, not_for)
+    return _Plan(
+        given=tuple(need for need in wanted if need.name in GIVEN),
+        curves=tuple({need.name: need.optional for need in wanted if need.curve}.items()),
+        others=tuple(need for need in wanted if need.asked and need.name not in GIVEN),
+        arrays=tuple(need.name for need in wanted if need.keys[0].provider is array),
+        models=tuple(need.name for need in wanted if need.keys[0].provider is curve and not need.optional),
+    )
+
+
 def arguments(rule: Rule, known: Known) -> dict[str, Any]:
     """The arguments of the rule's check, of what is known of a run (see `diagnose.judging.inputs.handed`).
 
     Raises CannotJudge with the reason why the run cannot supply them: first what the caller was to hand over, then
     the curves, then the rest in the order of the signature, and then the number of points.
     """
-    wanted = needs(rule)
-    given = {need.name: _supplied(need, known) for need in wanted if need.name in GIVEN}
-    curves = _curves(wanted, known[RUN])
-    for need in wanted:
-        if need.asked and need.name not in given:
-            given[need.name] = _supplied(need, known)
-    aligned = [n.name for n in wanted if n.keys[0].provider is array and given[n.name] is not None]
+    plan = _plan(rule.check, rule.id, tuple(rule.not_for))
+    given = {need.name: _supplied(need, known) for need in plan.given}
+    curves = _curves(plan.curves, known[RUN])
+    for need in plan.others:
+        given[need.name] = _supplied(need, known)
+    aligned = [name for name in plan.arrays if given[name] is not None]
     if aligned and (count := given[aligned[0]].size) < rule.min_points:
         raise CannotJudge(f"only {count} points of {' with '.join(map(plain, aligned))}; needs {rule.min_points}")
-    for need in wanted:
-        if need.keys[0].provider is curve and not need.optional and len(given[need.name]) < rule.min_points:
-            count = len(given[need.name])
-            raise CannotJudge(f"only {count} points of {plain(need.name)}; needs {rule.min_points}")
+    for name in plan.models:
+        if (count := len(given[name])) < rule.min_points:
+            raise CannotJudge(f"only {count} points of {plain(name)}; needs {rule.min_points}")
     if curves and (longest := max(map(len, curves))) < rule.min_points:
         raise CannotJudge(f"only {longest} points; needs {rule.min_points}")
     return given
 
 
-def _curves(wanted: Sequence[Need], run: Run) -> list[Series]:
+def _curves(wanted: Sequence[tuple[str, bool]], run: Run) -> list[Series]:
     """The curves that the log has of those wanted. Raises CannotJudge where one that must be there is not."""
-    curves = {need.name: run.curve(need.name) for need in wanted if need.curve}
-    found = [curve for curve in curves.values() if curve is not None]
+    curves = [run.curve(name) for name, _ in wanted]
+    found = [curve for curve in curves if curve is not None]
     if len(found) < len(curves):
-        missing = [n.name for n in wanted if n.curve and curves[n.name] is None and not n.optional]
+        there = zip(wanted, curves, strict=True)
+        missing = [name for (name, optional), curve in there if curve is None and not optional]
         if missing or not found:
-            raise CannotJudge(absent(missing or curves))
+            raise CannotJudge(absent(missing or [name for name, _ in wanted]))
     return found
 
 

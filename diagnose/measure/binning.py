@@ -58,6 +58,8 @@ def means(values: Array, edges: Edges) -> Array:
 
 def block_means(values: Array, count: int) -> Array:
     """Means of at most `count` blocks of equally many points, shape (min(n, count),)."""
+    if values.size <= count:
+        return values.astype(np.float64)
     return means(values, even(values.size, count))
 
 

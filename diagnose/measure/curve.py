@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from diagnose.curves import Array, Series
 from diagnose.measure import statistics
@@ -52,6 +53,9 @@ MOST = 200
 
 _PHI = np.array([0.0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.92, 0.95])
 """Grid of autocorrelations of neighbours. Beyond the last, noise cannot be told from a trend."""
+
+_FIRST = np.sqrt(1.0 - _PHI**2)
+"""By how much the first point of a stretch, which has none before it, counts less than its whole variance."""
 
 _REFITS = 3
 """Times that a trend is fitted anew with less weight on points far off it, of which a jump to another level is one."""
@@ -125,25 +129,29 @@ class Estimate(NamedTuple):
         )
 
 
-class Rise(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Rise:
     """How a curve stands at its end against its best level.
 
     best: index of the lowest logged point. lowest: the value there. end: level over the last tenth of what follows.
     size: end over the best level, as a share of it; of a curve that is not positive, of what it had fallen.
     lost: the same as a share of what it had fallen before, initial point apart; at most `MOST_LOST`.
-    estimate: the rise on the scale over the last third of what follows the best, of two points the lower; the lowest of
-        many noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low for a while.
     turn: index where the smoothed curve is lowest. tail: points that make the end.
     """
 
+    curve: Curve
     best: int
     lowest: float
     end: float
     size: float
     lost: float
-    estimate: Estimate
     turn: int
     tail: int
+
+    @functools.cached_property
+    def estimate(self) -> Estimate:
+        """The rise on the curve's scale, see `Curve.risen`."""
+        return self.curve.risen(self.turn)
 
 
 class Fall(NamedTuple):
@@ -246,36 +254,40 @@ class Curve:
     @functools.cached_property
     def rise(self) -> Rise | None:
         """The rise since the best level; None where fewer than two points follow it."""
-        y, smooth = self.scaled, self.smooth
-        turn = self._turn()
+        y, turn = self.scaled, self._turn()
         after = len(self) - 1 - turn
         if after < 2:
             return None
-        noise = self._noise_around(turn)
-        width = self.window if turn else 1
-        third, tail = max(2, round(after / 3)), max(1, round(after / 10))
-        lowest = float(smooth[turn]) if turn else float(min(smooth[0], y[0]))
-        near = int(np.count_nonzero(y <= lowest + 2.5 * noise.size))
-        spread = math.sqrt(float(noise.weight @ noise.of_mean(width)))
-        bias = 0.5 * _lowest_of(near / max(noise.memory if after >= LONG else 1.0, width)) * spread
-        risen = _middle(y[turn:], third) - lowest - bias
-        risen += _lowest_of(2) * noise.size if third == 2 else 0.0
-        errors = np.sqrt(noise.of_mean(third) + noise.of_mean(width))
-        end, level = self.at(statistics.median(y[-tail:])), self.at(lowest)
+        tail = max(1, round(after / 10))
+        end, level = self.at(statistics.median(y[-tail:])), self.at(self._lowest(turn))
         fallen = max(self.start - level, 1e-12 * abs(level), 1e-300)
         size = end / level - 1.0 if self.positive else (end - level) / fallen
         best = int(np.argmin(self.values))
         lost = min((end - level) / fallen, MOST_LOST)
-        return Rise(
-            best,
-            float(self.values[best]),
-            end,
-            size,
-            lost,
-            Estimate(risen, errors, noise.weight, noise.degrees),
-            turn,
-            tail,
-        )
+        return Rise(self, best, float(self.values[best]), end, size, lost, turn, tail)
+
+    def _lowest(self, turn: int) -> float:
+        """The best level, on the scale."""
+        return float(self.smooth[turn]) if turn else float(min(self.smooth[0], self.scaled[0]))
+
+    def risen(self, turn: int) -> Estimate:
+        """By how much the last third of what follows the best level lies above it, of two points the lower.
+
+        The lowest of many noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low
+        for a while only.
+        """
+        y, lowest = self.scaled, self._lowest(turn)
+        after = len(self) - 1 - turn
+        noise = self._noise_around(turn)
+        width = self.window if turn else 1
+        third = max(2, round(after / 3))
+        near = int(np.count_nonzero(y <= lowest + 2.5 * noise.size))
+        spread = math.sqrt(float(noise.weight @ noise.of_mean(width)))
+        bias = 0.5 * _lowest_of(near / max(noise.memory if after >= LONG else 1.0, width)) * spread
+        errors = np.sqrt(noise.of_mean(third) + noise.of_mean(width))
+        risen = _middle(y[turn:], third) - lowest - bias
+        risen += _lowest_of(2) * noise.size if third == 2 else 0.0
+        return Estimate(risen, errors, noise.weight, noise.degrees)
 
     @functools.cached_property
     def falls(self) -> tuple[Fall, ...]:
@@ -416,34 +428,68 @@ def _noise(stretches: list[Array], *, falling: bool) -> Noise:
 
 def _likelihoods(y: Array, falling: bool) -> tuple[Array, Array, float]:
     """For each phi of the grid the restricted log-likelihood and the variance of a point; the degrees of freedom."""
-    trend = _whitened(y.size, falling)
-    degrees = float(y.size - trend.shape[2])
-    scale = np.sqrt(1.0 - _PHI**2)
-    white = np.empty((_PHI.size, y.size))
-    white[:, 0] = scale * y[0]
-    white[:, 1:] = y[1:] - _PHI[:, None] * y[:-1]
-    weight = np.ones_like(white)
-    for _ in range(1 + _REFITS):
-        weighted = np.swapaxes(weight[:, :, None] * trend, 1, 2)
-        gram = weighted @ trend
-        residual = white - (trend @ np.linalg.solve(gram, weighted @ white[:, :, None]))[:, :, 0]
-        size = np.abs(residual)
-        usual = 4.0 * statistics.GAUSSIAN_MAD * np.median(size, axis=1, keepdims=True)
-        far = (size > usual) & (usual > 0.0)
-        if not far.any():
+    basis = _basis(y.size, falling)
+    gram, inverse, logarithm = _gram(y.size, falling)
+    degrees = float(y.size - basis.shape[1])
+    white = _without_memory(y)
+    shared = white[:, 1:] @ basis[1:] - _PHI[:, None] * (white[:, 1:] @ basis[:-1])
+    shared += (_FIRST[:, None] * white[:, :1]) * basis[0]
+    residual = _without_memory(y - (inverse @ shared[:, :, None])[:, :, 0] @ basis.T)
+    weight, far = _drawn_in(residual)
+    for _ in range(_REFITS if far else 0):
+        places = np.flatnonzero((weight < 1.0).any(axis=0))
+        trend = _whitened(basis, places)
+        missing = np.swapaxes((1.0 - weight[:, places])[:, :, None] * trend, 1, 2)
+        weighted = gram - missing @ trend
+        fitted = np.linalg.solve(weighted, shared[:, :, None] - missing @ white[:, places, None])
+        residual = _without_memory(y - fitted[:, :, 0] @ basis.T)
+        logarithm = np.linalg.slogdet(weighted)[1]
+        anew, far = _drawn_in(residual)
+        if not far:
             break
-        weight = np.where(far, usual / np.maximum(size, 1e-300), 1.0)
+        weight = anew
     innovation = np.maximum((weight * residual**2).sum(axis=1) / degrees, 1e-300)
-    likelihood = -0.5 * degrees * np.log(innovation) + np.log(scale) - 0.5 * np.linalg.slogdet(gram)[1]
-    return likelihood, innovation / scale**2, degrees
+    likelihood = -0.5 * degrees * np.log(innovation) + np.log(_FIRST) - 0.5 * logarithm
+    return likelihood, innovation / _FIRST**2, degrees
 
 
-@functools.lru_cache(maxsize=64)
-def _whitened(n: int, falling: bool) -> Array:
-    """The trends of `_basis` with the memory of each phi taken out, shape (phi, n, p)."""
-    basis = _basis(n, falling)
-    first = np.sqrt(1.0 - _PHI**2)[:, None, None] * basis[None, :1]
-    return np.concatenate([first, basis[None, 1:] - _PHI[:, None, None] * basis[None, :-1]], axis=1)
+def _drawn_in(residual: Array) -> tuple[Array, bool]:
+    """Weights that draw far residuals in to four usual ones, shape (phi, n), and whether there are any."""
+    size = np.abs(residual)
+    middle = size.shape[1] // 2
+    ordered = np.sort(size, axis=1)
+    median = ordered[:, middle] if size.shape[1] % 2 else 0.5 * (ordered[:, middle - 1] + ordered[:, middle])
+    usual = 4.0 * statistics.GAUSSIAN_MAD * median[:, None]
+    far = (size > usual) & (usual > 0.0)
+    if not far.any():
+        return np.ones(1), False
+    return np.where(far, usual / np.maximum(size, 1e-300), 1.0), True
+
+
+def _without_memory(y: Array) -> Array:
+    """The values with the memory of each phi taken out, shape (phi, n); y: shape (n,), or (phi, n)."""
+    y = np.atleast_2d(y)
+    white = np.empty((_PHI.size, y.shape[1]))
+    white[:, 0] = _FIRST * y[:, 0]
+    white[:, 1:] = y[:, 1:] - _PHI[:, None] * y[:, :-1]
+    return white
+
+
+@functools.lru_cache(maxsize=512)
+def _gram(n: int, falling: bool) -> tuple[Array, Array, Array]:
+    """Of the trends of `_basis`, the memory of each phi taken out, the products with each other, shape (phi, p, p),
+    their inverse, and the logarithm of their determinant, shape (phi,).
+    """
+    trend = _whitened(_basis(n, falling), np.arange(n))
+    gram = np.swapaxes(trend, 1, 2) @ trend
+    return gram, np.asarray(np.linalg.inv(gram), np.float64), np.asarray(np.linalg.slogdet(gram)[1])
+
+
+def _whitened(basis: Array, places: npt.NDArray[np.intp]) -> Array:
+    """These points of the trends of `_basis` with the memory of each phi taken out, shape (phi, places, p)."""
+    white = basis[places] - _PHI[:, None, None] * basis[places - 1]
+    white[:, places == 0] = _FIRST[:, None, None] * basis[0]
+    return white
 
 
 @functools.lru_cache(maxsize=512)

@@ -121,12 +121,12 @@ def late_swings(values: Array) -> Swings:
         low, high = 0.0, 2.0 * NORMAL_90 * float(np.sqrt(residual @ residual / _chi_squared_98(tail.size - 2)))
     else:
         slow = statistics.rolling_median(tail, min(max(5, (tail.size // 5) | 1), 101))
-        low, high = np.quantile(tail - slow, [0.05, 0.95])
+        low, high = statistics.quantiles(tail - slow, 0.05, 0.95)
     level = statistics.median(tail)
     start = max(
         float(values[0]) if values.size < 200 else -np.inf, statistics.level(values, 0, max(2, values.size // 20))
     )
-    return Swings(float(high - low), start - level, level)
+    return Swings(high - low, start - level, level)
 
 
 def _chi_squared_98(degrees: int) -> float:

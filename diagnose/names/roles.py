@@ -615,6 +615,10 @@ def _time(leaf: tuple[str, ...]) -> _Found:
 # --- all names of a log -----------------------------------------------------------------------------------------------
 
 
+_SUMS = frozenset({"total", "combined", "overall"})
+"""Words of a column that holds several others together."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     column: str
@@ -631,8 +635,8 @@ def assign(
 ) -> dict[str, str]:
     """Pick the best column for every canonical name in `ROLES` that the log has.
 
-    columns: column names in the order of the log, or what `named` makes of them; earlier ones win where nothing else
-        decides.
+    columns: column names, or what `named` makes of them, in any order; of equals the one with the shortest name is
+        taken.
     stats: facts by column; a column of one point plays no role, one of few points only where no longer one can.
     overrides: canonical name -> column, as from `--map`; an axis in `AXES` is checked and left to the caller.
     Returns canonical name -> column; no column plays two roles.
@@ -723,11 +727,8 @@ def _candidates(
             held_out = [[c for c in fit if side(c) == name] for name in ("val", "test")]
             fit = next((some for some in held_out if some), [])
         copies = _copies(fit, parsed)
-        found = [
-            _Candidate(c, parsed[c], (*_rank(parsed[c], facts[c], c in copies), order), facts[c].points)
-            for order, c in enumerate(fit)
-        ]
-        return sorted(found, key=lambda candidate: candidate.key)
+        found = [_Candidate(c, parsed[c], _rank(parsed[c], facts[c], c in copies), facts[c].points) for c in fit]
+        return sorted(found, key=lambda candidate: (candidate.key, _in_order(candidate)))
 
     return look
 
@@ -747,13 +748,26 @@ def _rank(facets: Facets, facts: ColumnFacts, copy: bool) -> tuple[int, ...]:
         not facets.split,
         facts.constant,
         facets.averaged and facets.quantity == "loss",
-        _first_group(facets),
+        _group(facets),
     )
 
 
-def _first_group(facets: Facets) -> int:
-    """1 for parameter group 0, which in YOLOv5 and Ultralytics holds the biases with a warm-up of their own."""
-    return int(facets.quantity == "learning_rate" and "0" in facets.parts)
+def _in_order(candidate: _Candidate) -> tuple[int, bool, tuple[tuple[int, str], ...], str]:
+    """For columns that stand equally well, which a log may have in any order: by the words of their names, a total
+    first, and then by the names, numbers as such.
+    """
+    words = candidate.facets.words
+    parts = re.findall(r"\d{1,18}|\D+", candidate.column.casefold())
+    named = tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+    return len(words), _SUMS.isdisjoint(words), named, candidate.column.swapcase()  # `Loss` before `LOSS`
+
+
+def _group(facets: Facets) -> int:
+    """The parameter group of a learning rate, 0 for none; that called 0 is behind all others: in YOLOv5 and Ultralytics
+    it holds the biases with a warm-up of their own.
+    """
+    numbers = [int(part) for part in facets.parts if part.isdecimal() and len(part) < 4]
+    return (numbers[0] or 1000) if facets.quantity == "learning_rate" and numbers else 0
 
 
 def _copies(columns: Sequence[str], parsed: Mapping[str, Facets]) -> frozenset[str]:

@@ -20,6 +20,7 @@ class Source:
     error: why there is nothing to read, one line without the label; "" where there is something.
     notes: what was decided when it was found, in sentences for the user.
     address: where the one file lies that has to be fetched first, as fsspec says it; "" for what is here.
+    unsure: True for a file of a folder whose head was not looked at: it may be no log.
     growing: True where it is being written: a last line without an end is then not yet there.
     """
 
@@ -29,4 +30,5 @@ class Source:
     error: str = ""
     notes: tuple[str, ...] = ()
     address: str = ""
+    unsure: bool = False
     growing: bool = False

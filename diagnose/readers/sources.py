@@ -41,11 +41,15 @@ _DEEP = re.compile(r"(?:(?<=/)|\A)\*\*(?:/+|\Z)")
 _MOST_NAMES = 10_000  # entries of a directory among which a similar name is looked for
 
 
-def expand(sources: Sequence[str]) -> list[Source]:
-    """The sources behind what the user named, in that order and each once; directories in the order of their names."""
+def expand(sources: Sequence[str], *, sure: int | None = None) -> list[Source]:
+    """The sources behind what the user named, in that order and each once; directories in the order of their names.
+
+    sure: sources in one directory up to which the heads of their files are looked at, and those that are no log left
+        out; of more, whoever reads them finds out. None for any number.
+    """
     found: dict[object, Source] = {}
     for argument in sources:
-        for source in _expand(argument):
+        for source in _expand(argument, sure):
             found.setdefault(source.paths or source.address or source.label, source)
     return list(found.values())
 
@@ -58,7 +62,7 @@ def no_log(folder: str) -> str:
     return f"no training log among its {files} files" if files != 1 else "its only file is no training log"
 
 
-def _expand(argument: str) -> Iterator[Source]:
+def _expand(argument: str, sure: int | None) -> Iterator[Source]:
     label = printable(argument)
     path = Path(argument)
     if argument == STDIN:
@@ -68,7 +72,7 @@ def _expand(argument: str) -> Iterator[Source]:
 
         yield from remote.expand(argument, passed=_passed)
     elif not _exists(path):
-        yield from _of_pattern(argument) if glob.has_magic(argument) else [Source(label, error=_missing(path))]
+        yield from _of_pattern(argument, sure) if glob.has_magic(argument) else [Source(label, error=_missing(path))]
     elif not path.is_dir():
         yield Source(label, (path,))
     elif not os.access(path, os.R_OK | os.X_OK):
@@ -76,12 +80,14 @@ def _expand(argument: str) -> Iterator[Source]:
     else:
         try:
             inside = list(_in_folder(path, argument))
+            if sure is None or len(inside) <= sure:
+                inside = [source for source in inside if not source.unsure or _is_log(source.paths[0])]
         except LimitError as error:
             inside = [Source(label, error=str(error))]
         yield from inside or [Source(label, error="the directory is empty" if _is_empty(path) else no_log(argument))]
 
 
-def _of_pattern(pattern: str) -> Iterator[Source]:
+def _of_pattern(pattern: str, sure: int | None) -> Iterator[Source]:
     """The sources behind a pattern that the shell did not expand."""
     try:
         matches = sorted(match for match in _matches(pattern, _Counter()) if _holds_bytes(Path(match)))
@@ -89,7 +95,7 @@ def _of_pattern(pattern: str) -> Iterator[Source]:
         yield Source(printable(pattern), error=str(error))
         return
     for match in matches:
-        yield from _expand(match)
+        yield from _expand(match, sure)
     if not matches:
         yield Source(printable(pattern), error="no file matches the pattern")
 
@@ -156,7 +162,7 @@ def _missing(path: Path) -> str:
 
 
 def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
-    """The logs below a directory, folder by folder."""
+    """What may be a log below a directory, folder by folder."""
     from diagnose.readers.formats import tensorboard
 
     parts: set[Path] = set()  # folders whose event files belong to the run of the folder above them
@@ -186,8 +192,8 @@ def _in_folder(folder: Path, argument: str) -> Iterator[Source]:
                 yield Source(printable(label), first_of[path], folder=argument)
             elif path not in members and (denied := _denied(path)):
                 yield Source(printable(str(path)), error=denied)
-            elif path not in members and _is_log(path):
-                yield Source(printable(str(path)), (path,), folder=argument)
+            elif path not in members:
+                yield Source(printable(str(path)), (path,), folder=argument, unsure=True)
 
 
 def _run_folders(parent: Path, folders: list[str], names: list[str], argument: str) -> Iterator[Source]:

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 
 from diagnose.curves import Run
 from diagnose.names.kinds import unread
-from diagnose.report import Report
+from diagnose.report import MOST_COMPARED, Report
 from diagnose.reports.context import Context
 from diagnose.reports.page import TABLE_WIDTH, Page, grid, item, shorten, wrapped
 from diagnose.reports.phrases import (
@@ -47,6 +47,9 @@ from diagnose.reports.summary import summary
 from diagnose.reports.words import count, one_line, place, span
 from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 
+MOST_SHOWN = 1000
+"""Runs in the table, and in full where something was found; of more, the worst."""
+
 
 def render(report: Report, context: Context) -> str:
     """One run in full; of several a table, worst first, what they say together, and the ones with findings in full.
@@ -55,10 +58,10 @@ def render(report: Report, context: Context) -> str:
     no run.
     """
     page = context.page
-    runs = labelled(report.worst_first)
-    if len(runs) == 1:
+    runs = labelled(report.worst_first[:MOST_SHOWN])
+    if len(report) == 1:
         return "".join(f"{line}\n" for line in _run(*runs[0], page))
-    lines = _overview(runs, page) if runs else []
+    lines = _overview(report, runs, page) if runs else []
     short = {diagnosis.run.name: label for diagnosis, label in runs}
     lines += together(report.across, report.across_not_judged, short, page)
     for diagnosis, label in runs:
@@ -204,22 +207,33 @@ def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
     return lines
 
 
-def _overview(runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:
+def _overview(report: Report, runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:
     """One line that counts the verdicts, and the table over runs; one sentence per run on a page without pictures.
 
-    runs: each with what to call it.
+    runs: the worst of the report, each with what to call it.
     """
-    amount, counts = count(len(runs), "run"), counted(verdict_word(diagnosis) for diagnosis, _ in runs)
+    amount, counts = count(len(report), "run"), counted(map(verdict_word, report))
     if page.picture and page.width >= TABLE_WIDTH:
         folder = shared_folder([place(diagnosis.run.source) for diagnosis, _ in runs])
         where = f" in {folder}" if folder else ""
         short = [(diagnosis, label.removeprefix(folder)) for diagnosis, label in runs]
-        return [*textwrap.wrap(f"{amount}{where}: {counts}", page.width), "", *_table(short, page)]
+        table = ["", *_table(short, page), *_left_out(report, len(runs), page)]
+        return [*textwrap.wrap(f"{amount}{where}: {counts}", page.width), *table]
     lines = textwrap.wrap(f"{amount}: {counts}", page.width)
     for diagnosis, label in runs:
         points = count(diagnosis.run.points, "point")
         lines += wrapped(f"{label}: {verdict(diagnosis)}; milestone {stage(diagnosis)}; {points}", page)
-    return lines
+    return lines + _left_out(report, len(runs), page)
+
+
+def _left_out(report: Report, shown: int, page: Page) -> list[str]:
+    """That there are more runs than shown, and where they all are; nothing where all are shown."""
+    if len(report) <= shown:
+        return []
+    said = f"The worst {shown:,} of {len(report):,} runs are shown; all are in --format csv, json and jsonl."
+    if len(report) > MOST_COMPARED:
+        said += f" Held against each other are {MOST_COMPARED:,} of them, evenly drawn."
+    return ["", *textwrap.wrap(said, page.width)]
 
 
 def _table(runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:

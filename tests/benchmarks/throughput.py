@@ -4,8 +4,9 @@
 
 The runs are CSV files in a temporary directory (healthy, overfit, diverging and conflicting ones in turn, each with its
 own seed). A process of its own hands all paths to one call of `diagnose.api.diagnose`, which shares them out to
-`--jobs` processes. The memory is that of the process that gathers the report, at all of the runs and at a tenth of
-them: flat means that what is kept of a run is small.
+`--jobs` processes; another one reads the same files with `pandas.read_csv`, one after the other. The memory is that of
+the process that gathers the report, at all of the runs and at a tenth of them: flat means that what is kept of a run is
+small.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from cold_start import write_csv
 from diagnose import synthetic
 from diagnose.curves import Run, Series
 
-BAR = 250.0
+BAR = 1000.0
 """Runs per second on two cores."""
+
+PANDAS_BAR = 2.5
+"""At most this many times the seconds that pandas takes to read the same files."""
 
 ROWS = 200
 COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate")
@@ -38,6 +42,17 @@ start = time.perf_counter()
 report = diagnose(paths, jobs=int(sys.argv[3]))
 seconds = time.perf_counter() - start
 sys.stderr.write(f"{seconds} {len(report)} {len(report.errors)}")
+"""
+
+READ = """
+import sys, time
+from pathlib import Path
+import pandas as pd
+paths = sorted(map(str, Path(sys.argv[1]).iterdir()))
+start = time.perf_counter()
+for path in paths:
+    pd.read_csv(path)
+sys.stderr.write(f"{time.perf_counter() - start}")
 """
 
 
@@ -62,6 +77,13 @@ def judge(folder: Path, runs: int, jobs: int, scratch: Path) -> tuple[float, flo
     return float(seconds), found.peak, f"{judged} judged, {errors} errors, --jobs {jobs}"
 
 
+def plain(folder: Path, scratch: Path) -> float:
+    """Seconds of a loop of `pandas.read_csv` over all files."""
+    found = _measure.cost([sys.executable, "-c", READ, str(folder)], scratch)
+    words = (scratch / "stderr.txt").read_text().strip().splitlines()
+    return float(words[-1]) if found.code == 0 else sys.exit(words[-1])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print runs per second and peak memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,6 +103,8 @@ def main(argv: list[str] | None = None) -> int:
             shape = f"{runs} runs of {ROWS} rows x {len(COLUMNS) + 1} columns"
             print(f"{shape}: {seconds:.1f} s, {runs / seconds:.0f} runs per second (bar {BAR:g}), {said}")
             print(f"  peak memory {peaks[runs] / _measure.MB:.0f} MB")
+        pandas = plain(folder, Path(name))
+        print(f"pandas.read_csv of the same: {pandas:.1f} s; {seconds / pandas:.1f} x that (bar {PANDAS_BAR:g})")
     growth = (peaks[arguments.runs] - peaks[few]) / max(arguments.runs - few, 1)
     print(f"memory: {peaks[arguments.runs] / peaks[few]:.2f} x that of {few} runs, {growth / 1e3:.1f} kB more per run")
     return 0

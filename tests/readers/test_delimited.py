@@ -460,3 +460,27 @@ def test_a_row_of_another_length_beside_a_curve_in_one_row_is_no_fault(tmp_path:
     path.write_text("1708 0.124 0\n1709 0[.07,,4.22,0.0,6.43,18446744073709551616\n\ufeff")
     with contextlib.suppress(ReadError):
         assert tables(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,loss,name\n0,1.5,a\n1,,b\n2,nan,\n3,1_0,c\n",
+        "loss\n1\n2\n\n3\n",
+        "epoch,loss\n0,1\n1,2\nepoch,loss\n2,3\n3,4\n",
+        "epoch,loss\n0, 1\n1,12%\n2,-\n3,0.4",
+        "epoch;loss\n0;1,5\n1;2,5\n2;3,5\n",
+        "epoch,loss\n0,1,\n1,2,\n2,3,\n",
+    ],
+)
+def test_a_table_cut_at_once_is_the_one_that_is_cut_line_by_line(text: str) -> None:
+    at_once = read_delimited(Document("log.csv", data=text.encode()), "csv")
+    by_line = read_delimited(Document("log.csv", data=f"{text.rstrip()}\n# end\n".encode()), "csv")
+    assert len(at_once) == len(by_line)
+    for one, other in zip(at_once, by_line, strict=True):
+        assert (one.rows, list(one.columns), one.text) == (other.rows, list(other.columns), other.text)
+        assert (one.notes, list(one.lines)) == (other.notes, list(other.lines))
+        for name, column in one.columns.items():
+            assert np.array_equal(column.values, other.columns[name].values, equal_nan=True)
+            assert np.array_equal(column.logged, other.columns[name].logged)
+            assert column.percent == other.columns[name].percent

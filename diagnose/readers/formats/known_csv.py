@@ -58,7 +58,7 @@ def _is_wandb_chart(header: Header) -> bool:
 
 def _is_monitor(header: Header) -> bool:
     """Stable-Baselines3's monitor: reward, length in steps and end time in seconds of each episode."""
-    return header[:3] == ("r", "l", "t")
+    return set(header[:3]) == {"r", "l", "t"}
 
 
 def _is_progress(header: Header) -> bool:

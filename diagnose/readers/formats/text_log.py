@@ -54,6 +54,7 @@ _BARE = ("learn", "train", "val", "test", "total")
 _HINT = re.compile(  # of a line in lower case
     rf"\b(?:{'|'.join(_BARE)})[\s:=]{{1,2}}\d+\.\d|(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
+_OF_NUMBERS = str.maketrans("", "", "0123456789.,;|:+-eE \t\n")  # what a table of numbers is made of
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
 _BACKSPACES = re.compile("\x08+")
@@ -108,8 +109,10 @@ def read(document: Document) -> list[Table]:
     return [table]
 
 
-def _has_hints(texts: Iterable[str]) -> bool:
+def _has_hints(texts: Sequence[str]) -> bool:
     """A cheap first look: as many lines where a metric's name stands before a number as make a curve."""
+    if len("".join(texts[1:]).translate(_OF_NUMBERS)) < _LEAST_LINES - 1:
+        return False  # below a header, no line has a word
     lower = map(str.lower, texts)
     likely = (text for text in lower if any(hint in text for hint in (*_HINTS, *_BARE)))
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES

@@ -21,7 +21,7 @@ from diagnose.readers.tables.table import Column, Table
 Mask = npt.NDArray[np.bool_]
 
 _COLLAPSE = 0.02  # share of points that may fall on the step before them and still be an accident
-_LEAST_FALLS = 3
+_LEAST_FALLS = 2
 _SHUFFLED = 0.2  # share of rows that go back from which the rows are in another order than the training
 _MOST_COUNTERS = 64  # that are compared; a log has a handful
 _CROWD = 4.0  # points per step from which an axis is too coarse, and not merely repeated

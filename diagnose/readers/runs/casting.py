@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -82,11 +83,8 @@ class Cast:
 
     def _assign(self, facts: Mapping[str, roles.ColumnFacts]) -> dict[str, str]:
         columns = {self.metrics[name]: name for name in facts}
-        found = roles.assign(
-            self._named(facts),
-            stats={self.metrics[name]: fact for name, fact in facts.items()},
-            overrides={role: self.metrics[column] for role, column in self.fixed.items() if column in facts},
-        )
+        fixed = tuple((role, self.metrics[column]) for role, column in self.fixed.items() if column in facts)
+        found = dict(_assigned(tuple((self.metrics[n], self.facets[n], fact) for n, fact in facts.items()), fixed))
         if not any(role in found for role in roles.MAIN_ROLES):
             found |= self._only_curve(facts)
         return {role: columns[metric] for role, metric in found.items()}
@@ -107,6 +105,18 @@ class Cast:
         if places and _NAMELESS.isdisjoint(parsed[curves[0]].words):
             return {}
         return {next(iter(named), "train_loss"): curves[0]}
+
+
+@functools.lru_cache(maxsize=256)
+def _assigned(
+    columns: tuple[tuple[str, Facets, roles.ColumnFacts], ...], fixed: tuple[tuple[str, str], ...]
+) -> Mapping[str, str]:
+    """Canonical name -> metric, once for all logs that have the same columns.
+
+    columns: metric, what its name means, and the facts of its values; fixed: canonical name and metric.
+    """
+    parsed = {metric: facets for metric, facets, _ in columns}
+    return roles.assign(parsed, stats={metric: fact for metric, _, fact in columns}, overrides=dict(fixed))
 
 
 def _apart(columns: Mapping[str, Column], facets: Mapping[str, Facets]) -> frozenset[str]:

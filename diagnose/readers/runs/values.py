@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from diagnose.curves import Array, Series
+from diagnose.measure import statistics
 from diagnose.names import roles
 from diagnose.names.roles import Facets
 from diagnose.readers.tables.table import Column
@@ -138,7 +139,7 @@ def _level(values: Array) -> tuple[float, float, float] | None:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return None
-    return float(finite.min()), float(np.median(finite)), float(finite.max())
+    return float(finite.min()), statistics.median(finite), float(finite.max())
 
 
 def with_blank_tails(

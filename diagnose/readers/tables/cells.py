@@ -55,6 +55,16 @@ def number(cell: str, decimal: str = ".", wrappers: int = _MOST_WRAPPERS) -> flo
     return _dressed_number(text, decimal, wrappers)
 
 
+def numbers(cells: Sequence[str], decimal: str = ".") -> int:
+    """How many of the cells are numbers."""
+    if decimal == "." and "_" not in "".join(cells):
+        try:
+            return len(list(map(float, cells)))  # the usual case
+        except ValueError:
+            pass
+    return sum(number(cell, decimal) is not None for cell in cells)
+
+
 def _dressed_number(text: str, decimal: str, wrappers: int) -> float | None:
     if not wrappers or text.isalpha():
         return None  # the usual text: a word
@@ -111,14 +121,22 @@ class Cells:
 def parse(cells: Sequence[str], decimal: str = ".") -> Cells:
     """Parse a stretch of one column."""
     if decimal == "." and "_" not in "".join(cells):
-        nan = float("nan")
         try:
-            values = np.array([float(cell) if cell else nan for cell in cells], dtype=np.float64)
+            return _parse_at_once(cells)
         except ValueError:
             pass
-        else:
-            return Cells(values, np.array([cell != "" for cell in cells], dtype=np.bool_), {})
     return _parse_slowly(cells, decimal)
+
+
+def _parse_at_once(cells: Sequence[str]) -> Cells:
+    """Cells that are numbers as Python writes them, or empty. Raises ValueError where one is neither."""
+    if "" not in cells:
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
+        return Cells(values, np.ones(len(cells), dtype=np.bool_), {})
+    logged = np.fromiter(map(bool, cells), np.bool_, len(cells))
+    values = np.full(len(cells), np.nan)
+    values[logged] = np.fromiter(map(float, filter(None, cells)), np.float64)
+    return Cells(values, logged, {})
 
 
 def _parse_slowly(cells: Sequence[str], decimal: str) -> Cells:

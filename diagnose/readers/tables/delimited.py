@@ -85,10 +85,40 @@ def _from_arrow(fast: arrow_csv.Columns, dialect: Dialect, format: str) -> Table
 
 def _read_lines(document: Document, dialect: Dialect, format: str, names: Sequence[str]) -> list[Table]:
     """The path through the standard library."""
+    section = _at_once(document, dialect, names)
+    if section is not None:
+        return [section.table(dialect, format)] if section.rows else []
     try:
         return [s.table(dialect, format) for s in _sections(document, dialect, names, dialect.quoted) if s.rows]
     except _UnbalancedQuoteError:
         return [s.table(dialect, format) for s in _sections(document, dialect, names, quoted=False) if s.rows]
+
+
+def _at_once(document: Document, dialect: Dialect, names: Sequence[str]) -> _Section | None:
+    """The rows of a short tidy text, cut at every delimiter at once; None where a line has to be looked at by itself.
+
+    Tidy is a text without quotes, comments and blank lines between the rows, whose rows are of one width and hold no
+    word of the header.
+    """
+    if not document.whole or document.growing or dialect.tensors or dialect.delimiter in "| ":
+        return None
+    lines = list(islice(document.lines(), dialect.first, None))
+    while lines and not lines[-1]:
+        lines.pop()
+    text = "\n".join(lines)
+    between = len(names) - 1
+    if '"' in text or "#" in text or not all(line.count(dialect.delimiter) == between and line for line in lines):
+        return None
+    cells = text.replace("\n", dialect.delimiter).split(dialect.delimiter) if lines else []
+    if lines and len(max(cells, key=len)) > csv.field_size_limit():
+        return None
+    section = _Section(tuple(names), dialect.header, dialect.decimal)
+    section.add_columns([cells[j :: len(names)] for j in range(len(names))], len(lines))
+    has_text = any(chunk.texts for chunks in section.chunks for chunk in chunks)
+    if has_text and not section.words.isdisjoint(map(str.strip, cells)):
+        return None  # the header stands again, or another one
+    section.lines.extend(range(dialect.first + 1, dialect.first + 1 + len(lines)))
+    return section
 
 
 class _UnbalancedQuoteError(Exception):
@@ -208,9 +238,13 @@ class _Section:
             self.names.append(f"column {j + 1}")
             self.chunks.append([_blank(self.rows)] if self.rows else [])
         columns += [("",) * len(batch)] * (len(self.names) - len(columns))
+        self.add_columns(columns, len(batch))
+
+    def add_columns(self, columns: Sequence[Sequence[str]], rows: int) -> None:
+        """Parse the cells of so many rows, one sequence for each column."""
         for chunks, column in zip(self.chunks, columns, strict=True):
             chunks.append(parse(column, self.decimal))
-        self.rows += len(batch)
+        self.rows += rows
 
     def table(self, dialect: Dialect, format: str) -> Table:
         columns: dict[str, Column | list[str]] = {}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise, zip_longest
 from typing import Any
 
-from diagnose.readers.tables.cells import NOT_LOGGED, number, unwrap_tensors
+from diagnose.readers.tables.cells import NOT_LOGGED, number, numbers, unwrap_tensors
 from diagnose.readers.tables.names import INDEX, unique
 
 WHITESPACE = " "
@@ -172,24 +172,34 @@ class _Cut:
     def is_text(self, cell: str) -> bool:
         return cell not in NOT_LOGGED and number(cell, self.decimal) is None
 
+    def are_numbers(self, column: Sequence[str]) -> bool:
+        """Whether most cells of a column, of which none is blank, are numbers; of none, they are."""
+        return not column or numbers(column, self.decimal) > 0.5 * len(column)
+
 
 def _cuts(preamble: _Preamble, tensors: bool) -> Iterator[_Cut]:
     """The ways to cut the sample that give consistent rows; one column is the last guess."""
     lines = [unwrap_tensors(line) if tensors and i else line for i, (_, line) in enumerate(preamble.body)]
-    single = None
+    single: str | None = None  # the first that leaves the lines whole
     for delimiter in [preamble.forced] if preamble.forced else _DELIMITERS:
-        if delimiter == "," and single is not None and _has_decimal_commas(single):
-            yield replace(single, delimiter=";", decimal=",", score=1.0)
-            return
+        if delimiter == "," and single is not None and lines[-1].count(",") == 1:
+            column = _cut_by(single, lines, preamble)
+            if column is not None and _has_decimal_commas(column):
+                yield replace(column, delimiter=";", decimal=",", score=1.0)
+                return
+        if delimiter != WHITESPACE and not any(delimiter in line for line in lines):
+            single = single or delimiter
+            continue
         found = _cut_by(delimiter, lines, preamble)
         if found is None or found.width == 1:
-            single = single or found
+            single = single or (None if found is None else delimiter)
             continue
         yield found
         if found.score > _CERTAIN:
             return
-    if single is not None:
-        yield replace(single, delimiter=",", score=0.5 * single.score)  # below any table with half of it numbers
+    column = _cut_by(single, lines, preamble) if single else None
+    if column is not None:
+        yield replace(column, delimiter=",", score=0.5 * column.score)  # below any table with half of it numbers
 
 
 def _has_decimal_commas(single: _Cut) -> bool:
@@ -220,9 +230,9 @@ def _cut_by(delimiter: str, lines: list[str], preamble: _Preamble) -> _Cut | Non
     least = max(width - 1, min(width, 2))  # a line without a delimiter is none of a table of several columns
     cells = [c for row in rows[1:] or rows if least <= len(row) <= width + 1 for c in row if c not in NOT_LOGGED]
     decimal = _decimal_mark(cells)
-    numbers = sum(number(cell, decimal) is not None for cell in cells)
+    found = numbers(cells, decimal)
     ends = [preamble.body[count - 1][0] + 1 for count, _ in pairs]
-    return _Cut(delimiter, decimal, quoted, rows, ends, width, consistent * numbers / max(1, len(cells)))
+    return _Cut(delimiter, decimal, quoted, rows, ends, width, consistent * found / max(1, len(cells)))
 
 
 def _width(rows: list[list[str]]) -> tuple[int, float]:
@@ -232,9 +242,11 @@ def _width(rows: list[list[str]]) -> tuple[int, float]:
     return width, count / len(below)
 
 
-def _decimal_mark(cells: Iterable[str]) -> str:
+def _decimal_mark(cells: Sequence[str]) -> str:
     """The comma where more cells read as 0,53 than as 0.53, unless all of the former can be thousands."""
     commas = dots = thousands = 0
+    if not any("," in cell for cell in cells):
+        return "."
     for cell in cells:
         if "," in cell:
             commas += _COMMA_DECIMAL.fullmatch(cell) is not None
@@ -293,7 +305,7 @@ def _header_row(best: _Cut, preamble: _Preamble) -> int | None:
     row, below = best.rows[first], best.rows[first + 1 :]
     for j, cell in enumerate(row):  # a word above numbers: a header with names such as 0 and 1 among its words
         under = [r[j] for r in below if j < len(r) and r[j] not in NOT_LOGGED]
-        if best.is_text(cell) and under and sum(map(best.is_number, under)) > 0.5 * len(under):
+        if best.is_text(cell) and under and best.are_numbers(under):
             return first
     counted = row[1:] == [str(k) for k in range(len(row) - 1)]
     return first if len(row) > 1 and row[0] == "" and counted else None  # a DataFrame without names
@@ -341,9 +353,7 @@ def _columns(rows: list[list[str]], width: int) -> list[list[str]]:
 
 
 def _numeric_columns(best: _Cut, body: list[list[str]]) -> tuple[bool, ...]:
-    return tuple(
-        not column or sum(map(best.is_number, column)) > 0.5 * len(column) for column in _columns(body, best.width)
-    )
+    return tuple(map(best.are_numbers, _columns(body, best.width)))
 
 
 def _is_table(best: _Cut, header: tuple[str, ...], body: list[list[str]], numeric: tuple[bool, ...]) -> bool:

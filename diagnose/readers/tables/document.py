@@ -1,6 +1,7 @@
 """A source as bytes and text: decompression, encoding, and the refusal of what is plainly no log.
 
-A `Document` reads only its head until a reader asks for more, so that a 240 MB CSV is never held as text.
+A `Document` reads only its head until a reader asks for more, so that a 240 MB CSV is never held as text. Where the
+head is all there is, the file is opened once: who recognises it and who reads it share the bytes and the decoded text.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _MAGIC = (
     (b"ARROW1", "an Arrow file; export it as CSV"),
 )
 
-_CONTROL = "".join(map(chr, {*range(32)} - {*b"\t\n\r\f\x1b\b"}))
+_CONTROL = dict.fromkeys({*range(32)} - {*b"\t\n\r\f\x1b\b"})  # for `str.translate`, which leaves them out
 
 
 class Document:
@@ -105,8 +106,8 @@ class Document:
             if pipes and files.is_pipe(path):
                 return cls(path.name, data=files.piped(path, bounds.held_bytes, bounds.pipe_seconds))
             with files.opened(path) as stream:
-                head = stream.read(2)
-                size = stream.seek(0, io.SEEK_END)
+                head = stream.read(HEAD_BYTES + 1)
+                size = len(head) if len(head) <= HEAD_BYTES else stream.seek(0, io.SEEK_END)
         except (OSError, ValueError) as error:
             raise ReadError(f"cannot be opened ({(getattr(error, 'strerror', None) or str(error)).lower()})") from error
         if not head:
@@ -114,7 +115,9 @@ class Document:
         if size > bounds.log_bytes:
             raise LimitError(f"the file is larger than {limits.said('log_bytes', 'bytes')}")
         document = cls.__new__(cls)
-        document._packed = path if head == _GZIP else None
+        document._packed = path if head.startswith(_GZIP) else None
+        if document._packed is None:
+            document._beginning = head
         document._start(path.name, None, path if document._packed is None else None, ())
         return document
 
@@ -141,6 +144,8 @@ class Document:
         """Number of bytes, uncompressed."""
         if self.data is not None:
             return len(self.data)
+        if self.whole:
+            return len(self._beginning)
         assert self.path is not None
         return self.path.stat().st_size
 
@@ -192,16 +197,21 @@ class Document:
         start = self.head_text[:8192]
         if not self.head_text.strip("\x00 \t\r\n\ufeff"):
             raise ReadError("the file is empty")
-        control = sum(map(start.count, _CONTROL))
+        control = len(start) - len(start.translate(_CONTROL))
         if control > 8 + 0.02 * len(start):  # a few stray bytes are no binary
             raise ReadError("this is a binary file, not a text log")
         if start.lstrip("\ufeff \t\r\n")[:14].lower().startswith(("<!doctype html", "<html")):
             raise ReadError("this is a web page, not the log itself; download the raw file")
 
     @cached_property
+    def _decoded_head(self) -> str:
+        """The head as text, its line ends as they are."""
+        return self.head_bytes.decode(self.encoding, errors="replace")
+
+    @cached_property
     def head_text(self) -> str:
         """The decoded head, line ends made `\\n`; the last line may be cut."""
-        return _unify(self.head_bytes.decode(self.encoding, errors="replace"))
+        return _unify(self._decoded_head)
 
     @cached_property
     def head_lines(self) -> list[str]:
@@ -223,9 +233,9 @@ class Document:
         """The whole decoded text, line ends made `\\n`. Raises LimitError where it is too much to hold."""
         if self.size > limits.current().held_bytes:
             raise LimitError(f"the file is larger than {limits.said('held_bytes', 'bytes')} and has to be held whole")
-        text = self._bytes().decode(self.encoding, errors="replace")
+        text = self._decoded_head if self.whole else self._bytes().decode(self.encoding, errors="replace")
         self._returns |= "\r" in text and text.count("\r") > text.count("\r\n")
-        return _unify(text)
+        return self.head_text if self.whole else _unify(text)
 
     @property
     def has_lines(self) -> bool:
@@ -239,6 +249,8 @@ class Document:
         """The bytes, uncompressed, as an open file; the caller closes it."""
         if self.data is not None:
             return io.BytesIO(self.data)
+        if self.whole:
+            return io.BytesIO(self._beginning)
         assert self.path is not None
         try:
             return files.opened(self.path)
@@ -247,6 +259,9 @@ class Document:
 
     def lines(self) -> Iterator[str]:
         """The decoded lines without their ends, one at a time; line ends count as in `text`."""
+        if self.whole and not self.growing and self._packed is None and "\r" not in self._decoded_head:
+            yield from self.head_text.removesuffix("\n").split("\n")
+            return
         with io.TextIOWrapper(self.stream(), encoding=self.encoding, errors="replace", newline="\n") as stream:
             for line in stream:
                 if self.growing and not line.endswith("\n"):
@@ -264,6 +279,8 @@ class Document:
         """True where the last line has no line end, as a log has that is cut or still being written."""
         if self.data is not None:
             tail = self.data[-4:]
+        elif self.whole:
+            tail = self._beginning[-4:]
         else:
             with self.stream() as stream:
                 stream.seek(max(0, self.size - 4))
