@@ -8,7 +8,7 @@ from types import ModuleType
 
 from diagnose.readers.tables.document import Document
 
-BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio")
+BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio", "numpy_array")
 """The formats that are no text, told by their first bytes, among which is always a zero."""
 
 JSON = ("huggingface", "mmdet", "mllog", "jsonl", "json_history")

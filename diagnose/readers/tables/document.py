@@ -53,7 +53,7 @@ _MAGIC = (
     (b"\x80\x04", "a pickle; export the history as CSV or JSON"),
     (b"\x80\x05", "a pickle; export the history as CSV or JSON"),
     (b"\x89HDF", "an HDF5 file; export the history as CSV or JSON"),
-    (b"\x93NUMPY", "a NumPy array; save it with its column names as CSV"),
+    (b"\x93NUMPY", "a NumPy array whose name says no curve; call it train_loss.npy, or save its columns as CSV"),
     (b"SQLite format 3\x00", "an SQLite database, but neither MLflow's nor trackio's; export the curves as CSV"),
     (b"PAR1", "a Parquet file; export it as CSV"),
     (b"ARROW1", "an Arrow file; export it as CSV"),
