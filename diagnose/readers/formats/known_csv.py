@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from diagnose.readers.runs.guesses import held_out
 from diagnose.readers.tables import delimited
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.table import Table
@@ -121,7 +122,8 @@ def _fixed(table: Table, layout: Layout, document: Document) -> Table:
     axis = document.dialect.names[0] if layout.axis == FIRST else layout.axis
     if layout.rises and not _rises(table, axis):
         return replace(table, format="csv")
-    roles = {role: name for role, name in layout.roles.items() if name in table.columns}
+    fixed = {} if held_out(document.stem) else layout.roles
+    roles = {role: name for role, name in fixed.items() if name in table.columns}
     return replace(table, axis=axis if axis in table.columns else None, roles=roles)
 
 

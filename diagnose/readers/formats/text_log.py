@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice, pairwise
+from math import isfinite
 
 from diagnose.errors import ReadError
 from diagnose.names.roles import SPLITS, is_metric_name
@@ -241,16 +242,19 @@ def _is_metric(name: str) -> bool:
 def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
     """The other kinds whose lines stand in between the lines of the main kinds, once per epoch or so.
 
-    One that holds a column of the main kinds must say where it stands, or the column would mix two things.
+    One that holds a column of the main kinds must say where it stands, or the column would mix two things. One whose
+    values are whole numbers that never change says how the program was called.
     """
     mains_so_far = 0
     at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines stood before each of its lines
     main_columns: set[str] = set()
     columns: dict[_Kind, set[str]] = defaultdict(set)
+    seen: dict[_Kind, set[tuple[float, ...]]] = defaultdict(set)
     for line in lines:
         if not line.values:
             continue
         kind = _kind(line)
+        seen[kind].add(tuple(value for value, _ in line.values.values()))
         if kind in main:
             mains_so_far += 1
             main_columns.update(line.values)
@@ -262,6 +266,7 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
         kind
         for kind, before in at.items()
         if len(before) > 1
+        and not (len(seen[kind]) == 1 and all(value == int(value) for value in next(iter(seen[kind])) if isfinite(value)))
         and 2 * sum(former < later for former, later in pairwise(before)) >= len(before) - 1
         and (kind[0] & main_places or not columns[kind] & main_columns)
     }

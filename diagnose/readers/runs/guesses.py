@@ -72,6 +72,26 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
     return found | _eval_sets(seen, said | found)
 
 
+def of_file(facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
+    """The metrics of a file that is called after held-out data (`val_log.csv`), where none of them says a split."""
+    split = held_out(stem)
+    metrics = {name: f for name, f in facets.items() if f.quantity in roles.METRICS}
+    if not split or any(f.split for f in metrics.values()):
+        return {}
+    return {name: replace(f, split=split) for name, f in metrics.items()}
+
+
+def held_out(stem: str) -> str:
+    """The split that a file is called after, and "" where that is training or none.
+
+    A `test` alone is a try at something; beside a metric it is a set of data.
+    """
+    facets = roles.parse(stem)
+    if len({roles.SPLITS[word] for word in facets.words if word in roles.SPLITS}) != 1:
+        return ""
+    return facets.split if facets.split == "val" or (facets.split == "test" and facets.quantity) else ""
+
+
 def _is_open(name: str, facets: Facets, stem: str) -> bool:
     """Whether the values of a column are worth a look: a million of them take their time."""
     plain = not facets.quantity and not facets.counts and (name == stem or bool(_UNNAMED.fullmatch(name)))

@@ -6,6 +6,7 @@ Biases interface puts the run before the metric in every column name (`relu - tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,7 @@ _MOST_SHARED = 1_000_000  # runs x columns that they share
 _SEPARATOR = " - "  # between run and metric in an export of the W&B interface
 _ENVELOPE = ("__MIN", "__MAX")  # of the points that one exported point stands for
 _VALUE_NAMES = frozenset({"value", "values", "val", "scalar", "metric_value", "y"})
+_PLACE = re.compile(r"([A-Za-z]{1,20})[ _:#-]{0,3}(\d{1,12})(?:\s?/\s?\d{1,12})?:?")
 _RUN_WORDS = frozenset(
     ("run", "runs", "experiment", "exp", "trial", "fold", "seed", "replicate", "repeat", "cv", "job")
 )
@@ -58,9 +60,34 @@ def parts(table: Table, facets: Mapping[str, Facets]) -> list[Part]:
 
     facets: what the name of each column, of numbers and of text, means.
     """
-    whole = _by_metric(Part(table, facets))
+    whole = _by_metric(_with_counters(Part(table, facets)))
     found = _beside_each_other(whole) or _below_each_other(whole) or [whole]
     return [_by_split(part) for part in found]
+
+
+def _with_counters(whole: Part) -> Part:
+    """The table with its text columns of numbered places (`epoch1`, `Epoch 2`) as columns of numbers that count."""
+    counters = {name: column for name, cells in whole.table.text.items() if (column := _counter(cells)) is not None}
+    if not counters:
+        return whole
+    named = {name: kind for name, (kind, _) in counters.items() if kind not in whole.table.columns}
+    columns = {named[name]: counters[name][1] for name in named} | dict(whole.table.columns)
+    text = {name: cells for name, cells in whole.table.text.items() if name not in named}
+    facets = {**whole.facets, **roles.named(named.values())}
+    return replace(whole, table=replace(whole.table, columns=columns, text=text), facets=facets)
+
+
+def _counter(cells: Sequence[str]) -> tuple[str, Column] | None:
+    """(`epoch` or another word that counts, the numbers) of cells that all are that word and a number; else None."""
+    first = _PLACE.fullmatch(cells[0]) if cells else None
+    word = first[1].casefold() if first else ""
+    if not word or not roles.parse(word).counts:
+        return None
+    places = [_PLACE.fullmatch(cell) for cell in cells]
+    numbers = [float(place[2]) for place in places if place is not None and place[1].casefold() == word]
+    if len(numbers) < len(cells):
+        return None
+    return word, Column(np.array(numbers), np.ones(len(numbers), dtype=np.bool_))
 
 
 def _beside_each_other(whole: Part) -> list[Part]:

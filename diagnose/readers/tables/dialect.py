@@ -30,6 +30,8 @@ _LONGEST_PREAMBLE = 20  # lines of other text before the table
 _COMMA_DECIMAL = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?\s*%?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _ONE_COMMA = re.compile(r"[+-]?\d+,\d+")
+_PLACE = re.compile(r"\W{0,9}(?:epoch|iteration|iter|step|round|fold|run)[ _:#-]{0,3}\d{1,9}\W{0,9}", re.IGNORECASE)
+"""What stands above the values of an epoch, where each is a line, and is the name of none."""
 _LONGEST_NAME = 200  # characters; a header cell that is longer is prose
 
 
@@ -387,7 +389,7 @@ def _names(
     best: _Cut, header: tuple[str, ...], body: list[list[str]], numeric: tuple[bool, ...], stem: str
 ) -> list[str]:
     """The names of the columns; numbers are no names, and a single curve without a name is called as its file."""
-    names = [name if best.is_text(name) else "" for name in header]
+    names = [name if best.is_text(name) and not _PLACE.fullmatch(name) else "" for name in header]
     columns = _columns(body, best.width)
     names += [""] * (best.width - len(names))
     if any(names[1:]) or (names[0] and len(names) > 1):
