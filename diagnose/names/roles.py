@@ -267,6 +267,10 @@ _FOREIGN_WITHIN = {
     "epoch": "轮次 轮数 轮 エポック 에포크",
     "iteration": "迭代 イテレーション",
     "mean": "平均 평균",
+    "current": "当前 當前 目前 現在 현재",
+    "batch": "批次 バッチ 배치",
+    "step": "步数 步數 ステップ 스텝",
+    "number": "次数 次數",
 }
 """English words -> what stands for them in languages that write none."""
 _MEANINGS = {part: english for english, parts in _FOREIGN_WITHIN.items() for part in parts.split()}
@@ -316,6 +320,11 @@ def words(name: str) -> tuple[str, ...]:
 def in_english(name: str) -> str:
     """The name with the words of Chinese, Japanese and Korean logs that are known in English, blanks around them."""
     return name if name.isascii() else _WITHIN.sub(lambda found: f" {_MEANINGS[found[0]]} ", name)
+
+
+def known_words(text: str) -> int:
+    """How many words of Chinese, Japanese and Korean logs stand in a text."""
+    return len(_WITHIN.findall(text))
 
 
 # --- one name ---------------------------------------------------------------------------------------------------------

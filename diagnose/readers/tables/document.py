@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from diagnose import files, limits
 from diagnose.errors import LimitError, ReadError
+from diagnose.names import roles
 
 if TYPE_CHECKING:
     from diagnose.readers.tables.dialect import Dialect
@@ -35,6 +36,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+_ASIAN = ("gb18030", "big5", "cp932", "cp949")
 
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV"),
@@ -166,7 +169,10 @@ class Document:
 
     @cached_property
     def encoding(self) -> str:
-        """Name of the codec: from the byte-order mark, else UTF-8 where it decodes, else Windows-1252."""
+        """Name of the codec: from the byte-order mark, else UTF-8 where it decodes, else Windows-1252.
+
+        Chinese, Japanese and Korean in the encodings of Windows are told by the words of a training log among them.
+        """
         head = self.head_bytes
         for mark, codec in _BOMS:
             if head.startswith(mark):
@@ -175,11 +181,10 @@ class Document:
             return "utf-16-le"  # no mark; every second byte of Western text is zero
         if len(head) >= 4 and head[0::2].count(0) > 0.4 * len(head) / 2 and head[1::2].count(0) == 0:
             return "utf-16-be"
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(head)  # a character cut at the end of the head is no error
-        except UnicodeDecodeError:
-            return "cp1252"
-        return "utf-8"
+        if _decoded(head, "utf-8") is not None:
+            return "utf-8"
+        known = {codec: roles.known_words(text) for codec in _ASIAN if (text := _decoded(head, codec)) is not None}
+        return max(known, key=lambda codec: known[codec]) if any(known.values()) else "cp1252"
 
     def refuse_binary(self) -> None:
         """Raise ReadError where the head is no text, or plainly no log, with what it is and what to do instead."""
@@ -290,6 +295,14 @@ class Document:
             return self.data
         with self.stream() as stream:
             return stream.read()
+
+
+def _decoded(head: bytes, codec: str) -> str | None:
+    """The text of a head, of which the last character may be cut; None where it is in another encoding."""
+    try:
+        return codecs.getincrementaldecoder(codec)().decode(head)
+    except UnicodeDecodeError:
+        return None
 
 
 class _BrokenGzipError(Exception):
