@@ -193,7 +193,7 @@ _LOSS_PREFERENCE = {
     "error": 6,
     "term": 7,
 }
-_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo")
+_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo box obj cls dfl")
 """Terms that are printed without the word loss: `G_L1: 17.8`, `recon 93.1`."""
 _TERM_PARTS = _set("g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat")
 """What may stand beside a term, or beside a network that is told from its opponent: `G_A`, `D_real`."""
@@ -250,10 +250,19 @@ _DECOMPOSABLE = tuple(
 )
 
 _FOREIGN = _table(
-    loss="pérdida perdida perte verlust perda perdita потери",
-    accuracy="exactitud exactitude genauigkeit acurácia acuracia accuratezza точность",
-    train="entrenamiento entraînement entrainement treino treinamento addestramento обучение",
-    val="validación validacion validierung validação validacao validazione валидация",
+    loss="pérdida perdida perte verlust perda perdita verlies потери потеря strata kerugian",
+    trainloss="trainingsverlust trainverlust",
+    valloss="validierungsverlust valverlust",
+    testloss="testverlust",
+    accuracy="exactitud exactitude précision precisión precisão genauigkeit acurácia acuracia accuratezza "
+    "nauwkeurigheid точность dokładność doğruluk akurasi",
+    trainaccuracy="trainingsgenauigkeit traingenauigkeit",
+    valaccuracy="validierungsgenauigkeit valgenauigkeit",
+    testaccuracy="testgenauigkeit",
+    error="fehler erreur ошибка",
+    learningrate="lernrate",
+    train="entrenamiento entraînement entrainement treino treinamento addestramento обучение обучения обучении",
+    val="validación validacion validierung validação validacao validazione валидация валидации",
     epoch="época epoca époque epoche эпоха",
 )
 """Words of languages that write blanks between their words -> the English one."""

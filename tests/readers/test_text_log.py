@@ -417,12 +417,87 @@ def test_hugging_face_console_between_progress_bars():
     assert "train_loss" not in table.columns
 
 
+# --- tables and languages of a console --------------------------------------------------------------------------------
+
+
+def test_a_box_is_one_point_that_the_counter_in_it_places():
+    boxes = ""
+    for i in range(1, 9):
+        boxes += "---------------------------------\n| rollout/           |          |\n"
+        boxes += f"|    ep_rew_mean     | {20 + i}     |\n| time/              |          |\n"
+        boxes += f"|    iterations      | {i}        |\n|    total_timesteps | {512 * i}      |\n"
+        boxes += f"| train/             |          |\n|    loss            | {10 / i:.3f}     |\n" * (i > 1)
+        boxes += "---------------------------------\n"
+    table = read("Using cpu device\n" + boxes)
+    assert curve(table, "rollout/ep_rew_mean") == {512.0 * i: 20.0 + i for i in range(1, 9)}
+    assert list(curve(table, "train/loss")) == [512.0 * i for i in range(2, 9)]
+
+
+@pytest.mark.parametrize(
+    ("names", "loss"),
+    [("Epoch GPU_mem box_loss obj_loss Instances Size", "box_loss"), ("Epoch gpu_mem box obj labels img_size", "box")],
+)
+def test_names_that_stand_anew_above_the_values_of_each_epoch(names: str, loss: str):
+    text = ""
+    for i in range(6):
+        text += f"\n{names}\n"
+        for batch in (1, 80):
+            bar = f"640: {batch * 100 // 80:3d}%|####| {batch}/80 [00:10<00:00,  7.9it/s]"
+            text += f"\r  {i}/5  3.5G  {(2 if batch == 1 else 1) / (i + 1):.5f}  0.02  18  {bar}"
+        text += "\n      Class  Images  Instances  P  R  mAP50  mAP50-95: 100%|####| 4/4 [00:01<00:00]\n"
+        text += f"        all     128        929  0.5  0.4  {i / 10}  {i / 20}\n"
+    table = read(text)
+    assert curve(table, loss) == pytest.approx({i: 1 / (i + 1) for i in range(6)}, abs=1e-5)
+    assert curve(table, "mAP50-95") == pytest.approx({i: i / 20 for i in range(6)})
+
+
+def test_one_row_of_names_above_a_table_is_left_to_the_readers_of_tables():
+    text = "epoch  train_loss  valid_loss\n" + "".join(f"{i}  {1 / (i + 1):.3f}  0.{i}\n" for i in range(9))
+    assert not recognised(text)
+
+
+def test_a_bar_over_the_whole_training_that_is_drawn_twice_at_a_count():
+    bars = [f"  1%|# | {i}/20 [00:00<00:01, 53.7it/s, loss={1 / i:.3f}]" for i in range(1, 21)]
+    stale = [f"  1%|# | {i}/20 [00:00<00:01, 55.1it/s, loss={1 / (i - 1):.3f}]" for i in range(2, 21)]
+    states = [bars[0], *itertools.chain.from_iterable(zip(stale, bars[1:], strict=True))]
+    assert list(curve(read("\r".join(states)), "loss").values()) == [round(1 / i, 3) for i in range(1, 21)]
+
+
+def test_states_of_a_bar_that_were_written_out_of_order_are_one():
+    def epoch(n: int) -> str:
+        states = (f"{k}/41 [====] - loss: {5 / (n + k):.4f}" for k in (1, 31, 28, 41))
+        return f"Epoch {n}/6\n" + "\n".join(states)
+
+    table = read("\n".join(map(epoch, range(1, 7))))
+    assert list(curve(table, "loss")) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_german_with_points_or_commas(mark: str):
+    line = "Epoche {} von 9: Trainingsverlust={}{}, Validierungsgenauigkeit={}{}"
+    text = "\n".join(line.format(i, i, f"{mark}25", 0, f"{mark}{i}5") for i in range(1, 9))
+    table = read(text)
+    assert curve(table, "Trainingsverlust") == {i: i + 0.25 for i in range(1, 9)}
+    assert curve(table, "Validierungsgenauigkeit") == pytest.approx({i: i / 10 + 0.05 for i in range(1, 9)})
+
+
+def test_thousands_are_no_decimals():
+    text = "\n".join(f"step: {i},000 loss: {i},500 tokens: 12,345" for i in range(1, 9))
+    assert curve(read(text), "loss") == {1000 * i: 1000 * i + 500 for i in range(1, 9)}
+
+
 def test_a_configuration_dump_is_no_curve():
     dump = "lr = 0.1\n" + "".join(
         f"loss_{name}=dict(type='L1', loss_weight={w}.0),\n" for w, name in enumerate("abcdefg")
     )
     table = read(dump + "".join(f"Epoch {e} loss: {1 / e:.3f}\n" for e in range(1, 11)))
     assert list(table.columns) == ["epoch", "loss"]
+
+
+def test_settings_that_each_start_prints_are_no_curve():
+    start = "loss_weights: {'bce': 1, 'dice': 1}\n"
+    epochs = "".join(f"Epoch: {i} | train_loss: {1 / (i + 1):.3f}\n" for i in range(8))
+    assert "dice" not in read((start + epochs) * 3).columns
 
 
 def test_percent_is_told_and_nan_is_a_value():

@@ -33,7 +33,7 @@ _TOKEN = re.compile(
         [-+]?(?:(?:\d{1,3}(?:,\d{3}){1,8}(?![\d,])|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
        |[-+]?(?:nan|inf(?:inity)?)(?:(?!\w)|(?=m?s\b))  # "nanms" is a duration
       )
-      (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+of\s+)(?P<total>\d+)(?![\w.]))?
+      (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+(?:of|von|de|di|sur|из|van)\s+)(?P<total>\d+)(?![\w.]))?
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -61,7 +61,8 @@ _BEFORE_AXIS = (
     + r")[ _]+(?:@ ?)?)*"
 )
 _AFTER_AXIS = r"(?:[ _]?(?:number|num|no|idx|index|id))?"
-_EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep){_AFTER_AXIS}", re.IGNORECASE)
+_EPOCHS_ABROAD = "epoche|époque|epoque|época|epoca|эпоха"
+_EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep|{_EPOCHS_ABROAD}){_AFTER_AXIS}", re.IGNORECASE)
 _STEP = re.compile(
     rf"{_BEFORE_AXIS}(?:step|iters?|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
     rf"|(?:total_|num_)?timesteps?){_AFTER_AXIS}",
@@ -95,7 +96,7 @@ _NO_NAME = re.compile(
 _LINKS = frozenset({"", "is", "was", "of"})
 _CODE_WORDS = frozenset({"return", "returns", "assert"})
 
-_TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
+TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
 _KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]|[\u2500-\u257f\u2588])")
 _KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
 _COCO = re.compile(  # pycocotools' COCOeval.summarize
@@ -176,7 +177,7 @@ def _without_bar(text: str) -> tuple[str, bool]:
     Darknet's line, which puts the numbers before their names, is turned round, and that of COCO's evaluation shortened.
     """
     if "%|" in text or "it [" in text:
-        text, bars = _TQDM.subn(" ", text, count=1)
+        text, bars = TQDM.subn(" ", text, count=1)
         return text, bars > 0
     if _KERAS.match(text):
         return _KERAS_BAR.sub(" ", text, count=1), True
@@ -222,7 +223,7 @@ class _Label:
 def _label(text: str) -> _Label:
     """Read the words before a number."""
     if quoted := _QUOTED_KEY.search(text):
-        return _Label(_axis(quoted[1]) or "name", quoted[1], _split_of(text[: quoted.start()]), exact=True)
+        return _Label(place_of(quoted[1]) or "name", quoted[1], _split_of(text[: quoted.start()]), exact=True)
     text = _REMARK.sub("", _CALL.sub("", text))  # "loss (for one batch) at step"
     bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
     if not bare.strip():
@@ -232,7 +233,7 @@ def _label(text: str) -> _Label:
     split = _split_of(*before)
     name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
     if inner := _AXIS_OF.search(bare):  # mmengine: Epoch(train) [1][50/154]
-        return _Label(_axis(inner[1]), split=inner[2])
+        return _Label(place_of(inner[1]), split=inner[2])
     if function := _FUNCTION.search(bare):
         name = function[1]
     boundary, star = bool(_BOUNDARY.search(bare)), "*" in bare
@@ -241,11 +242,11 @@ def _label(text: str) -> _Label:
     own = _SPLIT.match(name)
     if own and own.end() == len(name):
         return _Label("count", split=own[1])
-    if axis := _axis(name):
-        return _Label(axis, split=own[1] if own else split)
+    if place := place_of(name):
+        return _Label(place, split=own[1] if own else split)
     if found := _MEASURED_AT.fullmatch(name):
         measured = "" if own and own.end() == len(found[1]) else found[1]  # "TRAIN in epoch 3"
-        return _Label(_axis(found[2]), split=own[1] if own else split, measured=measured)
+        return _Label(place_of(found[2]), split=own[1] if own else split, measured=measured)
     if text.rstrip().endswith("#"):
         return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
     kind, name = _checked_name(name, signed)
@@ -259,7 +260,7 @@ def _split_of(*texts: str) -> str:
     return splits[-1] if splits else ""
 
 
-def _axis(name: str) -> str:
+def place_of(name: str) -> str:
     """`epoch` or `step` where that is what the name says, else ""."""
     name = name if name.isascii() else roles.in_english(name).strip()
     return "epoch" if _EPOCH.fullmatch(name) else "step" if _STEP.fullmatch(name) else ""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice, pairwise
-from math import isfinite
+from itertools import chain, groupby, islice, pairwise
 
 from diagnose.errors import ReadError
 from diagnose.names.roles import SPLITS, is_metric_name
+from diagnose.readers.formats import printed_table
 from diagnose.readers.formats.log_line import Line, heading, parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
@@ -48,6 +48,19 @@ _HINTS = (
         "auc",
     ),
     *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
+    *(
+        "verlust",
+        "genauigkeit",
+        "perte",
+        "précision",
+        "pérdida",
+        "perdida",
+        "exactitud",
+        "precisión",
+        "perda",
+        "perdita",
+    ),
+    *("accuratezza", "потер", "точность", "strata", "doğruluk", "akurasi", "verlies"),
     *("损失", "損失", "손실", "准确率", "準確率", "精度", "정확도"),
 )
 _BARE = ("learn", "train", "val", "test", "total")
@@ -57,6 +70,9 @@ _HINT = re.compile(  # of a line in lower case
 )
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
+_COMMA_DECIMAL = re.compile(r"(?<=[=: (])([-+]?\d{1,9}),(\d{1,20})(?=[,;)%|\s]|\Z)")
+_POINT_DECIMAL = re.compile(r"(?<=[=: (])[-+]?\d{1,9}\.\d")
+_THOUSANDS = 3  # digits behind a comma that may group a whole number
 _BACKSPACES = re.compile("\x08+")
 
 _Kind = tuple[frozenset[str], str, str, bool]
@@ -64,15 +80,17 @@ _Kind = tuple[frozenset[str], str, str, bool]
 
 def recognise(document: Document) -> bool:
     """Whether at least five lines of the head are of one kind, and of a kind that is a point of a curve."""
-    texts = [text for text in document.head_lines if text and not text.isspace()]
-    if not texts or _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")) or not _has_hints(texts):
+    texts = list(_with_points(text for text in document.head_lines if text and not text.isspace()))
+    if not texts or _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")):
+        return False
+    if not _has_hints(texts) and not printed_table.repeated(texts):
         return False
     return _is_log(texts[:_FIRST_LOOK]) or (len(texts) > _FIRST_LOOK and _is_log(texts))
 
 
 def _is_log(texts: Sequence[str]) -> bool:
     """Whether these lines hold points of a curve, and are no prose or code that happens to name numbers."""
-    lines = list(_parse(texts))
+    lines = list(_parse(texts, printed_table.repeated(texts)))
     main = _main_kinds(lines)
     if any(places & {"epoch", "step"} for places, *_ in main):
         return True
@@ -85,11 +103,12 @@ def read(document: Document) -> list[Table]:
 
     Raises ReadError where too few lines are alike.
     """
-    raw = list(_parse(document.lines()))
+    raw = list(_parse(_with_points(document.lines()), printed_table.repeated(document.head_lines)))
     lines = _evaluations_apart(_without_states(raw))
     main = _main_kinds(lines)
     if not main:  # one progress bar over the whole training: its states are the curve
-        lines, main = raw, _main_kinds(raw)
+        lines = _last_of_each_count(raw)
+        main = _main_kinds(lines)
     if not main:
         raise ReadError(f"no loss or accuracy is printed on {_LEAST_LINES} lines of one kind, so there is no curve")
     between = _kinds_between(lines, main)
@@ -109,6 +128,19 @@ def read(document: Document) -> list[Table]:
     return [table]
 
 
+def _with_points(texts: Iterable[str]) -> Iterator[str]:
+    """The lines with a point in every decimal number, where the first lines write commas."""
+    texts = iter(texts)
+    first = list(islice(texts, _FIRST_LOOK))
+    commas = [digits for text in first if "," in text for _, digits in _COMMA_DECIMAL.findall(text)]
+    points = sum(len(_POINT_DECIMAL.findall(text)) for text in first) if commas else 0
+    if len(commas) < max(_LEAST_LINES, points) or all(len(digits) == _THOUSANDS for digits in commas):
+        yield from first
+        yield from texts
+    else:
+        yield from (_COMMA_DECIMAL.sub(r"\1.\2", text) for text in chain(first, texts))
+
+
 def _has_hints(texts: Iterable[str]) -> bool:
     """A cheap first look: as many lines where a metric's name stands before a number as make a curve."""
     lower = map(str.lower, texts)
@@ -116,10 +148,17 @@ def _has_hints(texts: Iterable[str]) -> bool:
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
 
 
-def _parse(texts: Iterable[str]) -> Iterator[Line]:
-    """The lines that say anything, each under the heading above it; a backspace starts the line anew."""
+def _parse(texts: Iterable[str], headers: Collection[str] = ()) -> Iterator[Line]:
+    """The lines that say anything, each under the heading above it; a backspace starts the line anew.
+
+    headers: the rows of names that stand again and again above a row of values.
+    """
     heading_split = split_before = ""
-    for number, text in enumerate(texts, 1):
+    for number, text in enumerate(printed_table.pieces(texts, headers), 1):
+        if isinstance(text, Line):
+            text.number = number
+            yield text
+            continue
         for piece in _BACKSPACES.split(text) if "\x08" in text else (text,):
             if not piece or piece.isspace():
                 continue
@@ -165,13 +204,24 @@ def _without_states(lines: Sequence[Line]) -> list[Line]:
             continue
         state = (line.bar, line.split.lower(), *sorted(final.places.items()))
         count = line.places.get(counter, 0.0) if counter else 0.0
-        if state in open_states and count >= open_states[state][1]:
+        if state in open_states and _goes_on(open_states[state][1], count, line.totals.get(counter or "", 0.0)):
             kept[open_states[state][0]] = final
             open_states[state] = (open_states[state][0], count)
         else:
             open_states[state] = (len(kept), count)
             kept.append(final)
     return kept
+
+
+def _goes_on(last: float, count: float, total: float) -> bool:
+    """Whether a state belongs to the bar that stood at `last`; states may be written in another order than drawn."""
+    return count >= last or (last < total and 2 * count > last)
+
+
+def _last_of_each_count(lines: Sequence[Line]) -> list[Line]:
+    """The lines with the last state of a progress bar at each of its counts, which a bar may draw twice."""
+    ends = [former.bar and later.bar and former.places == later.places for former, later in pairwise(lines)]
+    return [line for line, drawn_again in zip(lines, [*ends, False], strict=False) if not drawn_again]
 
 
 def _evaluations_apart(lines: Sequence[Line]) -> list[Line]:
@@ -243,7 +293,7 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
     """The other kinds whose lines stand in between the lines of the main kinds, once per epoch or so.
 
     One that holds a column of the main kinds must say where it stands, or the column would mix two things. One whose
-    values are whole numbers that never change says how the program was called.
+    metrics are whole numbers that never change says how the program was called.
     """
     mains_so_far = 0
     at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines stood before each of its lines
@@ -254,7 +304,7 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
         if not line.values:
             continue
         kind = _kind(line)
-        seen[kind].add(tuple(value for value, _ in line.values.values()))
+        seen[kind].add(tuple(value for name, (value, _) in line.values.items() if _is_metric(name)))
         if kind in main:
             mains_so_far += 1
             main_columns.update(line.values)
@@ -266,10 +316,16 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
         kind
         for kind, before in at.items()
         if len(before) > 1
-        and not (len(seen[kind]) == 1 and all(value == int(value) for value in next(iter(seen[kind])) if isfinite(value)))
+        and not _is_setting(seen[kind])
         and 2 * sum(former < later for former, later in pairwise(before)) >= len(before) - 1
         and (kind[0] & main_places or not columns[kind] & main_columns)
     }
+
+
+def _is_setting(metrics: Collection[tuple[float, ...]]) -> bool:
+    """Whether what the lines of a kind say of metrics is always the same, and whole numbers: their weights, say."""
+    first = next(iter(metrics))
+    return len(metrics) == 1 and bool(first) and all(value.is_integer() for value in first)
 
 
 # --- where they stand -------------------------------------------------------------------------------------------------

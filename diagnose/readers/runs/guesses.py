@@ -22,6 +22,7 @@ _PERCENT = 100.5  # a percentage that was rounded up
 _TOTAL = "total"
 _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
 _ENOUGH = 10_000  # values that say where a long curve goes
+_HIGHEST = 0.05  # share of values above one that is still among the highest
 _UNNAMED = re.compile(r"column \d+")
 _EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
 
@@ -32,6 +33,7 @@ class _Seen:
 
     low, high: of the finite values.
     falls, rises: by the medians of the first and the last part; last: the latter median.
+    drops: the first value is among the highest, as at the start of a training that soon goes wrong.
     constant: all are the same. whole: all are whole numbers, as counts and labels are.
     """
 
@@ -40,6 +42,7 @@ class _Seen:
     falls: bool
     rises: bool
     last: float
+    drops: bool
     constant: bool
     whole: bool
 
@@ -112,7 +115,7 @@ def _look(column: Column) -> _Seen:
     values = column.values[column.logged]
     finite = values[np.isfinite(values)]
     if finite.size < 2:
-        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, constant=False, whole=False)
+        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, drops=False, constant=False, whole=False)
     thin = finite[:: max(1, finite.size // _ENOUGH)]
     part = max(1, thin.size // _ENDS)
     first, last = float(np.median(thin[:part])), float(np.median(thin[-part:]))
@@ -122,6 +125,7 @@ def _look(column: Column) -> _Seen:
         falls=last < first,
         rises=last > first,
         last=last,
+        drops=bool(np.mean(thin > thin[0]) < _HIGHEST),
         constant=bool(np.all(finite == finite[0])),
         whole=is_whole(column),
     )
@@ -192,7 +196,7 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     said = roles.parse(stem)
     if said.quantity in ("loss", "accuracy") and curves:
         return {curves[0]: _meaning(said, said.quantity, said.kind, said.preference)}
-    losses = [name for name in curves if seen[name].falls]
+    losses = [name for name in curves if seen[name].falls or (pair and seen[name].drops)]
     shares = [name for name in curves if seen[name].rises and seen[name].is_share]
     if len(losses) == len(shares) == 1 and len(curves) == 2:
         return {losses[0]: _meaning(said, "loss", "loss"), shares[0]: _meaning(said, "accuracy", "accuracy")}
