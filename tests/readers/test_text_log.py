@@ -14,6 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import diagnose.readers
+from diagnose.curves import Run
 from diagnose.errors import ReadError
 from diagnose.readers import tables
 from diagnose.readers.formats import text_log
@@ -34,6 +36,10 @@ def curve(table: Table, name: str, axis: str = "") -> dict[float, float]:
     logged = table.columns[name].logged
     places = table.columns[axis or table.axis or ""].values[logged].tolist()
     return dict(zip(places, table.columns[name].values[logged].tolist(), strict=True))
+
+
+def runs(text: str) -> list[Run]:
+    return diagnose.readers.read(BytesIO(text.encode()))
 
 
 def recognised(text: str) -> bool:
@@ -415,6 +421,35 @@ def test_hugging_face_console_between_progress_bars():
     assert curve(table, "eval_loss") == {i / 10: round(4 / i, 4) for i in (10, 20, 30)}
     assert np.isnan(table.columns["grad_norm"].values[table.columns["grad_norm"].logged]).all()
     assert "train_loss" not in table.columns
+
+
+def test_a_validation_stands_at_the_end_of_its_epoch_where_the_training_prints_in_every_second():
+    train = {epoch: f"step {5 * epoch} epoch {epoch} loss {1 / epoch:.3f}\n" for epoch in range(2, 13, 2)}
+    text = "".join(
+        train.get(epoch, "") + f"Validation: epoch {epoch} val_loss 0.{epoch:02}\n" for epoch in range(1, 13)
+    )
+    assert list(curve(read(text), "val_loss")) == [5.0 * epoch for epoch in range(1, 13)]
+
+
+def test_a_test_after_each_epoch_is_counted_where_only_some_epochs_are_named():
+    train = {epoch: f"Train Epoch: {epoch} [32/130]\tLoss: {1 / epoch:.3f}\n" for epoch in range(1, 13, 3)}
+    text = "".join(train.get(epoch, "") + f"Test set: Average loss: 0.{epoch:02}\n" for epoch in range(1, 13))
+    assert len(curve(read(text), "Test Average loss")) == 12
+
+
+def test_a_position_within_an_epoch_counts_through_where_no_line_counts_the_epochs():
+    lines = (f"loss: {2 / (1 + i):.4f}  [{32 + 30 * (i % 5):5d}/  170]" for i in range(30))
+    (run,) = runs("\n".join(lines))
+    assert len(run.series[run.roles["train_loss"]]) == 30
+
+
+def test_validations_under_epochs_that_print_no_training_are_kept():
+    train = {epoch: f"loss: {1 / epoch:.3f}  [{224 * epoch % 1300:5d}/ 1300]\n" for epoch in range(1, 41, 5)}
+    text = "".join(
+        f"Epoch {epoch}\n-----\n" + train.get(epoch, "") + f"Test Error: \n Avg loss: 0.{epoch:02}\n"
+        for epoch in range(1, 41)
+    )
+    assert list(curve(read(text), "Test Avg loss")) == list(range(1, 41))
 
 
 # --- tables and languages of a console --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ and again and names a loss or an accuracy is one; so is a line of another kind t
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,12 +117,14 @@ def read(document: Document) -> list[Table]:
     _restore_epochs(rows)
     _open_epochs(rows)
     _name_epoch_means(rows)
+    _number_silent_epochs(rows)
     _count_through(rows)
+    _place_by_epoch(rows)
     percent = {name for line in lines for name, (_, sign) in line.values.items() if sign}
     table = table_from_records(
         (row.places | row.values for row in rows),
         NAME,
-        axis="step" if any("step" in row.places for row in rows) else "epoch",
+        axis=_axis_of(rows),
         percent=percent | {name + _EPOCH_MEAN for name in percent},
         lines=[row.number for row in rows],
     )
@@ -139,6 +142,15 @@ def _with_points(texts: Iterable[str]) -> Iterator[str]:
         yield from texts
     else:
         yield from (_COMMA_DECIMAL.sub(r"\1.\2", text) for text in chain(first, texts))
+
+
+def _axis_of(rows: Sequence[_Row]) -> str | None:
+    """The column that is the x axis; None where it is a position within epochs that no line counts."""
+    if not any("step" in row.places for row in rows):
+        return "epoch"
+    within = [row.places["step"] for row in rows if "step" in row.own and row.total is not None]
+    silent = not any("epoch" in row.places for row in rows)
+    return None if silent and any(later < former for former, later in pairwise(within)) else "step"
 
 
 def _has_hints(texts: Iterable[str]) -> bool:
@@ -296,12 +308,13 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
     metrics are whole numbers that never change says how the program was called.
     """
     mains_so_far = 0
-    at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines stood before each of its lines
+    at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines and epochs stood before each of its
     main_columns: set[str] = set()
     columns: dict[_Kind, set[str]] = defaultdict(set)
     seen: dict[_Kind, set[tuple[float, ...]]] = defaultdict(set)
     for line in lines:
         if not line.values:
+            mains_so_far += "epoch" in line.places
             continue
         kind = _kind(line)
         seen[kind].add(tuple(value for name, (value, _) in line.values.items() if _is_metric(name)))
@@ -466,6 +479,7 @@ def _restart_when_closed(rows: Sequence[_Row]) -> bool:
 
 
 _EPOCH_MEAN = "_epoch"
+_FEW_ENDS = 2  # epochs whose end is known, by which those of others are
 
 
 def _name_epoch_means(rows: Sequence[_Row]) -> None:
@@ -474,6 +488,53 @@ def _name_epoch_means(rows: Sequence[_Row]) -> None:
     for row in rows:
         if "step" not in row.own and "epoch" in row.own:
             row.values = {name + _EPOCH_MEAN if name in per_step else name: v for name, v in row.values.items()}
+
+
+def _number_silent_epochs(rows: Sequence[_Row]) -> None:
+    """Give rows that name no place the epochs that no other line names: a test after each, of which few are printed.
+
+    That is so where as many of one kind follow one another as there are epochs to the next that is named.
+    """
+    loose: dict[tuple[str, ...], list[_Row]] = defaultdict(list)
+    for row in rows:
+        if not row.own:
+            loose[tuple(row.values)].append(row)
+    for tests in loose.values():
+        groups = [
+            (epoch, list(group)) for epoch, group in groupby(tests, key=lambda row: row.places.get("epoch", -1.0))
+        ]
+        steps = [later - epoch for (epoch, _), (later, _) in pairwise(groups)]
+        if groups[0][0] < 0 or any(len(group) != step for (_, group), step in zip(groups, steps, strict=False)):
+            continue
+        for epoch, group in groups:
+            for i, row in enumerate(group):
+                row.places["epoch"] = epoch + i
+
+
+def _place_by_epoch(rows: Sequence[_Row]) -> None:
+    """Put rows that name an epoch, and stand at the step of an earlier one, where that epoch ends.
+
+    Validation after every epoch is thus not lost where the training prints in every second one only.
+    """
+    ends: dict[float, float] = {}
+    for row in rows:
+        if "step" in row.own and {"epoch", "step"} <= row.places.keys():
+            ends[row.places["epoch"]] = max(row.places["step"], ends.get(row.places["epoch"], row.places["step"]))
+    epochs, steps = list(ends), list(ends.values())
+    rising = all(a < b for a, b in pairwise(epochs)) and all(a < b for a, b in pairwise(steps))
+    if len(epochs) < _FEW_ENDS or not rising:
+        return
+    for row in rows:
+        epoch = row.places.get("epoch")
+        if "step" not in row.own and epoch is not None and epoch not in ends:
+            row.places["step"] = max(row.places.get("step", 0.0), _between(epoch, epochs, steps))
+
+
+def _between(epoch: float, epochs: Sequence[float], steps: Sequence[float]) -> float:
+    """The step at which an epoch ends, by the ends of those around it, on the line through the nearest two."""
+    after = min(max(bisect_left(epochs, epoch), 1), len(epochs) - 1)
+    rate = (steps[after] - steps[after - 1]) / (epochs[after] - epochs[after - 1])
+    return steps[after] + (epoch - epochs[after]) * rate
 
 
 def _count_through(rows: Sequence[_Row]) -> None:
