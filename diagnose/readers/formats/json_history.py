@@ -197,7 +197,8 @@ def _search_item(key: str, inner: Any, path: str, found: _Found, depth: int) -> 
     elif isinstance(inner, dict) and (values := _keyed_by_index(inner)) is not None:
         found.curves[name] = values  # pandas' to_json: {"loss": {"0": 0.5, "1": 0.4}}
     elif isinstance(inner, dict | list):
-        _search(inner, path if key.lower() in _WRAPPERS else name, found, depth + 1)
+        wraps = key.lower() in _WRAPPERS and not (isinstance(inner, list) and _is_curve(inner))
+        _search(inner, path if wraps else name, found, depth + 1)
     elif inner is not None and not path:
         found.config[key] = inner
 

@@ -51,7 +51,9 @@ _TWO_SPLITS_AFTER = re.compile(  # "loss (train/val): 0.5/0.6"
     rf"([A-Za-z]\w{{0,30}})\s?[(\[]({_SPLIT_WORD})\s?/\s?({_SPLIT_WORD})[)\]]{_TWO_VALUES}", re.IGNORECASE
 )
 _HEADING = re.compile(
-    rf"\W{{0,20}}({_SPLIT_WORD})(?: (?:phase|results?|set|metrics|epoch|error|stats|summary|performance))?\W{{0,20}}",
+    rf"\W{{0,20}}(?:(?:start\w*|begin\w*|run\w*|now|do\w*)[ _])?({_SPLIT_WORD})"
+    r"(?:[ :]{1,2}(?:phase|results?|set|metrics|epoch|error|stats|summary|performance|in|on|the|mode|data|dataset|model"
+    rf"|network|started|begins?|now|dev|test|{_SPLIT_WORD})){{0,4}}\W{{0,20}}",
     re.IGNORECASE,
 )
 
@@ -75,6 +77,7 @@ _NO_MODEL = re.compile(
 )
 
 _QUOTED_KEY = re.compile(r"""["']([^"']{1,100})["']\s*:\s*["']?\Z""")
+_OPENED = re.compile(r"([A-Za-z]\w{0,30})[\s:=]{0,3}\{\Z")
 _CALL = re.compile(r"(?:(?:np|numpy|torch)\.)?(?:tensor|array|float\d*)\(\[?\Z")
 _FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GAN logs: D(G(z))
 _AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
@@ -86,6 +89,7 @@ _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "leve
 _REMARK = re.compile(rf"(?<=\w) ?\((?!{_SPLIT_WORD}\b)[A-Za-z][A-Za-z ]{{2,30}}\)(?=\s+[A-Za-z])", re.IGNORECASE)
 _LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
 _MEASURED_AT = re.compile(r"(.*\w)\s+(?:at|after|for|in)\s+(?:the\s+)?(epoch|step|iter|iteration|batch)", re.IGNORECASE)
+_ROUNDED = 1.0  # percent by which a percentage may differ from the counts it was made of
 _COUNTED = frozenset({"epoch", "epochs"})  # units of a number that says where the line stands: "20epoch results"
 _NAME = re.compile(r"[^\W\d][\w@./%+^&()'\- ]*")
 _NO_NAME = re.compile(
@@ -118,6 +122,7 @@ class Line:
     bar: True for a state of a progress bar; its counter is then `places["count"]`.
     follows: True where a star heads the values, which then sum up the lines before ("* Acc@1 76.1").
     number: which line of the file it is, from 1; 0 where nobody has counted.
+    under: the split of the heading right above a line that says itself where it stands; "" where there is none.
     """
 
     places: dict[str, float] = field(default_factory=dict)
@@ -128,6 +133,7 @@ class Line:
     bar: bool = False
     follows: bool = False
     number: int = 0
+    under: str = ""
 
     @property
     def held_out(self) -> bool:
@@ -142,6 +148,9 @@ def is_held_out(split: str) -> bool:
 
 def heading(text: str) -> str:
     """The split that a line without numbers announces for the lines below it ("Validation:"); "" where it does not."""
+    if len(text) > _LONGEST_LABEL:
+        return ""
+    text = _LEVEL.sub("", text)
     found = _HEADING.fullmatch(text) if len(text) <= _LONGEST_NAME else None
     return found[1] if found else ""
 
@@ -223,7 +232,8 @@ class _Label:
 def _label(text: str) -> _Label:
     """Read the words before a number."""
     if quoted := _QUOTED_KEY.search(text):
-        return _Label(place_of(quoted[1]) or "name", quoted[1], _split_of(text[: quoted.start()]), exact=True)
+        before = text[: quoted.start()]
+        return _Label(place_of(quoted[1]) or "name", _keyed(quoted[1], before), _split_of(before), exact=True)
     text = _REMARK.sub("", _CALL.sub("", text))  # "loss (for one batch) at step"
     bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
     if not bare.strip():
@@ -251,6 +261,14 @@ def _label(text: str) -> _Label:
         return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
     kind, name = _checked_name(name, signed)
     return _Label(kind, name, split, boundary=boundary, star=star, adjoined=text[len(bare) :] == ":")
+
+
+def _keyed(key: str, before: str) -> str:
+    """The name of a value with a quoted key: with the metric before the braces (spaCy: `Losses {'ner': 172.9}`)."""
+    opened = _OPENED.search(before)
+    if opened is None or is_metric_name(key) or not is_metric_name(opened[1]):
+        return key
+    return f"{opened[1]} {key}"
 
 
 def _split_of(*texts: str) -> str:
@@ -359,7 +377,8 @@ class _Walk:
             if self._may_average:
                 self.pairs[-1].average = value
         elif label.kind == "count":
-            self._count(value, total, bool(label.split))
+            if not self._is_ratio(value, total):
+                self._count(value, total, bool(label.split))
         elif value.is_integer() or (label.kind == "epoch" and value == value):
             self.places.setdefault(label.kind, value)
             if total is not None:
@@ -395,6 +414,12 @@ class _Walk:
         """Whether a leading `train.py:417` is a line of a program and no value."""
         leads = not self.pairs and not self.places
         return leads and label.adjoined and number.isdecimal() and not is_metric_name(label.name)
+
+    def _is_ratio(self, value: float, total: float | None) -> bool:
+        """Whether two counts are what the percentage before them was made of: `24.24%, (597769/2466093)`."""
+        if not self.pairs or not total or not self.pairs[-1].percent:
+            return False
+        return abs(self.pairs[-1].value - 100 * value / total) <= _ROUNDED
 
     def _count(self, value: float, total: float | None, headed: bool) -> None:
         """A counter without a name: it says how many there are, or is all that stands before the values."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice, pairwise
 
 from diagnose.errors import ReadError
-from diagnose.names.roles import SPLITS, is_metric_name
+from diagnose.names.roles import SPLITS, is_metric_name, parse
 from diagnose.readers.formats import printed_table
-from diagnose.readers.formats.log_line import Line, heading, parse_line
+from diagnose.readers.formats.log_line import Line, heading, is_held_out, parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
 from diagnose.readers.tables.table import Table
@@ -104,7 +104,7 @@ def read(document: Document) -> list[Table]:
 
     Raises ReadError where too few lines are alike.
     """
-    raw = list(_parse(_with_points(document.lines()), printed_table.repeated(document.head_lines)))
+    raw = _under_headings(list(_parse(_with_points(document.lines()), printed_table.repeated(document.head_lines))))
     lines = _evaluations_apart(_without_states(raw))
     main = _main_kinds(lines)
     if not main:  # one progress bar over the whole training: its states are the curve
@@ -166,6 +166,7 @@ def _parse(texts: Iterable[str], headers: Collection[str] = ()) -> Iterator[Line
     headers: the rows of names that stand again and again above a row of values.
     """
     heading_split = split_before = ""
+    fresh = False  # nothing has come since the heading
     for number, text in enumerate(printed_table.pieces(texts, headers), 1):
         if isinstance(text, Line):
             text.number = number
@@ -175,12 +176,15 @@ def _parse(texts: Iterable[str], headers: Collection[str] = ()) -> Iterator[Line
             if not piece or piece.isspace():
                 continue
             if announced := heading(piece):
-                heading_split = announced
+                heading_split, fresh = announced, True
                 continue
             line = parse_line(piece, heading_split, split_before)
             if line is not None and heading_split and line.places.keys() & {"epoch", "step"}:
-                heading_split = ""  # the block under the heading is over
+                under, heading_split = heading_split if fresh else "", ""  # the block under the heading is over
                 line = parse_line(piece, "", split_before)
+                if line is not None:
+                    line.under = under
+            fresh = fresh and line is None
             if line is not None:
                 line.number = number
                 split_before = line.split
@@ -228,6 +232,26 @@ def _without_states(lines: Sequence[Line]) -> list[Line]:
 def _goes_on(last: float, count: float, total: float) -> bool:
     """Whether a state belongs to the bar that stood at `last`; states may be written in another order than drawn."""
     return count >= last or (last < total and 2 * count > last)
+
+
+def _under_headings(lines: list[Line]) -> list[Line]:
+    """The lines with those named as held-out that stand under such a heading, where the like stand under none too."""
+    headed = Counter(_kind(line) for line in lines if line.values and is_held_out(line.under))
+    bare = (
+        Counter(_kind(line) for line in lines if line.values and not is_held_out(line.under)) if headed else Counter()
+    )
+    both = {kind for kind, count in headed.items() if min(count, bare[kind]) >= _LEAST_DISTINCT}
+    return [
+        replace(line, values={f"{line.under} {name}": value for name, value in line.values.items()}, split=line.under)
+        if is_held_out(line.under) and line.values and _kind(line) in both and not any(map(_split_named, line.values))
+        else line
+        for line in lines
+    ]
+
+
+def _split_named(name: str) -> str:
+    """The split that the name of a value says."""
+    return parse(name).split
 
 
 def _last_of_each_count(lines: Sequence[Line]) -> list[Line]:
