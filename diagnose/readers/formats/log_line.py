@@ -67,7 +67,7 @@ _EPOCHS_ABROAD = "epoche|époque|epoque|época|epoca|эпоха"
 _EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep|{_EPOCHS_ABROAD}){_AFTER_AXIS}", re.IGNORECASE)
 _STEP = re.compile(
     rf"{_BEFORE_AXIS}(?:step|iters?|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
-    rf"|(?:total_|num_)?timesteps?){_AFTER_AXIS}",
+    rf"|(?:total_|num_)?timesteps?)(?:[ _]step)?{_AFTER_AXIS}",
     re.IGNORECASE,
 )
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from diagnose.names import roles
 from diagnose.names.roles import Facets
+from diagnose.readers.runs import comparison
 from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
@@ -60,8 +61,11 @@ def parts(table: Table, facets: Mapping[str, Facets]) -> list[Part]:
 
     facets: what the name of each column, of numbers and of text, means.
     """
+    upright = comparison.upright(table)
+    if upright is not table:
+        table, facets = upright, roles.named(upright.columns)
     whole = _by_metric(_with_counters(Part(table, facets)))
-    found = _beside_each_other(whole) or _below_each_other(whole) or [whole]
+    found = _beside_each_other(whole) or _compared(whole) or _below_each_other(whole) or [whole]
     return [_by_split(part) for part in found]
 
 
@@ -113,6 +117,24 @@ def _beside_each_other(whole: Part) -> list[Part]:
             prefix=run + _SEPARATOR,
             shared=True,
             notes=(many,) if len(runs) > 1 else (),
+        )
+        for run, columns in runs.items()
+    ]
+
+
+def _compared(whole: Part) -> list[Part]:
+    """Runs that a table compares, each in columns of its own; none where it compares none."""
+    runs = comparison.by_column(whole.table, whole.facets)
+    taken = {column for columns in runs.values() for column in columns}
+    shared = {name: column for name, column in whole.table.columns.items() if name not in taken}
+    common = {name: whole.facets[name] for name in (*shared, *whole.table.text)}
+    return [
+        Part(
+            replace(whole.table, columns=shared | {name: whole.table.columns[name] for name in columns}, roles={}),
+            common | {name: roles.parse(metric) for name, metric in columns.items()},
+            name=run,
+            shared=True,
+            notes=(f"one of {len(runs)} runs in the file, by the names of its columns",),
         )
         for run, columns in runs.items()
     ]

@@ -389,7 +389,9 @@ def _names(
     best: _Cut, header: tuple[str, ...], body: list[list[str]], numeric: tuple[bool, ...], stem: str
 ) -> list[str]:
     """The names of the columns; numbers are no names, and a single curve without a name is called as its file."""
-    names = [name if best.is_text(name) and not _PLACE.fullmatch(name) else "" for name in header]
+    names = [name if best.is_text(name) else "" for name in header]
+    if len(names) == 1 and _PLACE.fullmatch(names[0]):
+        names = [""]
     columns = _columns(body, best.width)
     names += [""] * (best.width - len(names))
     if any(names[1:]) or (names[0] and len(names) > 1):
