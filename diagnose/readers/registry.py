@@ -19,6 +19,7 @@ FORMATS = (
     "catboost",  # tables and JSON
     *JSON,
     # delimited text, told by its header
+    "deepxde",
     "focus_csv",
     "yolo_results",
     "known_csv",
