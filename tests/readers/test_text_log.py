@@ -51,6 +51,17 @@ def recognised(text: str) -> bool:
 
 NAN, INF = math.nan, math.inf
 LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
+    "Epoch: 1/2.. Training Loss: 0.5.. Test Loss: 0.4": ({"epoch": 1}, {"Training Loss": 0.5, "Test Loss": 0.4}),
+    "Epoch 1/9 - Loss: 0.5 (train) 0.6 (val)": ({"epoch": 1}, {"train Loss": 0.5, "val Loss": 0.6}),
+    "[ Info: epoch 3: test loss = 5.0f-1": ({"epoch": 3}, {"test loss": 0.5}),
+    "\U0001f680 Epoch 3 | \U0001f4c9 Train Loss: 0.5 | \u2705 Val Acc: 75%": (
+        {"epoch": 3},
+        {"Train Loss": 0.5, "Val Acc": 75.0},
+    ),
+    "INFO:tensorflow:Saving dict for global step 90: loss = 0.5": ({"step": 90}, {"eval loss": 0.5}),
+    "batch step: 3, loss: 0.5": ({"step": 3}, {"loss": 0.5}),
+    "Losses {'ner': 0.5}": ({}, {"Losses ner": 0.5}),
+    "epoch 3 test accuracy: 24.24%, (597769/2466093)": ({"epoch": 3}, {"test accuracy": 24.24}),
     "Epoch 3/10, Train Loss: 0.5": ({"epoch": 3}, {"Train Loss": 0.5}),
     "Epoch 1/2, step 10/542, loss = 0.0296": ({"epoch": 1, "step": 10}, {"loss": 0.0296}),
     "Epoch [1][50/7330]\tlr: 2.5e-03, loss: 1.2": ({"epoch": 1, "step": 50}, {"lr": 0.0025, "loss": 1.2}),
@@ -441,6 +452,16 @@ def test_a_position_within_an_epoch_counts_through_where_no_line_counts_the_epoc
     lines = (f"loss: {2 / (1 + i):.4f}  [{32 + 30 * (i % 5):5d}/  170]" for i in range(30))
     (run,) = runs("\n".join(lines))
     assert len(run.series[run.roles["train_loss"]]) == 30
+
+
+def test_like_lines_of_which_every_second_stands_under_a_heading():
+    text = "".join(
+        f"epoch: {i}, loss is: {1 / (i + 1):.3f}\ntesting in eval mode ...\nepoch: {i}, loss is: 0.{i + 10}\n"
+        for i in range(8)
+    )
+    table = read(text)
+    assert curve(table, "loss") == pytest.approx({i: 1 / (i + 1) for i in range(8)}, abs=1e-3)
+    assert curve(table, "testing loss") == {i: (i + 10) / 100 for i in range(8)}
 
 
 def test_validations_under_epochs_that_print_no_training_are_kept():

@@ -86,12 +86,18 @@ def _is_keras(header: Header) -> bool:
     return header[:1] == ("epoch",) and "loss" in header and list(header[1:]) == sorted(header[1:])
 
 
+def _is_spacy(header: Header) -> bool:
+    """spaCy's table of a training: epoch, step, losses, and what was measured on the development set."""
+    return header[:2] == ("E", "#") and "SCORE" in header
+
+
 LAYOUTS = (
     Layout("wandb-history-csv", _is_wandb_history, axis="_step"),
     Layout("wandb-export-csv", _is_wandb_chart, axis=FIRST),
     Layout("sb3-monitor-csv", _is_monitor, roles={"reward": "r"}),
     Layout("sb3-progress-csv", _is_progress, axis="time/total_timesteps"),
     Layout("ultralytics-csv", _is_ultralytics, axis="epoch"),
+    Layout("spacy-table", _is_spacy, axis="#", roles={"val_accuracy": "SCORE"}),
     Layout("lightning-csv", _is_lightning, axis="step", rises=True),
     Layout("keras-csv", _is_keras, axis="epoch", roles={"train_loss": "loss", "val_loss": "val_loss"}),
 )

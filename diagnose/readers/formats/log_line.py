@@ -50,6 +50,11 @@ _TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
 _TWO_SPLITS_AFTER = re.compile(  # "loss (train/val): 0.5/0.6"
     rf"([A-Za-z]\w{{0,30}})\s?[(\[]({_SPLIT_WORD})\s?/\s?({_SPLIT_WORD})[)\]]{_TWO_VALUES}", re.IGNORECASE
 )
+_TWO_SPLITS_BEHIND = re.compile(  # "loss: 0.5 (train) 0.6 (val)"
+    r"([A-Za-z]\w{0,30})\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[(\[]"
+    rf"({_SPLIT_WORD})[)\]][ ,/|]{{1,3}}([-+]?\d[\d.eE+-]{{0,24}}%?)\s?[(\[]({_SPLIT_WORD})[)\]]",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(
     rf"\W{{0,20}}(?:(?:start\w*|begin\w*|run\w*|now|do\w*)[ _])?({_SPLIT_WORD})"
     r"(?:[ :]{1,2}(?:phase|results?|set|metrics|epoch|error|stats|summary|performance|in|on|the|mode|data|dataset|model"
@@ -83,6 +88,7 @@ _FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GA
 _AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
 _SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
 _SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightGBM: training's auc: 0.9
+_DRAWN = re.compile(r"\A[^\w(@]+|[^\w)%]+\Z")  # an emoji or arrow before or behind a name
 _BOUNDARY = re.compile(r"[|;]|\s-+\s")
 _LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
 _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
@@ -103,6 +109,9 @@ _CODE_WORDS = frozenset({"return", "returns", "assert"})
 TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
 _KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]|[\u2500-\u257f\u2588])")
 _KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
+_DOTS = re.compile(r"(?<=\d)\.{2,}(?=\s|\Z)")  # "Epoch: 1/5.. Training Loss: 0.5.. "
+_ESTIMATOR = re.compile(r".*?\bSaving dict for global step (\d+): (.*)")  # TensorFlow's Estimator evaluates
+_JULIA = re.compile(r"(?<=\d)f(?=[-+]?\d)")  # 0.53f0, as Julia prints 32 bits
 _COCO = re.compile(  # pycocotools' COCOeval.summarize
     r"\s*Average (?:Precision|Recall)\s+\((A[PR])\) @\[ IoU=([\d.:]+)\s*"
     r"\| area=\s*(\w+) \| maxDets=\s*(\d+) \] = (\d\.\d+)"
@@ -165,7 +174,7 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
     if not text.isascii():
         text = _ORDINAL.sub(r" epoch \1 ", text.translate(_FULL_WIDTH))
     text, bar = _without_bar(_ANSI.sub("", text) if "\x1b" in text else text)
-    walk = _Walk(_one_by_one(text) if "/" in text else text)
+    walk = _Walk(_one_by_one(_DOTS.sub(", ", text) if ".." in text else text))
     walk.run()
     split = walk.split or (split_before if walk.follows else "") or heading_split
     line = Line(walk.places, walk.totals, split=split, bar=bar, follows=walk.follows)
@@ -176,6 +185,10 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
 
 def _one_by_one(text: str) -> str:
     """The line with the values of two splits that share their name ("train/val loss: 0.5/0.6") named each."""
+    if text.count(")") > 1 or text.count("]") > 1:
+        text = _TWO_SPLITS_BEHIND.sub(r"\3 \1: \2, \5 \1: \4", text)
+    if "/" not in text:
+        return text
     text = _TWO_SPLITS.sub(r"\1 \3: \4, \2 \3: \5", text)
     return _TWO_SPLITS_AFTER.sub(r"\2 \1: \4, \3 \1: \5", text)
 
@@ -184,7 +197,10 @@ def _without_bar(text: str) -> tuple[str, bool]:
     """The line without the drawing of a progress bar, and whether there was one.
 
     Darknet's line, which puts the numbers before their names, is turned round, and that of COCO's evaluation shortened.
+    Other habits of one program are spelled out too.
     """
+    if "f" in text and _JULIA.search(text):
+        text = _JULIA.sub("e", text)
     if "%|" in text or "it [" in text:
         text, bars = TQDM.subn(" ", text, count=1)
         return text, bars > 0
@@ -192,6 +208,8 @@ def _without_bar(text: str) -> tuple[str, bool]:
         return _KERAS_BAR.sub(" ", text, count=1), True
     if "maxDets" in text and (coco := _COCO.fullmatch(text.rstrip())):
         return _coco_line(*coco.groups()), False
+    if "Saving dict" in text and (saved := _ESTIMATOR.fullmatch(text)):
+        return f"eval step {saved[1]}: {saved[2]}", False
     if " rate, " in text and (darknet := _DARKNET.fullmatch(text)):
         return "iteration {}: loss {}, avg loss {}, rate {}".format(*darknet.groups()), False
     return text, False
@@ -242,6 +260,7 @@ def _label(text: str) -> _Label:
     *before, last = _SEGMENT.split(bare)
     split = _split_of(*before)
     name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
+    name = name if name.isascii() else _DRAWN.sub("", name)
     if inner := _AXIS_OF.search(bare):  # mmengine: Epoch(train) [1][50/154]
         return _Label(place_of(inner[1]), split=inner[2])
     if function := _FUNCTION.search(bare):

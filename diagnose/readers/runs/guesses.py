@@ -24,6 +24,8 @@ _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
 _ENOUGH = 10_000  # values that say where a long curve goes
 _HIGHEST = 0.05  # share of values above one that is still among the highest
 _UNNAMED = re.compile(r"column \d+")
+_PLAY = frozenset({"episode", "episodes", "epsilon"})
+"""Words of a log of reinforcement learning; epsilon is the share of moves that are made at random."""
 _EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
 
 
@@ -144,11 +146,16 @@ def _no_accuracies(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> I
 
 def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
     """A `score`: an accuracy where it is a fraction, or rises as a percentage does; in a log without a loss one that
-    falls is the loss (Deeplearning4j calls it so); else nothing that is known."""
+    falls is the loss (Deeplearning4j calls it so); over episodes, or beside an epsilon, the reward of a game; else
+    nothing that is known."""
     losses = _losses(facets)
+    played = any(not _PLAY.isdisjoint(f.words) for f in facets.values())
     found: dict[str, Facets] = {}
     for name, values in seen.items():
         if facets[name].kind != "score" or facets[name].quantity != "accuracy":
+            continue
+        if played and not facets[name].split:
+            found[name] = replace(facets[name], quantity="reward", kind="reward", preference=0)
             continue
         if not losses and values.falls and not values.is_fraction:
             found[name] = replace(facets[name], quantity="loss", kind="loss", preference=0)
