@@ -69,7 +69,8 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
     """
     said = {name: facets[name] for name, column in columns.items() if np.count_nonzero(column.logged) > 1}
     seen = {name: _look(columns[name]) for name, named in said.items() if _is_open(name, named, stem)}
-    found = dict(_no_accuracies(seen, said))
+    found = _played(said)
+    found |= dict(_no_accuracies(seen, said | found))
     found |= _scores(seen, said | found)
     found |= _totals(seen, said | found)
     found |= _bare_splits(seen, said | found, stem)
@@ -144,18 +145,21 @@ def _no_accuracies(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> I
             yield name, replace(facets[name], quantity="", kind="")
 
 
+def _played(facets: Mapping[str, Facets]) -> dict[str, Facets]:
+    """A `score` over episodes, or beside an epsilon, is the reward of a game."""
+    if all(_PLAY.isdisjoint(named.words) for named in facets.values()):
+        return {}
+    scores = {name: f for name, f in facets.items() if f.quantity == "accuracy" and f.kind == "score" and not f.split}
+    return {name: replace(f, quantity="reward", kind="reward", preference=0) for name, f in scores.items()}
+
+
 def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
     """A `score`: an accuracy where it is a fraction, or rises as a percentage does; in a log without a loss one that
-    falls is the loss (Deeplearning4j calls it so); over episodes, or beside an epsilon, the reward of a game; else
-    nothing that is known."""
+    falls is the loss (Deeplearning4j calls it so); else nothing that is known."""
     losses = _losses(facets)
-    played = any(not _PLAY.isdisjoint(f.words) for f in facets.values())
     found: dict[str, Facets] = {}
     for name, values in seen.items():
         if facets[name].kind != "score" or facets[name].quantity != "accuracy":
-            continue
-        if played and not facets[name].split:
-            found[name] = replace(facets[name], quantity="reward", kind="reward", preference=0)
             continue
         if not losses and values.falls and not values.is_fraction:
             found[name] = replace(facets[name], quantity="loss", kind="loss", preference=0)
