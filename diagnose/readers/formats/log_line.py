@@ -84,6 +84,7 @@ _NO_MODEL = re.compile(
 _QUOTED_KEY = re.compile(r"""["']([^"']{1,100})["']\s*:\s*["']?\Z""")
 _OPENED = re.compile(r"([A-Za-z]\w{0,30})[\s:=]{0,3}\{\Z")
 _CALL = re.compile(r"(?:(?:np|numpy|torch)\.)?(?:tensor|array|float\d*)\(\[?\Z")
+_ASIDE = re.compile(r"\(([A-Za-z][A-Za-z_ ]{1,30})\)\Z")
 _FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GAN logs: D(G(z))
 _AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
 _SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
@@ -259,12 +260,9 @@ def _label(text: str) -> _Label:
     signed = any(sign in text[len(bare) :] for sign in ":=|")
     *before, last = _SEGMENT.split(bare)
     split = _split_of(*before)
-    name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
-    name = name if name.isascii() else _DRAWN.sub("", name)
     if inner := _AXIS_OF.search(bare):  # mmengine: Epoch(train) [1][50/154]
         return _Label(place_of(inner[1]), split=inner[2])
-    if function := _FUNCTION.search(bare):
-        name = function[1]
+    name = _last_name(bare, last)
     boundary, star = bool(_BOUNDARY.search(bare)), "*" in bare
     if not name:
         return _Label("count" if split or not any(map(str.strip, before)) else "unclear", split=split)
@@ -280,6 +278,16 @@ def _label(text: str) -> _Label:
         return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
     kind, name = _checked_name(name, signed)
     return _Label(kind, name, split, boundary=boundary, star=star, adjoined=text[len(bare) :] == ":")
+
+
+def _last_name(bare: str, last: str) -> str:
+    """What stands right before the number, without the level of a message, links and drawings; last: its segment."""
+    if function := _FUNCTION.search(bare):
+        return function[1]
+    name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
+    name = name if name.isascii() else _DRAWN.sub("", name)
+    aside = None if name else _ASIDE.search(bare)  # "perda total (loss): 0.5"
+    return aside[1] if aside and is_metric_name(aside[1]) else name
 
 
 def _keyed(key: str, before: str) -> str:
@@ -377,9 +385,10 @@ class _Walk:
                 self._may_average = self._leads = False
             else:
                 label = _label(self.text[max(start, token.start() - _LONGEST_LABEL) : token.start()])
-                if label.kind == "unclear":
+                if label.kind != "unclear":
+                    self._take(label, token)
+                elif any(map(str.isalpha, self.text[start : token.start()])):
                     continue  # the words go on: "... the 10000 test images: 53 %"
-                self._take(label, token)
             start = token.end()
 
     def _take(self, label: _Label, token: re.Match[str]) -> None:
