@@ -570,7 +570,7 @@ def _term(leaf: tuple[str, ...]) -> _Found:
             joined[-1] = pairs[joined[-1], word]
         else:
             joined.append(word)
-    terms = {word for word in joined if word not in SPLITS and word not in _SPANS}
+    terms = {word for word in joined if word not in SPLITS and word not in _SPANS and word != "s" and word[0] > "9"}
     named = terms & _TERMS or (terms & _OPPONENTS and len(terms) > 1)
     if not named or not terms <= _TERMS | _TERM_PARTS:
         return None

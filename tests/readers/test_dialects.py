@@ -492,6 +492,11 @@ LISTS = (
 )
 
 FILES = (
+    Log(
+        "lightgbm.log",
+        lines(lambda i: f"[{10 * i}]\ttraining's l2: {loss(i)}\tvalid_1's l2: {val_loss(i)}"),
+        roles(train_loss="training's l2", val_loss="valid_1's l2"),
+    ),
     Log("val_log.csv", "epoch,loss\n" + lines(lambda i: f"{i},{val_loss(i)}"), roles(val_loss="loss"), "epoch"),
     Log(
         "valid_results.txt",

@@ -48,7 +48,7 @@ _HINTS = (
         "f1",
         "auc",
     ),
-    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
+    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "l2", "ndcg", "cycle"),
     *(
         "verlust",
         "genauigkeit",
