@@ -626,7 +626,7 @@ def assign(
     train, val = _pair(losses, candidates("loss", "val"), roles.get("train_loss"))
     _fill(roles, train_loss=train, val_loss=val)
     _fill(roles, train_loss_step=_finer(train, losses) if train else None)
-    _fill(roles, discriminator_loss=_first(discriminators))
+    _fill(roles, discriminator_loss=_first(sorted(discriminators, key=lambda c: len(c.facets.parts))))
     train, val = _pair(candidates("accuracy", "train"), candidates("accuracy", "val"), roles.get("train_accuracy"))
     _fill(roles, train_accuracy=train, val_accuracy=val)
     if not rewards:

@@ -493,6 +493,12 @@ LISTS = (
 
 FILES = (
     Log(
+        "marks.txt",
+        "epoch,train_loss,val_loss\n" + lines(lambda i: f"{i}\t{loss(i)}\t{val_loss(i)}"),
+        roles(train_loss="train_loss", val_loss="val_loss"),
+        "epoch",
+    ),
+    Log(
         "lightgbm.log",
         lines(lambda i: f"[{10 * i}]\ttraining's l2: {loss(i)}\tvalid_1's l2: {val_loss(i)}"),
         roles(train_loss="training's l2", val_loss="valid_1's l2"),

@@ -77,6 +77,13 @@ def test_lists_in_files_called_after_their_curve(tmp_path: Path) -> None:
     np.testing.assert_allclose(run.series[run.roles["val_loss"]].values, HIGHER)
 
 
+def test_curves_whose_names_hold_settings_too(tmp_path: Path) -> None:
+    curves = {"train_loss_ns50_ep100__txt": LOSSES, "train_acc_ns50_ep100__txt": [1 - loss / 3 for loss in LOSSES]}
+    written(tmp_path, **{name: "\n".join(map(str, values)) for name, values in curves.items()})
+    (run,) = of_folder(tmp_path)
+    assert run.roles == {"train_loss": "train_loss_ns50_ep100", "train_accuracy": "train_acc_ns50_ep100"}
+
+
 def test_arrays_called_after_their_curve_are_one_run(tmp_path: Path) -> None:
     np.save(tmp_path / "loss.npy", LOSSES)
     np.save(tmp_path / "val_loss.npy", np.array([HIGHER], dtype=np.float32))

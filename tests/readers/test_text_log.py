@@ -61,6 +61,7 @@ LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "INFO:tensorflow:Saving dict for global step 90: loss = 0.5": ({"step": 90}, {"eval loss": 0.5}),
     "[Epoch 3] train: 0.5 / 0.2  valid: 0.6 / 0.1": ({"epoch": 3}, {"train": 0.5, "valid": 0.6}),
     "Epoch 3: perda total (loss) = 0.5": ({"epoch": 3}, {"loss": 0.5}),
+    "PERFORMANCE ON TEST SET: Batch Loss = 0.5": ({}, {"TEST Batch Loss": 0.5}),
     "batch step: 3, loss: 0.5": ({"step": 3}, {"loss": 0.5}),
     "Losses {'ner': 0.5}": ({}, {"Losses ner": 0.5}),
     "epoch 3 test accuracy: 24.24%, (597769/2466093)": ({"epoch": 3}, {"test accuracy": 24.24}),

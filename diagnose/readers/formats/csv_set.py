@@ -55,8 +55,11 @@ def _stem(path: Path) -> str:
 
 def _of_curves(named: Iterable[tuple[Facets, Path]]) -> Iterator[tuple[Path, ...]]:
     """The sets of files that hold one curve each, and are called by different quantities of one thing."""
-    known = sorted(named, key=lambda item: (item[0].parts + item[0].groups, item[1]))
-    for _, members in groupby(known, key=lambda item: item[0].parts + item[0].groups):
+
+    def thing(item: tuple[Facets, Path]) -> tuple[str, ...]:
+        return tuple(word for word in item[0].words if word not in roles.SPLITS and not parse(word).is_metric)
+
+    for _, members in groupby(sorted(named, key=lambda item: (thing(item), item[1])), key=thing):
         facets, files = zip(*members, strict=True)
         kinds = {(f.split, f.quantity, f.kind, f.span) for f in facets}
         if len(files) > 1 and len(kinds) == len(files) and all(map(_is_one_curve, files)):

@@ -42,6 +42,7 @@ _ORDINAL = re.compile(r"第\s*(\d+)\s*[轮輪]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
+_ON_SPLIT = re.compile(rf"\bon (?:the )?({_SPLIT_WORD})(?: set| data| dataset)?\s*\Z", re.IGNORECASE)
 _SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-])(?=\w)", re.IGNORECASE)
 _TWO_VALUES = r"\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[/|,]\s?([-+]?\d[\d.eE+-]{0,24}%?)"
 _TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
@@ -301,8 +302,13 @@ def _keyed(key: str, before: str) -> str:
 def _split_of(*texts: str) -> str:
     """The split that heads the last of the segments of these texts which one heads; "" where none does."""
     segments = [segment for text in texts for segment in _SEGMENT.split(text)]
-    splits = [found[1] for segment in segments if (found := _SPLIT.match(_LEVEL.sub("", segment)))]
+    splits = [found[1] for segment in segments if (found := _heads(_LEVEL.sub("", segment)))]
     return splits[-1] if splits else ""
+
+
+def _heads(segment: str) -> re.Match[str] | None:
+    """The split that a segment begins with, or ends in as "performance on test set" does; None where it names none."""
+    return _SPLIT.match(segment) or _ON_SPLIT.search(segment)
 
 
 def place_of(name: str) -> str:

@@ -307,9 +307,16 @@ def _may_name(row: list[str], best: _Cut, line: str) -> bool:
         return False
     if len(row) in (best.width, best.width - 1, best.width + 1):
         return True
+    if len(row) == 1 and any(len(_split_by(mark, row[0])) == best.width for mark in _DELIMITERS):
+        return True
     if best.delimiter == WHITESPACE:
         return len(_wide_split(line)) == best.width
     return len(row) >= max(2, 0.5 * best.width)
+
+
+def _split_by(mark: str, line: str) -> list[str]:
+    """The cells of a header at one delimiter."""
+    return line.split() if mark == WHITESPACE else [cell.strip() for cell in line.split(mark)]
 
 
 def _wide_split(line: str) -> list[str]:
@@ -324,6 +331,9 @@ def _header_cells(best: _Cut, at: int | None, preamble: _Preamble) -> tuple[str,
             return (*names, "") if all(map(best.is_text, names)) else ()  # the rows end in a delimiter
         return tuple(names) if len(names) == best.width and all(map(best.is_text, names)) else ()
     header = best.rows[at]
+    if len(header) == 1 < best.width:  # the names stand apart by another mark than the numbers
+        cells = (_split_by(mark, header[0]) for mark in _DELIMITERS)
+        header = next((names for names in cells if len(names) == best.width), header)
     if best.delimiter == WHITESPACE and len(header) != best.width:
         wide = _wide_split(preamble.body[at][1])
         header = wide if len(wide) == best.width else header
