@@ -252,8 +252,8 @@ class _Label:
 def _label(text: str) -> _Label:
     """Read the words before a number."""
     if quoted := _QUOTED_KEY.search(text):
-        before = text[: quoted.start()]
-        return _Label(place_of(quoted[1]) or "name", _keyed(quoted[1], before), _split_of(before), exact=True)
+        ahead = text[: quoted.start()]
+        return _Label(place_of(quoted[1]) or "name", _keyed(quoted[1], ahead), _split_of(ahead), exact=True)
     text = _REMARK.sub("", _CALL.sub("", text))  # "loss (for one batch) at step"
     bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
     if not bare.strip():
