@@ -65,6 +65,9 @@ USUAL_RATES: Mapping[Family, float] = {"sgd": 0.1, "adaptive": 1e-3, "adagrad": 
 """Learning rate that a search starts from, by family: the defaults of PyTorch and of the papers (He et al., 2016, for
 SGD with momentum; Chen et al., 2023, for Lion)."""
 
+NAMES = frozenset(_KINDS)
+"""What the optimizers are called, in lower case."""
+
 _LONGEST_FIRST = sorted(_KINDS, key=len, reverse=True)
 
 

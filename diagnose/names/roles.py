@@ -214,7 +214,9 @@ _LOSS_PREFERENCE = {
     "error": 6,
     "term": 7,
 }
-_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo nelbo likelihood loglikelihood")
+_TERMS = _set(
+    "gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo nelbo likelihood loglikelihood box obj cls dfl"
+)
 """Terms that are printed without the word loss: `G_L1: 17.8`, `recon 93.1`."""
 _TERM_PARTS = _set(
     "g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat neg negative log"
@@ -277,10 +279,19 @@ _DECOMPOSABLE = tuple(
 )
 
 _FOREIGN = _table(
-    loss="pérdida perdida perte verlust perda perdita потери",
-    accuracy="exactitud exactitude genauigkeit acurácia acuracia accuratezza точность",
-    train="entrenamiento entraînement entrainement treino treinamento addestramento обучение",
-    val="validación validacion validierung validação validacao validazione валидация",
+    loss="pérdida perdida perte verlust perda perdita verlies потери потеря strata kerugian",
+    trainloss="trainingsverlust trainverlust",
+    valloss="validierungsverlust valverlust",
+    testloss="testverlust",
+    accuracy="exactitud exactitude précision precisión precisão genauigkeit acurácia acuracia accuratezza "
+    "nauwkeurigheid точность dokładność doğruluk akurasi",
+    trainaccuracy="trainingsgenauigkeit traingenauigkeit",
+    valaccuracy="validierungsgenauigkeit valgenauigkeit",
+    testaccuracy="testgenauigkeit",
+    error="fehler erreur ошибка",
+    learningrate="lernrate",
+    train="entrenamiento entraînement entrainement treino treinamento addestramento обучение обучения обучении",
+    val="validación validacion validierung validação validacao validazione валидация валидации",
     epoch="época epoca époque epoche эпоха",
 )
 """Words of languages that write blanks between their words -> the English one."""
@@ -294,6 +305,10 @@ _FOREIGN_WITHIN = {
     "epoch": "轮次 轮数 轮 エポック 에포크",
     "iteration": "迭代 イテレーション",
     "mean": "平均 평균",
+    "current": "当前 當前 目前 現在 현재",
+    "batch": "批次 バッチ 배치",
+    "step": "步数 步數 ステップ 스텝",
+    "number": "次数 次數",
 }
 """English words -> what stands for them in languages that write none."""
 _MEANINGS = {part: english for english, parts in _FOREIGN_WITHIN.items() for part in parts.split()}
@@ -343,6 +358,11 @@ def words(name: str) -> tuple[str, ...]:
 def in_english(name: str) -> str:
     """The name with the words of Chinese, Japanese and Korean logs that are known in English, blanks around them."""
     return name if name.isascii() else _WITHIN.sub(lambda found: f" {_MEANINGS[found[0]]} ", name)
+
+
+def known_words(text: str) -> int:
+    """How many words of Chinese, Japanese and Korean logs stand in a text."""
+    return len(_WITHIN.findall(text))
 
 
 # --- one name ---------------------------------------------------------------------------------------------------------
@@ -594,7 +614,7 @@ def _term(leaf: tuple[str, ...]) -> _Found:
             joined[-1] = pairs[joined[-1], word]
         else:
             joined.append(word)
-    terms = {word for word in joined if not is_silent(word) and not word.isdigit()}
+    terms = {word for word in joined if not is_silent(word) and word[0] > "9"}
     named = terms & _TERMS or (terms & _OPPONENTS and len(terms) > 1)
     if not named or not terms <= _TERMS | _TERM_PARTS:
         return None
@@ -653,7 +673,7 @@ def assign(
     train, val = _pair(losses, candidates("loss", "val"), roles.get("train_loss"))
     _fill(roles, train_loss=train, val_loss=val)
     _fill(roles, train_loss_step=_finer(train, losses) if train else None)
-    _fill(roles, discriminator_loss=_first(discriminators))
+    _fill(roles, discriminator_loss=_first(sorted(discriminators, key=lambda c: len(c.facets.parts))))
     train, val = _pair(candidates("accuracy", "train"), candidates("accuracy", "val"), roles.get("train_accuracy"))
     _fill(roles, train_accuracy=train, val_accuracy=val)
     if not rewards:

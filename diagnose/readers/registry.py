@@ -8,7 +8,7 @@ from types import ModuleType
 
 from diagnose.readers.tables.document import Document
 
-BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio")
+BINARY = ("tensorboard", "wandb_file", "mlflow_sqlite", "trackio", "numpy_array")
 """The formats that are no text, told by their first bytes, among which is always a zero."""
 
 JSON = ("huggingface", "mmdet", "mllog", "jsonl", "json_history")
@@ -19,6 +19,7 @@ FORMATS = (
     "catboost",  # tables and JSON
     *JSON,
     # delimited text, told by its header
+    "deepxde",
     "focus_csv",
     "yolo_results",
     "known_csv",

@@ -26,7 +26,7 @@ _PASSED_FOLDERS = frozenset(["__pycache__", "node_modules", "site-packages", "ve
 _PASSED_SUFFIXES = frozenset(
     """py pyc pyi ipynb sh bash ps1 bat c cc cpp cu h hpp rs go js ts java r m jl lua pl rb sql md rst tex bib html htm
     css xml svg yaml yml toml ini cfg conf lock png jpg jpeg gif bmp tif tiff webp pdf eps mp3 mp4 wav flac avi mov zip
-    tar tgz bz2 xz zst 7z rar whl egg pt pth ckpt safetensors bin onnx pb h5 hdf5 keras tflite npy npz pkl pickle joblib
+    tar tgz bz2 xz zst 7z rar whl egg pt pth ckpt safetensors bin onnx pb h5 hdf5 keras tflite npz pkl pickle joblib
     mat parquet arrow feather xls xlsx doc docx ppt pptx so dll exe o a patch diff""".split()  # noqa: SIM905
 )
 _PASSED_NAMES = frozenset(

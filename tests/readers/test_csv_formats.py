@@ -106,6 +106,7 @@ HEADERS = {
     "sb3-monitor-csv": "r,l,t",
     "sb3-progress-csv": "time/iterations,time/total_timesteps,train/loss",
     "ultralytics-csv": "epoch,train/box_loss,metrics/mAP_0.5",
+    "spacy-table": "E,#,LOSS NER,ENTS_F,SCORE",
     "lightning-csv": "epoch,step,train_loss",
     "keras-csv": "epoch,acc,loss,val_loss",
 }

@@ -491,7 +491,67 @@ LISTS = (
     ),
 )
 
-LOGS = (*BOOSTING, *MLPERF, *NAMES, *LANGUAGES, *VALUES, *SENTENCES, *TERMS, *BYTES, *ROWS, *LISTS)
+FILES = (
+    Log(
+        "marks.txt",
+        "epoch,train_loss,val_loss\n" + lines(lambda i: f"{i}\t{loss(i)}\t{val_loss(i)}"),
+        roles(train_loss="train_loss", val_loss="val_loss"),
+        "epoch",
+    ),
+    Log(
+        "lightgbm.log",
+        lines(lambda i: f"[{10 * i}]\ttraining's l2: {loss(i)}\tvalid_1's l2: {val_loss(i)}"),
+        roles(train_loss="training's l2", val_loss="valid_1's l2"),
+    ),
+    Log("val_log.csv", "epoch,loss\n" + lines(lambda i: f"{i},{val_loss(i)}"), roles(val_loss="loss"), "epoch"),
+    Log(
+        "valid_results.txt",
+        lines(lambda i: f"epoch: {i} loss: {val_loss(i)} accuracy: {accuracy(i)}"),
+        roles(val_loss="loss", val_accuracy="accuracy"),
+    ),
+    Log("test_run.csv", "epoch,loss\n" + lines(lambda i: f"{i},{loss(i)}"), roles(train_loss="loss")),
+    Log("train_val.csv", "epoch,loss\n" + lines(lambda i: f"{i},{loss(i)}"), roles(train_loss="loss")),
+    Log("train_loss.txt", lines(lambda i: f"epoch{i + 1}\t{loss(i)}"), roles(train_loss="column 2"), "epoch"),
+    Log(
+        "log.txt",
+        lines(lambda e: f"Epoch {e}\n" + lines(lambda i: f"{loss(e + i / 10)}", range(10)).strip(), range(3)),
+        roles(train_loss="log"),
+        points=30,
+    ),
+    Log("losses.txt", lines(lambda i: f"{i}: {loss(i)}"), roles(train_loss="losses")),
+    Log("high.txt", lines(lambda i: f"{5 * i} {500 if not i else 9 + i % 4 + 0.5}"), roles(train_loss="high")),
+    Log(
+        "played.log",
+        lines(lambda i: f"Episode {10 * i}\tAverage Score: {7.5 * i}\tEpsilon: {1 / (1 + i):.3f}"),
+        roles(reward="Average Score"),
+    ),
+    Log(
+        "spacy.txt",
+        "E    #   LOSS NER  ENTS_F  SCORE\n---  --  --------  ------  -----\n"
+        + lines(lambda i: f"{i // 4}  {200 * i}  {100 * loss(i)}  {100 * accuracy(i)}  {accuracy(i)}"),
+        roles(train_loss="LOSS NER", val_accuracy="SCORE"),
+    ),
+    Log(
+        "history.json",
+        f'{{"epochs": {list(range(1, POINTS + 1))}, "train_loss": {[loss(i) for i in range(POINTS)]}}}',
+        roles(train_loss="train_loss"),
+        "epoch",
+    ),
+    Log(
+        "arguments.log",
+        lines(
+            lambda run: (
+                "Config: {'batch_size': 8, 'weight_decay': 0.1, 'optimizer': 1, 'seed': 3, 'momentum': 0.9}\n"
+                + lines(lambda i: f"Step {50 * i}: Loss={loss(i)}, LR=1e-3").strip()
+            ),
+            range(3),
+        ),
+        roles(train_loss="Loss"),
+        "step",
+    ),
+)
+
+LOGS = (*FILES, *BOOSTING, *MLPERF, *NAMES, *LANGUAGES, *VALUES, *SENTENCES, *TERMS, *BYTES, *ROWS, *LISTS)
 
 
 def written(log: Log, folder: Path) -> Path:

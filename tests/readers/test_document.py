@@ -39,6 +39,20 @@ def test_a_windows_codepage(tmp_path: Path) -> None:
     assert Document.open(write(tmp_path, "époque,loss\n".encode("cp1252"))).text == "époque,loss\n"
 
 
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("gbk", "当前损失值: 0.5 | 准确率: 10%\n"),
+        ("big5", "訓練損失: 0.5\n"),
+        ("cp932", "学習 損失 0.5 エポック 3\n"),
+        ("cp949", "훈련 손실: 0.5\n"),
+        ("cp1252", "perte d'entraînement à l'époque 3: 0.5\n"),
+    ],
+)
+def test_the_encodings_of_windows_are_told_by_the_words_of_a_log(tmp_path: Path, codec: str, text: str) -> None:
+    assert Document.open(write(tmp_path, (text * 9).encode(codec))).text == text * 9
+
+
 def test_a_character_cut_at_the_end_of_the_head_is_still_utf8(tmp_path: Path) -> None:
     document = Document.open(write(tmp_path, b"x" * (HEAD_BYTES - 1) + "é\n".encode()))
     assert document.encoding == "utf-8"

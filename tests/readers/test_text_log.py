@@ -14,6 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import diagnose.readers
+from diagnose.curves import Run
 from diagnose.errors import ReadError
 from diagnose.readers import tables
 from diagnose.readers.formats import text_log
@@ -36,6 +38,10 @@ def curve(table: Table, name: str, axis: str = "") -> dict[float, float]:
     return dict(zip(places, table.columns[name].values[logged].tolist(), strict=True))
 
 
+def runs(text: str) -> list[Run]:
+    return diagnose.readers.read(BytesIO(text.encode()))
+
+
 def recognised(text: str) -> bool:
     return text_log.recognise(Document("log", data=text.encode()))
 
@@ -45,6 +51,20 @@ def recognised(text: str) -> bool:
 
 NAN, INF = math.nan, math.inf
 LINES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
+    "Epoch: 1/2.. Training Loss: 0.5.. Test Loss: 0.4": ({"epoch": 1}, {"Training Loss": 0.5, "Test Loss": 0.4}),
+    "Epoch 1/9 - Loss: 0.5 (train) 0.6 (val)": ({"epoch": 1}, {"train Loss": 0.5, "val Loss": 0.6}),
+    "[ Info: epoch 3: test loss = 5.0f-1": ({"epoch": 3}, {"test loss": 0.5}),
+    "\U0001f680 Epoch 3 | \U0001f4c9 Train Loss: 0.5 | \u2705 Val Acc: 75%": (
+        {"epoch": 3},
+        {"Train Loss": 0.5, "Val Acc": 75.0},
+    ),
+    "INFO:tensorflow:Saving dict for global step 90: loss = 0.5": ({"step": 90}, {"eval loss": 0.5}),
+    "[Epoch 3] train: 0.5 / 0.2  valid: 0.6 / 0.1": ({"epoch": 3}, {"train": 0.5, "valid": 0.6}),
+    "Epoch 3: perda total (loss) = 0.5": ({"epoch": 3}, {"loss": 0.5}),
+    "PERFORMANCE ON TEST SET: Batch Loss = 0.5": ({}, {"TEST Batch Loss": 0.5}),
+    "batch step: 3, loss: 0.5": ({"step": 3}, {"loss": 0.5}),
+    "Losses {'ner': 0.5}": ({}, {"Losses ner": 0.5}),
+    "epoch 3 test accuracy: 24.24%, (597769/2466093)": ({"epoch": 3}, {"test accuracy": 24.24}),
     "Epoch 3/10, Train Loss: 0.5": ({"epoch": 3}, {"Train Loss": 0.5}),
     "Epoch 1/2, step 10/542, loss = 0.0296": ({"epoch": 1, "step": 10}, {"loss": 0.0296}),
     "Epoch [1][50/7330]\tlr: 2.5e-03, loss: 1.2": ({"epoch": 1, "step": 50}, {"lr": 0.0025, "loss": 1.2}),
@@ -417,12 +437,126 @@ def test_hugging_face_console_between_progress_bars():
     assert "train_loss" not in table.columns
 
 
+def test_a_validation_stands_at_the_end_of_its_epoch_where_the_training_prints_in_every_second():
+    train = {epoch: f"step {5 * epoch} epoch {epoch} loss {1 / epoch:.3f}\n" for epoch in range(2, 13, 2)}
+    text = "".join(
+        train.get(epoch, "") + f"Validation: epoch {epoch} val_loss 0.{epoch:02}\n" for epoch in range(1, 13)
+    )
+    assert list(curve(read(text), "val_loss")) == [5.0 * epoch for epoch in range(1, 13)]
+
+
+def test_a_test_after_each_epoch_is_counted_where_only_some_epochs_are_named():
+    train = {epoch: f"Train Epoch: {epoch} [32/130]\tLoss: {1 / epoch:.3f}\n" for epoch in range(1, 13, 3)}
+    text = "".join(train.get(epoch, "") + f"Test set: Average loss: 0.{epoch:02}\n" for epoch in range(1, 13))
+    assert len(curve(read(text), "Test Average loss")) == 12
+
+
+def test_a_position_within_an_epoch_counts_through_where_no_line_counts_the_epochs():
+    lines = (f"loss: {2 / (1 + i):.4f}  [{32 + 30 * (i % 5):5d}/  170]" for i in range(30))
+    (run,) = runs("\n".join(lines))
+    assert len(run.series[run.roles["train_loss"]]) == 30
+
+
+def test_like_lines_of_which_every_second_stands_under_a_heading():
+    text = "".join(
+        f"epoch: {i}, loss is: {1 / (i + 1):.3f}\ntesting in eval mode ...\nepoch: {i}, loss is: 0.{i + 10}\n"
+        for i in range(8)
+    )
+    table = read(text)
+    assert curve(table, "loss") == pytest.approx({i: 1 / (i + 1) for i in range(8)}, abs=1e-3)
+    assert curve(table, "testing loss") == {i: (i + 10) / 100 for i in range(8)}
+
+
+def test_validations_under_epochs_that_print_no_training_are_kept():
+    train = {epoch: f"loss: {1 / epoch:.3f}  [{224 * epoch % 1300:5d}/ 1300]\n" for epoch in range(1, 41, 5)}
+    text = "".join(
+        f"Epoch {epoch}\n-----\n" + train.get(epoch, "") + f"Test Error: \n Avg loss: 0.{epoch:02}\n"
+        for epoch in range(1, 41)
+    )
+    assert list(curve(read(text), "Test Avg loss")) == list(range(1, 41))
+
+
+# --- tables and languages of a console --------------------------------------------------------------------------------
+
+
+def test_a_box_is_one_point_that_the_counter_in_it_places():
+    boxes = ""
+    for i in range(1, 9):
+        boxes += "---------------------------------\n| rollout/           |          |\n"
+        boxes += f"|    ep_rew_mean     | {20 + i}     |\n| time/              |          |\n"
+        boxes += f"|    iterations      | {i}        |\n|    total_timesteps | {512 * i}      |\n"
+        boxes += f"| train/             |          |\n|    loss            | {10 / i:.3f}     |\n" * (i > 1)
+        boxes += "---------------------------------\n"
+    table = read("Using cpu device\n" + boxes)
+    assert curve(table, "rollout/ep_rew_mean") == {512.0 * i: 20.0 + i for i in range(1, 9)}
+    assert list(curve(table, "train/loss")) == [512.0 * i for i in range(2, 9)]
+
+
+@pytest.mark.parametrize(
+    ("names", "loss"),
+    [("Epoch GPU_mem box_loss obj_loss Instances Size", "box_loss"), ("Epoch gpu_mem box obj labels img_size", "box")],
+)
+def test_names_that_stand_anew_above_the_values_of_each_epoch(names: str, loss: str):
+    text = ""
+    for i in range(6):
+        text += f"\n{names}\n"
+        for batch in (1, 80):
+            bar = f"640: {batch * 100 // 80:3d}%|####| {batch}/80 [00:10<00:00,  7.9it/s]"
+            text += f"\r  {i}/5  3.5G  {(2 if batch == 1 else 1) / (i + 1):.5f}  0.02  18  {bar}"
+        text += "\n      Class  Images  Instances  P  R  mAP50  mAP50-95: 100%|####| 4/4 [00:01<00:00]\n"
+        text += f"        all     128        929  0.5  0.4  {i / 10}  {i / 20}\n"
+    table = read(text)
+    assert curve(table, loss) == pytest.approx({i: 1 / (i + 1) for i in range(6)}, abs=1e-5)
+    assert curve(table, "mAP50-95") == pytest.approx({i: i / 20 for i in range(6)})
+
+
+def test_one_row_of_names_above_a_table_is_left_to_the_readers_of_tables():
+    text = "epoch  train_loss  valid_loss\n" + "".join(f"{i}  {1 / (i + 1):.3f}  0.{i}\n" for i in range(9))
+    assert not recognised(text)
+
+
+def test_a_bar_over_the_whole_training_that_is_drawn_twice_at_a_count():
+    bars = [f"  1%|# | {i}/20 [00:00<00:01, 53.7it/s, loss={1 / i:.3f}]" for i in range(1, 21)]
+    stale = [f"  1%|# | {i}/20 [00:00<00:01, 55.1it/s, loss={1 / (i - 1):.3f}]" for i in range(2, 21)]
+    states = [bars[0], *itertools.chain.from_iterable(zip(stale, bars[1:], strict=True))]
+    assert list(curve(read("\r".join(states)), "loss").values()) == [round(1 / i, 3) for i in range(1, 21)]
+
+
+def test_states_of_a_bar_that_were_written_out_of_order_are_one():
+    def epoch(n: int) -> str:
+        states = (f"{k}/41 [====] - loss: {5 / (n + k):.4f}" for k in (1, 31, 28, 41))
+        return f"Epoch {n}/6\n" + "\n".join(states)
+
+    table = read("\n".join(map(epoch, range(1, 7))))
+    assert list(curve(table, "loss")) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_german_with_points_or_commas(mark: str):
+    line = "Epoche {} von 9: Trainingsverlust={}{}, Validierungsgenauigkeit={}{}"
+    text = "\n".join(line.format(i, i, f"{mark}25", 0, f"{mark}{i}5") for i in range(1, 9))
+    table = read(text)
+    assert curve(table, "Trainingsverlust") == {i: i + 0.25 for i in range(1, 9)}
+    assert curve(table, "Validierungsgenauigkeit") == pytest.approx({i: i / 10 + 0.05 for i in range(1, 9)})
+
+
+def test_thousands_are_no_decimals():
+    text = "\n".join(f"step: {i},000 loss: {i},500 tokens: 12,345" for i in range(1, 9))
+    assert curve(read(text), "loss") == {1000 * i: 1000 * i + 500 for i in range(1, 9)}
+
+
 def test_a_configuration_dump_is_no_curve():
     dump = "lr = 0.1\n" + "".join(
         f"loss_{name}=dict(type='L1', loss_weight={w}.0),\n" for w, name in enumerate("abcdefg")
     )
     table = read(dump + "".join(f"Epoch {e} loss: {1 / e:.3f}\n" for e in range(1, 11)))
     assert list(table.columns) == ["epoch", "loss"]
+
+
+def test_settings_that_each_start_prints_are_no_curve():
+    start = "loss_weights: {'bce': 1, 'dice': 1}\n"
+    epochs = "".join(f"Epoch: {i} | train_loss: {1 / (i + 1):.3f}\n" for i in range(8))
+    assert "dice" not in read((start + epochs) * 3).columns
 
 
 def test_percent_is_told_and_nan_is_a_value():

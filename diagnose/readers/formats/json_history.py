@@ -74,7 +74,7 @@ class _Found:
 def recognise(document: Document) -> bool:
     """Whether the document starts like one JSON value (or the printed dict of a Keras History) and is no JSON Lines."""
     head = document.head_text.lstrip("\ufeff \t\n")
-    if _REPR.match(head) or _is_list(head):
+    if _REPR.match(head) or is_list(document):
         return True
     return bool(re.match(r'\{\s*"|\[\s*[\[{]|\[\s*\]|\{\s*\}', head)) and not head_records(document)
 
@@ -103,7 +103,7 @@ def of_value(value: Any, format: str = "", *, notes: tuple[str, ...] = ()) -> li
 
 def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
     """The JSON value and notes; a printed Python dict, or printed lists, are translated first."""
-    if _is_list(document.head_text.lstrip("\ufeff \t\n")):
+    if is_list(document):
         return _lists(document.text.lstrip("\ufeff \t\n")), ()
     if not _REPR.match(document.head_text.lstrip("\ufeff")):
         return load_json(document)
@@ -117,9 +117,9 @@ def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
         raise ReadError("looks like a printed Python dict but cannot be read; save it with json.dump") from error
 
 
-def _is_list(text: str) -> bool:
-    """Whether a text starts with a list of numbers as Python, NumPy or JSON prints it."""
-    found = _LIST.match(text)
+def is_list(document: Document) -> bool:
+    """Whether the document starts with a list of numbers as Python, NumPy or JSON prints it."""
+    found = _LIST.match(document.head_text.lstrip("\ufeff \t\n"))
     return found is not None and len(_numbers(found[2], _LEAST_LIST)) == _LEAST_LIST
 
 
@@ -197,7 +197,8 @@ def _search_item(key: str, inner: Any, path: str, found: _Found, depth: int) -> 
     elif isinstance(inner, dict) and (values := _keyed_by_index(inner)) is not None:
         found.curves[name] = values  # pandas' to_json: {"loss": {"0": 0.5, "1": 0.4}}
     elif isinstance(inner, dict | list):
-        _search(inner, path if key.lower() in _WRAPPERS else name, found, depth + 1)
+        wraps = key.lower() in _WRAPPERS and not (isinstance(inner, list) and _is_curve(inner))
+        _search(inner, path if wraps else name, found, depth + 1)
     elif inner is not None and not path:
         found.config[key] = inner
 

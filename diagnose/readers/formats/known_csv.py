@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from diagnose.readers.runs.guesses import held_out
 from diagnose.readers.tables import delimited
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.table import Table
@@ -85,12 +86,18 @@ def _is_keras(header: Header) -> bool:
     return header[:1] == ("epoch",) and "loss" in header and list(header[1:]) == sorted(header[1:])
 
 
+def _is_spacy(header: Header) -> bool:
+    """spaCy's table of a training: epoch, step, losses, and what was measured on the development set."""
+    return header[:2] == ("E", "#") and "SCORE" in header
+
+
 LAYOUTS = (
     Layout("wandb-history-csv", _is_wandb_history, axis="_step"),
     Layout("wandb-export-csv", _is_wandb_chart, axis=FIRST),
     Layout("sb3-monitor-csv", _is_monitor, roles={"reward": "r"}),
     Layout("sb3-progress-csv", _is_progress, axis="time/total_timesteps"),
     Layout("ultralytics-csv", _is_ultralytics, axis="epoch"),
+    Layout("spacy-table", _is_spacy, axis="#", roles={"val_accuracy": "SCORE"}),
     Layout("lightning-csv", _is_lightning, axis="step", rises=True),
     Layout("keras-csv", _is_keras, axis="epoch", roles={"train_loss": "loss", "val_loss": "val_loss"}),
 )
@@ -121,7 +128,8 @@ def _fixed(table: Table, layout: Layout, document: Document) -> Table:
     axis = document.dialect.names[0] if layout.axis == FIRST else layout.axis
     if layout.rises and not _rises(table, axis):
         return replace(table, format="csv")
-    roles = {role: name for role, name in layout.roles.items() if name in table.columns}
+    fixed = {} if held_out(document.stem) else layout.roles
+    roles = {role: name for role, name in fixed.items() if name in table.columns}
     return replace(table, axis=axis if axis in table.columns else None, roles=roles)
 
 

@@ -33,7 +33,7 @@ _TOKEN = re.compile(
         [-+]?(?:(?:\d{1,3}(?:,\d{3}){1,8}(?![\d,])|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
        |[-+]?(?:nan|inf(?:inity)?)(?:(?!\w)|(?=m?s\b))  # "nanms" is a duration
       )
-      (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+of\s+)(?P<total>\d+)(?![\w.]))?
+      (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+(?:of|von|de|di|sur|из|van)\s+)(?P<total>\d+)(?![\w.]))?
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -42,6 +42,7 @@ _ORDINAL = re.compile(r"第\s*(\d+)\s*[轮輪]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
+_ON_SPLIT = re.compile(rf"\bon (?:the )?({_SPLIT_WORD})(?: set| data| dataset)?\s*\Z", re.IGNORECASE)
 _SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-])(?=\w)", re.IGNORECASE)
 _TWO_VALUES = r"\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[/|,]\s?([-+]?\d[\d.eE+-]{0,24}%?)"
 _TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
@@ -50,8 +51,15 @@ _TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
 _TWO_SPLITS_AFTER = re.compile(  # "loss (train/val): 0.5/0.6"
     rf"([A-Za-z]\w{{0,30}})\s?[(\[]({_SPLIT_WORD})\s?/\s?({_SPLIT_WORD})[)\]]{_TWO_VALUES}", re.IGNORECASE
 )
+_TWO_SPLITS_BEHIND = re.compile(  # "loss: 0.5 (train) 0.6 (val)"
+    r"([A-Za-z]\w{0,30})\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[(\[]"
+    rf"({_SPLIT_WORD})[)\]][ ,/|]{{1,3}}([-+]?\d[\d.eE+-]{{0,24}}%?)\s?[(\[]({_SPLIT_WORD})[)\]]",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(
-    rf"\W{{0,20}}({_SPLIT_WORD})(?: (?:phase|results?|set|metrics|epoch|error|stats|summary|performance))?\W{{0,20}}",
+    rf"\W{{0,20}}(?:(?:start\w*|begin\w*|run\w*|now|do\w*)[ _])?({_SPLIT_WORD})"
+    r"(?:[ :]{1,2}(?:phase|results?|set|metrics|epoch|error|stats|summary|performance|in|on|the|mode|data|dataset|model"
+    rf"|network|started|begins?|now|dev|test|{_SPLIT_WORD})){{0,4}}\W{{0,20}}",
     re.IGNORECASE,
 )
 
@@ -61,10 +69,11 @@ _BEFORE_AXIS = (
     + r")[ _]+(?:@ ?)?)*"
 )
 _AFTER_AXIS = r"(?:[ _]?(?:number|num|no|idx|index|id))?"
-_EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep){_AFTER_AXIS}", re.IGNORECASE)
+_EPOCHS_ABROAD = "epoche|époque|epoque|época|epoca|эпоха"
+_EPOCH = re.compile(rf"{_BEFORE_AXIS}(?:epoch|ep|{_EPOCHS_ABROAD}){_AFTER_AXIS}", re.IGNORECASE)
 _STEP = re.compile(
     rf"{_BEFORE_AXIS}(?:step|iters?|iteration|itr|it|(?:mini-?)?batch|update|num_updates|niter|episode|round"
-    rf"|(?:total_|num_)?timesteps?){_AFTER_AXIS}",
+    rf"|(?:total_|num_)?timesteps?)(?:[ _]step)?{_AFTER_AXIS}",
     re.IGNORECASE,
 )
 
@@ -74,17 +83,21 @@ _NO_MODEL = re.compile(
 )
 
 _QUOTED_KEY = re.compile(r"""["']([^"']{1,100})["']\s*:\s*["']?\Z""")
+_OPENED = re.compile(r"([A-Za-z]\w{0,30})[\s:=]{0,3}\{\Z")
 _CALL = re.compile(r"(?:(?:np|numpy|torch)\.)?(?:tensor|array|float\d*)\(\[?\Z")
+_ASIDE = re.compile(r"\(([A-Za-z][A-Za-z_ ]{1,30})\)\Z")
 _FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GAN logs: D(G(z))
 _AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
 _SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
 _SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightGBM: training's auc: 0.9
+_DRAWN = re.compile(r"\A[^\w(@]+|[^\w)%]+\Z")  # an emoji or arrow before or behind a name
 _BOUNDARY = re.compile(r"[|;]|\s-+\s")
 _LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
 _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
 _REMARK = re.compile(rf"(?<=\w) ?\((?!{_SPLIT_WORD}\b)[A-Za-z][A-Za-z ]{{2,30}}\)(?=\s+[A-Za-z])", re.IGNORECASE)
 _LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
 _MEASURED_AT = re.compile(r"(.*\w)\s+(?:at|after|for|in)\s+(?:the\s+)?(epoch|step|iter|iteration|batch)", re.IGNORECASE)
+_ROUNDED = 1.0  # percent by which a percentage may differ from the counts it was made of
 _COUNTED = frozenset({"epoch", "epochs"})  # units of a number that says where the line stands: "20epoch results"
 _NAME = re.compile(r"[^\W\d][\w@./%+^&()'\- ]*")
 _NO_NAME = re.compile(
@@ -95,9 +108,12 @@ _NO_NAME = re.compile(
 _LINKS = frozenset({"", "is", "was", "of"})
 _CODE_WORDS = frozenset({"return", "returns", "assert"})
 
-_TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
+TQDM = re.compile(r"\d{1,3}%\|[^|\n]{0,500}\|?|(?<!\S)\d+it(?= ?\[)")
 _KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]|[\u2500-\u257f\u2588])")
 _KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
+_DOTS = re.compile(r"(?<=\d)\.{2,}(?=\s|\Z)")  # "Epoch: 1/5.. Training Loss: 0.5.. "
+_ESTIMATOR = re.compile(r".*?\bSaving dict for global step (\d+): (.*)")  # TensorFlow's Estimator evaluates
+_JULIA = re.compile(r"(?<=\d)f(?=[-+]?\d)")  # 0.53f0, as Julia prints 32 bits
 _COCO = re.compile(  # pycocotools' COCOeval.summarize
     r"\s*Average (?:Precision|Recall)\s+\((A[PR])\) @\[ IoU=([\d.:]+)\s*"
     r"\| area=\s*(\w+) \| maxDets=\s*(\d+) \] = (\d\.\d+)"
@@ -117,6 +133,7 @@ class Line:
     bar: True for a state of a progress bar; its counter is then `places["count"]`.
     follows: True where a star heads the values, which then sum up the lines before ("* Acc@1 76.1").
     number: which line of the file it is, from 1; 0 where nobody has counted.
+    under: the split of the heading right above a line that says itself where it stands; "" where there is none.
     """
 
     places: dict[str, float] = field(default_factory=dict)
@@ -127,6 +144,7 @@ class Line:
     bar: bool = False
     follows: bool = False
     number: int = 0
+    under: str = ""
 
     @property
     def held_out(self) -> bool:
@@ -141,6 +159,9 @@ def is_held_out(split: str) -> bool:
 
 def heading(text: str) -> str:
     """The split that a line without numbers announces for the lines below it ("Validation:"); "" where it does not."""
+    if len(text) > _LONGEST_LABEL:
+        return ""
+    text = _LEVEL.sub("", text)
     found = _HEADING.fullmatch(text) if len(text) <= _LONGEST_NAME else None
     return found[1] if found else ""
 
@@ -155,7 +176,7 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
     if not text.isascii():
         text = _ORDINAL.sub(r" epoch \1 ", text.translate(_FULL_WIDTH))
     text, bar = _without_bar(_ANSI.sub("", text) if "\x1b" in text else text)
-    walk = _Walk(_one_by_one(text) if "/" in text else text)
+    walk = _Walk(_one_by_one(_DOTS.sub(", ", text) if ".." in text else text))
     walk.run()
     split = walk.split or (split_before if walk.follows else "") or heading_split
     line = Line(walk.places, walk.totals, split=split, bar=bar, follows=walk.follows)
@@ -166,6 +187,10 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
 
 def _one_by_one(text: str) -> str:
     """The line with the values of two splits that share their name ("train/val loss: 0.5/0.6") named each."""
+    if text.count(")") > 1 or text.count("]") > 1:
+        text = _TWO_SPLITS_BEHIND.sub(r"\3 \1: \2, \5 \1: \4", text)
+    if "/" not in text:
+        return text
     text = _TWO_SPLITS.sub(r"\1 \3: \4, \2 \3: \5", text)
     return _TWO_SPLITS_AFTER.sub(r"\2 \1: \4, \3 \1: \5", text)
 
@@ -174,14 +199,19 @@ def _without_bar(text: str) -> tuple[str, bool]:
     """The line without the drawing of a progress bar, and whether there was one.
 
     Darknet's line, which puts the numbers before their names, is turned round, and that of COCO's evaluation shortened.
+    Other habits of one program are spelled out too.
     """
+    if "f" in text and _JULIA.search(text):
+        text = _JULIA.sub("e", text)
     if "%|" in text or "it [" in text:
-        text, bars = _TQDM.subn(" ", text, count=1)
+        text, bars = TQDM.subn(" ", text, count=1)
         return text, bars > 0
     if _KERAS.match(text):
         return _KERAS_BAR.sub(" ", text, count=1), True
     if "maxDets" in text and (coco := _COCO.fullmatch(text.rstrip())):
         return _coco_line(*coco.groups()), False
+    if "Saving dict" in text and (saved := _ESTIMATOR.fullmatch(text)):
+        return f"eval step {saved[1]}: {saved[2]}", False
     if " rate, " in text and (darknet := _DARKNET.fullmatch(text)):
         return "iteration {}: loss {}, avg loss {}, rate {}".format(*darknet.groups()), False
     return text, False
@@ -222,7 +252,8 @@ class _Label:
 def _label(text: str) -> _Label:
     """Read the words before a number."""
     if quoted := _QUOTED_KEY.search(text):
-        return _Label(_axis(quoted[1]) or "name", quoted[1], _split_of(text[: quoted.start()]), exact=True)
+        ahead = text[: quoted.start()]
+        return _Label(place_of(quoted[1]) or "name", _keyed(quoted[1], ahead), _split_of(ahead), exact=True)
     text = _REMARK.sub("", _CALL.sub("", text))  # "loss (for one batch) at step"
     bare = text.rstrip(_SEPARATORS + "|" if text.lstrip().startswith("|") else _SEPARATORS)
     if not bare.strip():
@@ -230,36 +261,57 @@ def _label(text: str) -> _Label:
     signed = any(sign in text[len(bare) :] for sign in ":=|")
     *before, last = _SEGMENT.split(bare)
     split = _split_of(*before)
-    name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
     if inner := _AXIS_OF.search(bare):  # mmengine: Epoch(train) [1][50/154]
-        return _Label(_axis(inner[1]), split=inner[2])
-    if function := _FUNCTION.search(bare):
-        name = function[1]
+        return _Label(place_of(inner[1]), split=inner[2])
+    name = _last_name(bare, last)
     boundary, star = bool(_BOUNDARY.search(bare)), "*" in bare
     if not name:
         return _Label("count" if split or not any(map(str.strip, before)) else "unclear", split=split)
     own = _SPLIT.match(name)
     if own and own.end() == len(name):
         return _Label("count", split=own[1])
-    if axis := _axis(name):
-        return _Label(axis, split=own[1] if own else split)
+    if place := place_of(name):
+        return _Label(place, split=own[1] if own else split)
     if found := _MEASURED_AT.fullmatch(name):
         measured = "" if own and own.end() == len(found[1]) else found[1]  # "TRAIN in epoch 3"
-        return _Label(_axis(found[2]), split=own[1] if own else split, measured=measured)
+        return _Label(place_of(found[2]), split=own[1] if own else split, measured=measured)
     if text.rstrip().endswith("#"):
         return _Label("unclear")  # caffe: "Train net output #0: loss = 0.5"
     kind, name = _checked_name(name, signed)
     return _Label(kind, name, split, boundary=boundary, star=star, adjoined=text[len(bare) :] == ":")
 
 
+def _last_name(bare: str, last: str) -> str:
+    """What stands right before the number, without the level of a message, links and drawings; last: its segment."""
+    if function := _FUNCTION.search(bare):
+        return function[1]
+    name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
+    name = name if name.isascii() else _DRAWN.sub("", name)
+    aside = None if name else _ASIDE.search(bare)  # "perda total (loss): 0.5"
+    return aside[1] if aside and is_metric_name(aside[1]) else name
+
+
+def _keyed(key: str, before: str) -> str:
+    """The name of a value with a quoted key: with the metric before the braces (spaCy: `Losses {'ner': 172.9}`)."""
+    opened = _OPENED.search(before)
+    if opened is None or is_metric_name(key) or not is_metric_name(opened[1]):
+        return key
+    return f"{opened[1]} {key}"
+
+
 def _split_of(*texts: str) -> str:
     """The split that heads the last of the segments of these texts which one heads; "" where none does."""
     segments = [segment for text in texts for segment in _SEGMENT.split(text)]
-    splits = [found[1] for segment in segments if (found := _SPLIT.match(_LEVEL.sub("", segment)))]
+    splits = [found[1] for segment in segments if (found := _heads(_LEVEL.sub("", segment)))]
     return splits[-1] if splits else ""
 
 
-def _axis(name: str) -> str:
+def _heads(segment: str) -> re.Match[str] | None:
+    """The split that a segment begins with, or ends in as "performance on test set" does; None where it names none."""
+    return _SPLIT.match(segment) or _ON_SPLIT.search(segment)
+
+
+def place_of(name: str) -> str:
     """`epoch` or `step` where that is what the name says, else ""."""
     name = name if name.isascii() else roles.in_english(name).strip()
     return "epoch" if _EPOCH.fullmatch(name) else "step" if _STEP.fullmatch(name) else ""
@@ -339,9 +391,10 @@ class _Walk:
                 self._may_average = self._leads = False
             else:
                 label = _label(self.text[max(start, token.start() - _LONGEST_LABEL) : token.start()])
-                if label.kind == "unclear":
+                if label.kind != "unclear":
+                    self._take(label, token)
+                elif any(map(str.isalpha, self.text[start : token.start()])):
                     continue  # the words go on: "... the 10000 test images: 53 %"
-                self._take(label, token)
             start = token.end()
 
     def _take(self, label: _Label, token: re.Match[str]) -> None:
@@ -358,7 +411,8 @@ class _Walk:
             if self._may_average:
                 self.pairs[-1].average = value
         elif label.kind == "count":
-            self._count(value, total, bool(label.split))
+            if not self._is_ratio(value, total):
+                self._count(value, total, bool(label.split))
         elif value.is_integer() or (label.kind == "epoch" and value == value):
             self.places.setdefault(label.kind, value)
             if total is not None:
@@ -394,6 +448,12 @@ class _Walk:
         """Whether a leading `train.py:417` is a line of a program and no value."""
         leads = not self.pairs and not self.places
         return leads and label.adjoined and number.isdecimal() and not is_metric_name(label.name)
+
+    def _is_ratio(self, value: float, total: float | None) -> bool:
+        """Whether two counts are what the percentage before them was made of: `24.24%, (597769/2466093)`."""
+        if not self.pairs or not total or not self.pairs[-1].percent:
+            return False
+        return abs(self.pairs[-1].value - 100 * value / total) <= _ROUNDED
 
     def _count(self, value: float, total: float | None, headed: bool) -> None:
         """A counter without a name: it says how many there are, or is all that stands before the values."""

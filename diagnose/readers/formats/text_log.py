@@ -8,14 +8,16 @@ and again and names a loss or an accuracy is one; so is a line of another kind t
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice, pairwise
+from itertools import chain, groupby, islice, pairwise
 
 from diagnose.errors import ReadError
-from diagnose.names.roles import SPLITS, is_metric_name
-from diagnose.readers.formats.log_line import Line, heading, parse_line
+from diagnose.names.roles import SPLITS, is_metric_name, parse
+from diagnose.readers.formats import printed_table
+from diagnose.readers.formats.log_line import Line, heading, is_held_out, parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
 from diagnose.readers.tables.table import Table
@@ -46,7 +48,20 @@ _HINTS = (
         "f1",
         "auc",
     ),
-    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "cycle"),
+    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "l2", "ndcg", "cycle"),
+    *(
+        "verlust",
+        "genauigkeit",
+        "perte",
+        "précision",
+        "pérdida",
+        "perdida",
+        "exactitud",
+        "precisión",
+        "perda",
+        "perdita",
+    ),
+    *("accuratezza", "потер", "точность", "strata", "doğruluk", "akurasi", "verlies"),
     *("损失", "損失", "손실", "准确率", "準確率", "精度", "정확도"),
 )
 _BARE = ("learn", "train", "val", "test", "total")
@@ -57,6 +72,9 @@ _HINT = re.compile(  # of a line in lower case
 _OF_NUMBERS = str.maketrans("", "", "0123456789.,;|:+-eE \t\n")  # what a table of numbers is made of
 _FIRST_LOOK = 400  # lines that decide where they can
 _OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
+_COMMA_DECIMAL = re.compile(r"(?<=[=: (])([-+]?\d{1,9}),(\d{1,20})(?=[,;)%|\s]|\Z)")
+_POINT_DECIMAL = re.compile(r"(?<=[=: (])[-+]?\d{1,9}\.\d")
+_THOUSANDS = 3  # digits behind a comma that may group a whole number
 _BACKSPACES = re.compile("\x08+")
 
 _Kind = tuple[frozenset[str], str, str, bool]
@@ -64,15 +82,17 @@ _Kind = tuple[frozenset[str], str, str, bool]
 
 def recognise(document: Document) -> bool:
     """Whether at least five lines of the head are of one kind, and of a kind that is a point of a curve."""
-    texts = [text for text in document.head_lines if text and not text.isspace()]
-    if not texts or _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")) or not _has_hints(texts):
+    texts = list(_with_points(text for text in document.head_lines if text and not text.isspace()))
+    if not texts or _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")):
+        return False
+    if not _has_hints(texts) and not printed_table.repeated(texts):
         return False
     return _is_log(texts[:_FIRST_LOOK]) or (len(texts) > _FIRST_LOOK and _is_log(texts))
 
 
 def _is_log(texts: Sequence[str]) -> bool:
     """Whether these lines hold points of a curve, and are no prose or code that happens to name numbers."""
-    lines = list(_parse(texts))
+    lines = list(_parse(texts, printed_table.repeated(texts)))
     main = _main_kinds(lines)
     if any(places & {"epoch", "step"} for places, *_ in main):
         return True
@@ -85,11 +105,12 @@ def read(document: Document) -> list[Table]:
 
     Raises ReadError where too few lines are alike.
     """
-    raw = list(_parse(document.lines()))
+    raw = _under_headings(list(_parse(_with_points(document.lines()), printed_table.repeated(document.head_lines))))
     lines = _evaluations_apart(_without_states(raw))
     main = _main_kinds(lines)
     if not main:  # one progress bar over the whole training: its states are the curve
-        lines, main = raw, _main_kinds(raw)
+        lines = _last_of_each_count(raw)
+        main = _main_kinds(lines)
     if not main:
         raise ReadError(f"no loss or accuracy is printed on {_LEAST_LINES} lines of one kind, so there is no curve")
     between = _kinds_between(lines, main)
@@ -97,16 +118,40 @@ def read(document: Document) -> list[Table]:
     _restore_epochs(rows)
     _open_epochs(rows)
     _name_epoch_means(rows)
+    _number_silent_epochs(rows)
     _count_through(rows)
+    _place_by_epoch(rows)
     percent = {name for line in lines for name, (_, sign) in line.values.items() if sign}
     table = table_from_records(
         (row.places | row.values for row in rows),
         NAME,
-        axis="step" if any("step" in row.places for row in rows) else "epoch",
+        axis=_axis_of(rows),
         percent=percent | {name + _EPOCH_MEAN for name in percent},
         lines=[row.number for row in rows],
     )
     return [table]
+
+
+def _with_points(texts: Iterable[str]) -> Iterator[str]:
+    """The lines with a point in every decimal number, where the first lines write commas."""
+    texts = iter(texts)
+    first = list(islice(texts, _FIRST_LOOK))
+    commas = [digits for text in first if "," in text for _, digits in _COMMA_DECIMAL.findall(text)]
+    points = sum(len(_POINT_DECIMAL.findall(text)) for text in first) if commas else 0
+    if len(commas) < max(_LEAST_LINES, points) or all(len(digits) == _THOUSANDS for digits in commas):
+        yield from first
+        yield from texts
+    else:
+        yield from (_COMMA_DECIMAL.sub(r"\1.\2", text) for text in chain(first, texts))
+
+
+def _axis_of(rows: Sequence[_Row]) -> str | None:
+    """The column that is the x axis; None where it is a position within epochs that no line counts."""
+    if not any("step" in row.places for row in rows):
+        return "epoch"
+    within = [row.places["step"] for row in rows if "step" in row.own and row.total is not None]
+    silent = not any("epoch" in row.places for row in rows)
+    return None if silent and any(later < former for former, later in pairwise(within)) else "step"
 
 
 def _has_hints(texts: Sequence[str]) -> bool:
@@ -118,20 +163,31 @@ def _has_hints(texts: Sequence[str]) -> bool:
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
 
 
-def _parse(texts: Iterable[str]) -> Iterator[Line]:
-    """The lines that say anything, each under the heading above it; a backspace starts the line anew."""
+def _parse(texts: Iterable[str], headers: Collection[str] = ()) -> Iterator[Line]:
+    """The lines that say anything, each under the heading above it; a backspace starts the line anew.
+
+    headers: the rows of names that stand again and again above a row of values.
+    """
     heading_split = split_before = ""
-    for number, text in enumerate(texts, 1):
+    fresh = False  # nothing has come since the heading
+    for number, text in enumerate(printed_table.pieces(texts, headers), 1):
+        if isinstance(text, Line):
+            text.number = number
+            yield text
+            continue
         for piece in _BACKSPACES.split(text) if "\x08" in text else (text,):
             if not piece or piece.isspace():
                 continue
             if announced := heading(piece):
-                heading_split = announced
+                heading_split, fresh = announced, True
                 continue
             line = parse_line(piece, heading_split, split_before)
             if line is not None and heading_split and line.places.keys() & {"epoch", "step"}:
-                heading_split = ""  # the block under the heading is over
+                under, heading_split = heading_split if fresh else "", ""  # the block under the heading is over
                 line = parse_line(piece, "", split_before)
+                if line is not None:
+                    line.under = under
+            fresh = fresh and line is None
             if line is not None:
                 line.number = number
                 split_before = line.split
@@ -167,13 +223,44 @@ def _without_states(lines: Sequence[Line]) -> list[Line]:
             continue
         state = (line.bar, line.split.lower(), *sorted(final.places.items()))
         count = line.places.get(counter, 0.0) if counter else 0.0
-        if state in open_states and count >= open_states[state][1]:
+        if state in open_states and _goes_on(open_states[state][1], count, line.totals.get(counter or "", 0.0)):
             kept[open_states[state][0]] = final
             open_states[state] = (open_states[state][0], count)
         else:
             open_states[state] = (len(kept), count)
             kept.append(final)
     return kept
+
+
+def _goes_on(last: float, count: float, total: float) -> bool:
+    """Whether a state belongs to the bar that stood at `last`; states may be written in another order than drawn."""
+    return count >= last or (last < total and 2 * count > last)
+
+
+def _under_headings(lines: list[Line]) -> list[Line]:
+    """The lines with those named as held-out that stand under such a heading, where the like stand under none too."""
+    headed = Counter(_kind(line) for line in lines if line.values and is_held_out(line.under))
+    bare = (
+        Counter(_kind(line) for line in lines if line.values and not is_held_out(line.under)) if headed else Counter()
+    )
+    both = {kind for kind, count in headed.items() if min(count, bare[kind]) >= _LEAST_DISTINCT}
+    return [
+        replace(line, values={f"{line.under} {name}": value for name, value in line.values.items()}, split=line.under)
+        if is_held_out(line.under) and line.values and _kind(line) in both and not any(map(_split_named, line.values))
+        else line
+        for line in lines
+    ]
+
+
+def _split_named(name: str) -> str:
+    """The split that the name of a value says."""
+    return parse(name).split
+
+
+def _last_of_each_count(lines: Sequence[Line]) -> list[Line]:
+    """The lines with the last state of a progress bar at each of its counts, which a bar may draw twice."""
+    ends = [former.bar and later.bar and former.places == later.places for former, later in pairwise(lines)]
+    return [line for line, drawn_again in zip(lines, [*ends, False], strict=False) if not drawn_again]
 
 
 def _evaluations_apart(lines: Sequence[Line]) -> list[Line]:
@@ -244,16 +331,20 @@ def _is_metric(name: str) -> bool:
 def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
     """The other kinds whose lines stand in between the lines of the main kinds, once per epoch or so.
 
-    One that holds a column of the main kinds must say where it stands, or the column would mix two things.
+    One that holds a column of the main kinds must say where it stands, or the column would mix two things. One whose
+    metrics are whole numbers that never change says how the program was called.
     """
     mains_so_far = 0
-    at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines stood before each of its lines
+    at: dict[_Kind, list[int]] = defaultdict(list)  # kind -> how many main lines and epochs stood before each of its
     main_columns: set[str] = set()
     columns: dict[_Kind, set[str]] = defaultdict(set)
+    seen: dict[_Kind, set[tuple[float, ...]]] = defaultdict(set)
     for line in lines:
         if not line.values:
+            mains_so_far += "epoch" in line.places
             continue
         kind = _kind(line)
+        seen[kind].add(tuple(value for name, (value, _) in line.values.items() if _is_metric(name)))
         if kind in main:
             mains_so_far += 1
             main_columns.update(line.values)
@@ -265,9 +356,16 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
         kind
         for kind, before in at.items()
         if len(before) > 1
+        and not _is_setting(seen[kind])
         and 2 * sum(former < later for former, later in pairwise(before)) >= len(before) - 1
         and (kind[0] & main_places or not columns[kind] & main_columns)
     }
+
+
+def _is_setting(metrics: Collection[tuple[float, ...]]) -> bool:
+    """Whether what the lines of a kind say of metrics is always the same, and whole numbers: their weights, say."""
+    first = next(iter(metrics))
+    return len(metrics) == 1 and bool(first) and all(value.is_integer() for value in first)
 
 
 # --- where they stand -------------------------------------------------------------------------------------------------
@@ -408,6 +506,7 @@ def _restart_when_closed(rows: Sequence[_Row]) -> bool:
 
 
 _EPOCH_MEAN = "_epoch"
+_FEW_ENDS = 2  # epochs whose end is known, by which those of others are
 
 
 def _name_epoch_means(rows: Sequence[_Row]) -> None:
@@ -416,6 +515,53 @@ def _name_epoch_means(rows: Sequence[_Row]) -> None:
     for row in rows:
         if "step" not in row.own and "epoch" in row.own:
             row.values = {name + _EPOCH_MEAN if name in per_step else name: v for name, v in row.values.items()}
+
+
+def _number_silent_epochs(rows: Sequence[_Row]) -> None:
+    """Give rows that name no place the epochs that no other line names: a test after each, of which few are printed.
+
+    That is so where as many of one kind follow one another as there are epochs to the next that is named.
+    """
+    loose: dict[tuple[str, ...], list[_Row]] = defaultdict(list)
+    for row in rows:
+        if not row.own:
+            loose[tuple(row.values)].append(row)
+    for tests in loose.values():
+        groups = [
+            (epoch, list(group)) for epoch, group in groupby(tests, key=lambda row: row.places.get("epoch", -1.0))
+        ]
+        steps = [later - epoch for (epoch, _), (later, _) in pairwise(groups)]
+        if groups[0][0] < 0 or any(len(group) != step for (_, group), step in zip(groups, steps, strict=False)):
+            continue
+        for epoch, group in groups:
+            for i, row in enumerate(group):
+                row.places["epoch"] = epoch + i
+
+
+def _place_by_epoch(rows: Sequence[_Row]) -> None:
+    """Put rows that name an epoch, and stand at the step of an earlier one, where that epoch ends.
+
+    Validation after every epoch is thus not lost where the training prints in every second one only.
+    """
+    ends: dict[float, float] = {}
+    for row in rows:
+        if "step" in row.own and {"epoch", "step"} <= row.places.keys():
+            ends[row.places["epoch"]] = max(row.places["step"], ends.get(row.places["epoch"], row.places["step"]))
+    epochs, steps = list(ends), list(ends.values())
+    rising = all(a < b for a, b in pairwise(epochs)) and all(a < b for a, b in pairwise(steps))
+    if len(epochs) < _FEW_ENDS or not rising:
+        return
+    for row in rows:
+        epoch = row.places.get("epoch")
+        if "step" not in row.own and epoch is not None and epoch not in ends:
+            row.places["step"] = max(row.places.get("step", 0.0), _between(epoch, epochs, steps))
+
+
+def _between(epoch: float, epochs: Sequence[float], steps: Sequence[float]) -> float:
+    """The step at which an epoch ends, by the ends of those around it, on the line through the nearest two."""
+    after = min(max(bisect_left(epochs, epoch), 1), len(epochs) - 1)
+    rate = (steps[after] - steps[after - 1]) / (epochs[after] - epochs[after - 1])
+    return steps[after] + (epoch - epochs[after]) * rate
 
 
 def _count_through(rows: Sequence[_Row]) -> None:

@@ -165,7 +165,7 @@ def _settle(counter: _Counter, curve: Column) -> Axis:
     rows = np.flatnonzero(curve.logged)
     there, values = counter.steps[rows], curve.values[rows]
     ties = np.flatnonzero(there[1:] == there[:-1])
-    if not ties.size:
+    if ties.size <= max(1, _COLLAPSE * rows.size):
         return plain
     per_step = rows.size / (rows.size - ties.size)
     differ = float(np.mean(values[ties] != values[ties + 1]))

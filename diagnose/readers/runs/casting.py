@@ -52,6 +52,7 @@ class Cast:
         stem = PurePath(source).stem
         guessed = guesses.readings(columns, facets, stem)
         facets |= guessed
+        facets |= guesses.of_file(facets, stem)
         plain = {name: column for name, column in columns.items() if not facets[name].quantity}
         whole = frozenset(metrics[name] for name, column in plain.items() if guesses.is_whole(column))
         return cls(metrics, facets, fixed, _apart(columns, facets), whole, frozenset(guessed), stem)

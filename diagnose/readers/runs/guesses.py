@@ -22,7 +22,10 @@ _PERCENT = 100.5  # a percentage that was rounded up
 _TOTAL = "total"
 _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
 _ENOUGH = 10_000  # values that say where a long curve goes
+_HIGHEST = 0.05  # share of values above one that is still among the highest
 _UNNAMED = re.compile(r"column \d+")
+_PLAY = frozenset({"episode", "episodes", "epsilon"})
+"""Words of a log of reinforcement learning; epsilon is the share of moves that are made at random."""
 _EVAL_SETS = re.compile(r"(?:validation|valid|eval)_([01])\b")
 
 
@@ -32,6 +35,7 @@ class _Seen:
 
     low, high: of the finite values.
     falls, rises: by the medians of the first and the last part; last: the latter median.
+    drops: the first value is among the highest, as at the start of a training that soon goes wrong.
     constant: all are the same. whole: all are whole numbers, as counts and labels are.
     """
 
@@ -40,6 +44,7 @@ class _Seen:
     falls: bool
     rises: bool
     last: float
+    drops: bool
     constant: bool
     whole: bool
 
@@ -64,12 +69,33 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
     """
     said = {name: facets[name] for name, column in columns.items() if np.count_nonzero(column.logged) > 1}
     seen = {name: _look(columns[name]) for name, named in said.items() if _is_open(name, named, stem)}
-    found = dict(_no_accuracies(seen, said))
+    found = _played(said)
+    found |= dict(_no_accuracies(seen, said | found))
     found |= _scores(seen, said | found)
     found |= _totals(seen, said | found)
     found |= _bare_splits(seen, said | found, stem)
     found |= _unnamed(seen, said | found, stem)
     return found | _eval_sets(seen, said | found)
+
+
+def of_file(facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
+    """The metrics of a file that is called after held-out data (`val_log.csv`), where none of them says a split."""
+    split = held_out(stem)
+    metrics = {name: f for name, f in facets.items() if f.quantity in roles.METRICS}
+    if not split or any(f.split for f in metrics.values()):
+        return {}
+    return {name: replace(f, split=split) for name, f in metrics.items()}
+
+
+def held_out(stem: str) -> str:
+    """The split that a file is called after, and "" where that is training or none.
+
+    A `test` alone is a try at something; beside a metric it is a set of data.
+    """
+    facets = roles.parse(stem)
+    if len({roles.SPLITS[word] for word in facets.words if word in roles.SPLITS}) != 1:
+        return ""
+    return facets.split if facets.split == "val" or (facets.split == "test" and facets.quantity) else ""
 
 
 def _is_open(name: str, facets: Facets, stem: str) -> bool:
@@ -92,7 +118,7 @@ def _look(column: Column) -> _Seen:
     values = column.values[column.logged]
     finite = values[np.isfinite(values)]
     if finite.size < 2:
-        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, constant=False, whole=False)
+        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, drops=False, constant=False, whole=False)
     thin = finite[:: max(1, finite.size // _ENOUGH)]
     part = max(1, thin.size // _ENDS)
     first, last = float(np.median(thin[:part])), float(np.median(thin[-part:]))
@@ -102,6 +128,7 @@ def _look(column: Column) -> _Seen:
         falls=last < first,
         rises=last > first,
         last=last,
+        drops=bool(np.mean(thin > thin[0]) < _HIGHEST),
         constant=bool(np.all(finite == finite[0])),
         whole=is_whole(column),
     )
@@ -116,6 +143,14 @@ def _no_accuracies(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> I
     for name, values in seen.items():
         if facets[name].quantity == "accuracy" and not values.may_be_accuracy:
             yield name, replace(facets[name], quantity="", kind="")
+
+
+def _played(facets: Mapping[str, Facets]) -> dict[str, Facets]:
+    """A `score` over episodes, or beside an epsilon, is the reward of a game."""
+    if all(_PLAY.isdisjoint(named.words) for named in facets.values()):
+        return {}
+    scores = {name: f for name, f in facets.items() if f.quantity == "accuracy" and f.kind == "score" and not f.split}
+    return {name: replace(f, quantity="reward", kind="reward", preference=0) for name, f in scores.items()}
 
 
 def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
@@ -172,7 +207,7 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     said = roles.parse(stem)
     if said.quantity in ("loss", "accuracy") and curves:
         return {curves[0]: _meaning(said, said.quantity, said.kind, said.preference)}
-    losses = [name for name in curves if seen[name].falls]
+    losses = [name for name in curves if seen[name].falls or (pair and seen[name].drops)]
     shares = [name for name in curves if seen[name].rises and seen[name].is_share]
     if len(losses) == len(shares) == 1 and len(curves) == 2:
         return {losses[0]: _meaning(said, "loss", "loss"), shares[0]: _meaning(said, "accuracy", "accuracy")}

@@ -6,6 +6,7 @@ Biases interface puts the run before the metric in every column name (`relu - tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from diagnose.names import roles
 from diagnose.names.roles import Facets
+from diagnose.readers.runs import comparison
 from diagnose.readers.tables.table import Column, Table
 
 Mask = npt.NDArray[np.bool_]
@@ -24,6 +26,7 @@ _MOST_SHARED = 1_000_000  # runs x columns that they share
 _SEPARATOR = " - "  # between run and metric in an export of the W&B interface
 _ENVELOPE = ("__MIN", "__MAX")  # of the points that one exported point stands for
 _VALUE_NAMES = frozenset({"value", "values", "val", "scalar", "metric_value", "y"})
+_PLACE = re.compile(r"([A-Za-z]{1,20})[ _:#-]{0,3}(\d{1,12})(?:\s?/\s?\d{1,12})?:?")
 _RUN_WORDS = frozenset(
     ("run", "runs", "experiment", "exp", "trial", "fold", "seed", "replicate", "repeat", "cv", "job")
 )
@@ -58,9 +61,37 @@ def parts(table: Table, facets: Mapping[str, Facets]) -> list[Part]:
 
     facets: what the name of each column, of numbers and of text, means.
     """
-    whole = _by_metric(Part(table, facets))
-    found = _beside_each_other(whole) or _below_each_other(whole) or [whole]
+    upright = comparison.upright(table)
+    if upright is not table:
+        table, facets = upright, roles.named(upright.columns)
+    whole = _by_metric(_with_counters(Part(table, facets)))
+    found = _beside_each_other(whole) or _compared(whole) or _below_each_other(whole) or [whole]
     return [_by_split(part) for part in found]
+
+
+def _with_counters(whole: Part) -> Part:
+    """The table with its text columns of numbered places (`epoch1`, `Epoch 2`) as columns of numbers that count."""
+    counters = {name: column for name, cells in whole.table.text.items() if (column := _counter(cells)) is not None}
+    if not counters:
+        return whole
+    named = {name: kind for name, (kind, _) in counters.items() if kind not in whole.table.columns}
+    columns = {named[name]: counters[name][1] for name in named} | dict(whole.table.columns)
+    text = {name: cells for name, cells in whole.table.text.items() if name not in named}
+    facets = {**whole.facets, **roles.named(named.values())}
+    return replace(whole, table=replace(whole.table, columns=columns, text=text), facets=facets)
+
+
+def _counter(cells: Sequence[str]) -> tuple[str, Column] | None:
+    """(`epoch` or another word that counts, the numbers) of cells that all are that word and a number; else None."""
+    first = _PLACE.fullmatch(cells[0]) if cells else None
+    word = first[1].casefold() if first else ""
+    if not word or not roles.parse(word).counts:
+        return None
+    places = [_PLACE.fullmatch(cell) for cell in cells]
+    numbers = [float(place[2]) for place in places if place is not None and place[1].casefold() == word]
+    if len(numbers) < len(cells):
+        return None
+    return word, Column(np.array(numbers), np.ones(len(numbers), dtype=np.bool_))
 
 
 def _beside_each_other(whole: Part) -> list[Part]:
@@ -86,6 +117,24 @@ def _beside_each_other(whole: Part) -> list[Part]:
             prefix=run + _SEPARATOR,
             shared=True,
             notes=(many,) if len(runs) > 1 else (),
+        )
+        for run, columns in runs.items()
+    ]
+
+
+def _compared(whole: Part) -> list[Part]:
+    """Runs that a table compares, each in columns of its own; none where it compares none."""
+    runs = comparison.by_column(whole.table, whole.facets)
+    taken = {column for columns in runs.values() for column in columns}
+    shared = {name: column for name, column in whole.table.columns.items() if name not in taken}
+    common = {name: whole.facets[name] for name in (*shared, *whole.table.text)}
+    return [
+        Part(
+            replace(whole.table, columns=shared | {name: whole.table.columns[name] for name in columns}, roles={}),
+            common | {name: roles.parse(metric) for name, metric in columns.items()},
+            name=run,
+            shared=True,
+            notes=(f"one of {len(runs)} runs in the file, by the names of its columns",),
         )
         for run, columns in runs.items()
     ]

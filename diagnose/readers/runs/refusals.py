@@ -58,10 +58,14 @@ def refuse(table: Table, facets: Mapping[str, Facets]) -> None:
 
 
 def _row_per_run(table: Table, facets: Mapping[str, Facets]) -> bool:
-    """Whether each row describes a run of its own: no axis, but an identifier per row or a set of hyperparameters."""
+    """Whether each row describes a run of its own: no axis, but an identifier per row or a set of hyperparameters.
+
+    A log that prints its arguments at each start has them in a few rows only.
+    """
     if any(facets[name].quantity in roles.AXES and _counts_up(column) for name, column in table.columns.items()):
         return False
-    known = {hyperparameters.hyperparameter(name) for name in (*table.columns, *table.text)}
+    full = [name for name, column in table.columns.items() if 2 * np.count_nonzero(column.logged) >= table.rows]
+    known = {hyperparameters.hyperparameter(name) for name in (*full, *table.text)}
     settings = known & (hyperparameters.SETTINGS - {"learning_rate", "epochs"})  # those two may be curves
     labels = [cells for cells in table.text.values() if table.rows > 1 and len(set(cells)) == table.rows]
     curves = [facets[name] for name in table.columns if facets[name].quantity in roles.METRICS]

@@ -70,6 +70,8 @@ def _dressed_number(text: str, decimal: str, wrappers: int) -> float | None:
         return None  # the usual text: a word
     if text.endswith("%"):
         return number(text[:-1], decimal, wrappers - 1)
+    if text.endswith(":") and text[:-1].isdecimal():  # the place of a value: `12: 0.53`
+        return float(text[:-1])
     if unit := _UNIT.fullmatch(text):
         factor = _MULTIPLIERS.get(unit[2])
         return None if factor is None else float(unit[1]) * factor

@@ -30,6 +30,8 @@ _LONGEST_PREAMBLE = 20  # lines of other text before the table
 _COMMA_DECIMAL = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?\s*%?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _ONE_COMMA = re.compile(r"[+-]?\d+,\d+")
+_PLACE = re.compile(r"\W{0,9}(?:epoch|iteration|iter|step|round|fold|run)[ _:#-]{0,3}\d{1,9}\W{0,9}", re.IGNORECASE)
+"""What stands above the values of an epoch, where each is a line, and is the name of none."""
 _LONGEST_NAME = 200  # characters; a header cell that is longer is prose
 
 
@@ -317,9 +319,16 @@ def _may_name(row: list[str], best: _Cut, line: str) -> bool:
         return False
     if len(row) in (best.width, best.width - 1, best.width + 1):
         return True
+    if len(row) == 1 and any(len(_split_by(mark, row[0])) == best.width for mark in _DELIMITERS):
+        return True
     if best.delimiter == WHITESPACE:
         return len(_wide_split(line)) == best.width
     return len(row) >= max(2, 0.5 * best.width)
+
+
+def _split_by(mark: str, line: str) -> list[str]:
+    """The cells of a header at one delimiter."""
+    return line.split() if mark == WHITESPACE else [cell.strip() for cell in line.split(mark)]
 
 
 def _wide_split(line: str) -> list[str]:
@@ -334,6 +343,9 @@ def _header_cells(best: _Cut, at: int | None, preamble: _Preamble) -> tuple[str,
             return (*names, "") if all(map(best.is_text, names)) else ()  # the rows end in a delimiter
         return tuple(names) if len(names) == best.width and all(map(best.is_text, names)) else ()
     header = best.rows[at]
+    if len(header) == 1 < best.width:  # the names stand apart by another mark than the numbers
+        cells = (_split_by(mark, header[0]) for mark in _DELIMITERS)
+        header = next((names for names in cells if len(names) == best.width), header)
     if best.delimiter == WHITESPACE and len(header) != best.width:
         wide = _wide_split(preamble.body[at][1])
         header = wide if len(wide) == best.width else header
@@ -398,6 +410,8 @@ def _names(
 ) -> list[str]:
     """The names of the columns; numbers are no names, and a single curve without a name is called as its file."""
     names = [name if best.is_text(name) else "" for name in header]
+    if len(names) == 1 and _PLACE.fullmatch(names[0]):
+        names = [""]
     columns = _columns(body, best.width)
     names += [""] * (best.width - len(names))
     if any(names[1:]) or (names[0] and len(names) > 1):

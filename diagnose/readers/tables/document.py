@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from diagnose import files, limits
 from diagnose.errors import LimitError, ReadError
+from diagnose.names import roles
 
 if TYPE_CHECKING:
     from diagnose.readers.tables.dialect import Dialect
@@ -37,6 +38,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+_ASIAN = ("gb18030", "big5", "cp932", "cp949")
+
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook; save the sheet as CSV"),
@@ -54,7 +57,7 @@ _MAGIC = (
     (b"\x80\x04", "a pickle; export the history as CSV or JSON"),
     (b"\x80\x05", "a pickle; export the history as CSV or JSON"),
     (b"\x89HDF", "an HDF5 file; export the history as CSV or JSON"),
-    (b"\x93NUMPY", "a NumPy array; save it with its column names as CSV"),
+    (b"\x93NUMPY", "a NumPy array whose name says no curve; call it train_loss.npy, or save its columns as CSV"),
     (b"SQLite format 3\x00", "an SQLite database, but neither MLflow's nor trackio's; export the curves as CSV"),
     (b"PAR1", "a Parquet file; export it as CSV"),
     (b"ARROW1", "an Arrow file; export it as CSV"),
@@ -171,7 +174,10 @@ class Document:
 
     @cached_property
     def encoding(self) -> str:
-        """Name of the codec: from the byte-order mark, else UTF-8 where it decodes, else Windows-1252."""
+        """Name of the codec: from the byte-order mark, else UTF-8 where it decodes, else Windows-1252.
+
+        Chinese, Japanese and Korean in the encodings of Windows are told by the words of a training log among them.
+        """
         head = self.head_bytes
         for mark, codec in _BOMS:
             if head.startswith(mark):
@@ -180,11 +186,10 @@ class Document:
             return "utf-16-le"  # no mark; every second byte of Western text is zero
         if len(head) >= 4 and head[0::2].count(0) > 0.4 * len(head) / 2 and head[1::2].count(0) == 0:
             return "utf-16-be"
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(head)  # a character cut at the end of the head is no error
-        except UnicodeDecodeError:
-            return "cp1252"
-        return "utf-8"
+        if _decoded(head, "utf-8") is not None:
+            return "utf-8"
+        known = {codec: roles.known_words(text) for codec in _ASIAN if (text := _decoded(head, codec)) is not None}
+        return max(known, key=lambda codec: known[codec]) if any(known.values()) else "cp1252"
 
     def refuse_binary(self) -> None:
         """Raise ReadError where the head is no text, or plainly no log, with what it is and what to do instead."""
@@ -307,6 +312,14 @@ class Document:
             return self.data
         with self.stream() as stream:
             return stream.read()
+
+
+def _decoded(head: bytes, codec: str) -> str | None:
+    """The text of a head, of which the last character may be cut; None where it is in another encoding."""
+    try:
+        return codecs.getincrementaldecoder(codec)().decode(head)
+    except UnicodeDecodeError:
+        return None
 
 
 class _BrokenGzipError(Exception):
