@@ -21,11 +21,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from reference_trainer import manifold, models, monitors, optimizers, regularizers
-from reference_trainer.augmentations import AUGMENTATIONS
+from reference_trainer.augmentations import augmentation_of
 from reference_trainer.data import Data
 from reference_trainer.initializers import initialize
 from reference_trainer.losses import Metric, class_weights, labels, loss_of, metric_of, probabilities
-from reference_trainer.recipe import Recipe
+from reference_trainer.recipe import Recipe, RecipeError
 from reference_trainer.schedules import SCHEDULES, Span
 
 Fit = Callable[[Recipe, Data], nn.Module]
@@ -117,7 +117,8 @@ class Learner:
     """A supervised training between two batches."""
 
     def __init__(self, recipe: Recipe, data: Data) -> None:
-        self.recipe, self.data = recipe, data
+        self.device = device_of(recipe)
+        self.recipe, self.data = recipe, data.to(self.device)
         self.dtype = DTYPES[recipe.precision]
         self.batch_size = optimizers.DESCENTS[recipe.descent](recipe, len(data.x))
         steps = len(data.x) // self.batch_size
@@ -130,8 +131,10 @@ class Learner:
         recipe = self.recipe
         self.model = models.build(recipe, self.data.inputs, self.data.outputs).to(self.dtype)
         initialize(self.model, recipe)
+        self.model.to(self.device)
         freeze(self.model, recipe.frozen)
-        self.augment = AUGMENTATIONS[recipe.augmentation](self.data.inputs, self.data.classes)
+        augment = augmentation_of(recipe, self.data.inputs, self.data.classes, self.data.policy)
+        self.augment = augment.to(self.device)
         self.players = self._players()
         if recipe.weight_average is not None:
             follow = get_ema_avg_fn(recipe.weight_average)
@@ -224,6 +227,10 @@ class Learner:
             *(DIMENSION + name for name in layers),
         )
 
+    def stops_on(self, row: Mapping[str, float]) -> float:
+        """What early stopping looks at in a row with validation."""
+        return row["val_loss" if self.recipe.stop_on == "loss" else f"val_{self.metric.name}"]
+
     def after_epoch(self, row: Mapping[str, float]) -> None:
         """Tell a schedule that waits for the validation loss what it was."""
         for player in self.players:
@@ -242,7 +249,7 @@ class Learner:
         self.build()
         for player, meter in zip(self.players, meters, strict=True):
             player.meter = meter
-        loaded: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        loaded: dict[str, Any] = torch.load(checkpoint, map_location=self.device, weights_only=True)
         for name, part in self._parts().items():
             if name != "optimizer" or with_optimizer:
                 part.load_state_dict(loaded[name])
@@ -267,6 +274,14 @@ def batches(data: Data, size: int, *, shuffle: bool, balance: bool = False) -> I
         order = torch.multinomial(class_weights(data.y, data.classes)[labels(data.y)], count, replacement=True)
     for chosen in order[: count - count % size].split(size):
         yield data.x[chosen], data.y[chosen]
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """Where the recipe is computed. Raises RecipeError where there is no such device."""
+    there = torch.cuda.is_available()
+    if recipe.device == "cuda" and not there:
+        raise RecipeError("device is cuda; PyTorch sees no GPU here, choose --device cpu, or auto")
+    return torch.device("cuda" if there and recipe.device != "cpu" else "cpu")
 
 
 def freeze(model: nn.Module, which: str) -> None:
