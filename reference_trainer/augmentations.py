@@ -219,7 +219,7 @@ class CutoutDepth(Cutout):
     def __init__(
         self, inputs: tuple[int, ...], classes: int, side: int | None = None, depth: int | None = None
     ) -> None:
-        super().__init__(inputs, classes, side)
+        super().__init__(image_shape(inputs, "cutout-depth"), classes, side)
         self.depth = math.ceil(inputs[0] / 2) if depth is None else depth
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -286,6 +286,9 @@ class LearnedPolicy(AutoPolicy):
 
     Source: Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data (2019); see `policies.search`.
     """
+
+    def __init__(self, inputs: tuple[int, ...], classes: int, policy: Policy = POLICY) -> None:
+        super().__init__(image_shape(inputs, "learned"), classes, policy)
 
 
 class RandAugment(Augmentation):

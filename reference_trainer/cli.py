@@ -83,9 +83,16 @@ def run(
     tensorboard: Path | None,
     throughput: bool,
     bias: bool,
+    notes: bool,
     **given: Any,
 ) -> None:
     """Train one recipe and write its log; then: diagnose run.csv."""
+    if notes:
+        from reference_trainer.notes import render
+
+        page = terminal.page(False, None, "auto")
+        terminal.write(render(page.width, color=page.color))
+        return
     recipe = _recipe(fault, given)
     with needs_trainer():
         from reference_trainer.train import train
@@ -299,8 +306,9 @@ def _options() -> inspect.Signature:
         "tensorboard": (Path | None, typer.Option(metavar="FOLDER", help="Log to TensorBoard.")),
         "throughput": (bool, typer.Option("--throughput", help="Examples per second in the CSV, too.")),
         "bias": (bool, typer.Option("--bias", help="Check what the trained network looks at; extra: bias.")),
+        "notes": (bool, typer.Option("--notes", help="Train nothing; print what implements each line of the notes.")),
     }
-    defaults = {"wandb_project": "reference-trainer", "throughput": False, "bias": False}
+    defaults = {"wandb_project": "reference-trainer", "throughput": False, "bias": False, "notes": False}
     parameters = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=Annotated[kind, option]

@@ -159,13 +159,15 @@ def characters(recipe: Recipe) -> Data:
 
 
 def _pieces() -> list[str]:
-    """The lines of the text in lower case, in pieces of up to LINE characters and the end of the line."""
+    """The different lines of the text in lower case, in pieces of up to LINE characters and the end of the line."""
     folder = resources.files("sklearn.datasets.descr")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".rst")), key=lambda file: file.name)
     text = "\n".join(file.read_text(encoding="utf-8") for file in files).lower()
     lines = [" ".join(line.split()) for line in text.split("\n")]
     pieces = [line[start : start + LINE] for line in lines for start in range(0, len(line), LINE)]
-    return [piece + "\n" for piece in pieces if len(piece) > 1]
+    return [
+        piece + "\n" for piece in dict.fromkeys(pieces) if len(piece) > 1
+    ]  # each once: none is trained and held out
 
 
 def segmentation(recipe: Recipe) -> Data:

@@ -190,8 +190,8 @@ def metric_that_cannot_move(recipe: Recipe) -> Recipe:
 
 
 def mode_collapse(recipe: Recipe) -> Recipe:
-    """The discriminator learns a fiftieth as fast as the generator, which gets by with one thing over and over."""
-    return replace(recipe, discriminator_rate=0.02 * recipe.discriminator_rate)
+    """The discriminator learns a two-hundredth as fast as the generator, which gets by with one thing over and over."""
+    return replace(recipe, discriminator_rate=0.005 * recipe.discriminator_rate)
 
 
 def dominant_discriminator(recipe: Recipe) -> Recipe:

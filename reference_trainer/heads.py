@@ -6,11 +6,13 @@ HEADS["spatial-pyramid"](32, (4, 4), recipe)            # the module, and its nu
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
-from reference_trainer.blocks import AtrousPyramid
+from reference_trainer.blocks import BLOCKS, AtrousPyramid
 from reference_trainer.recipe import Recipe
 
 
@@ -69,10 +71,42 @@ def atrous_pyramid(channels: int, size: tuple[int, int], recipe: Recipe) -> tupl
     return nn.Sequential(pyramid, nn.AdaptiveAvgPool2d(1), nn.Flatten()), channels
 
 
+class PyramidModule(nn.Module):
+    """Sees maps beside their means over coarser and coarser grids: (n, c, h, w) -> (n, c, h, w).
+
+    cells: of each grid, a side. Each is brought to a share of the channels by a 1x1 convolution, and interpolated back.
+    """
+
+    def __init__(self, channels: int, recipe: Recipe, cells: tuple[int, ...] = (1, 2, 4)) -> None:
+        super().__init__()
+        share = max(channels // len(cells), 1)
+        point = replace(recipe, convolution="plain", kernel_size=1, stride=1, padding="same")
+        self.grids = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(side), BLOCKS["cbr"](channels, share, point)) for side in cells
+        )
+        self.projection = BLOCKS["cbr"](channels + len(cells) * share, channels, point)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps of the same shape."""
+        seen = [interpolate(grid(maps), maps.shape[2:], mode="bilinear", align_corners=False) for grid in self.grids]
+        projected: Tensor = self.projection(torch.cat([maps, *seen], dim=1))
+        return projected
+
+
+def pyramid_module(channels: int, size: tuple[int, int], recipe: Recipe) -> tuple[nn.Module, int]:
+    """Pyramid pooling module: the maps beside their means over grids of 1x1, 2x2 and 4x4 cells, then the mean of each.
+
+    Source: Zhao et al., Pyramid Scene Parsing Network (2017).
+    """
+    module = PyramidModule(channels, recipe)
+    return nn.Sequential(module, nn.AdaptiveAvgPool2d(1), nn.Flatten()), channels
+
+
 HEADS: dict[str, Callable[[int, tuple[int, int], Recipe], tuple[nn.Module, int]]] = {
     "flatten": flatten,
     "global-average": global_average,
     "adaptive": adaptive,
     "spatial-pyramid": spatial_pyramid,
     "atrous-pyramid": atrous_pyramid,
+    "pyramid-module": pyramid_module,
 }

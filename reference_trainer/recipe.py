@@ -43,8 +43,8 @@ KINDS: Mapping[str, str] = {
     "digits-imbalanced": "classification",
     "digits-few": "classification",
     "digits-noisy": "classification",
-    "digits-turned": "classification",
     "digits-rows": "classification",
+    "digits-turned": "classification",
     "digits-colour": "classification",
     "characters": "language-model",
     "segmentation": "segmentation",
@@ -89,7 +89,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "convolution": ("plain", "dilated", "depthwise-separable"),
     "padding": ("same", "valid"),
     "pooling": ("max", "average", "none"),
-    "head": ("flatten", "global-average", "adaptive", "spatial-pyramid", "atrous-pyramid"),
+    "head": ("flatten", "global-average", "adaptive", "spatial-pyramid", "atrous-pyramid", "pyramid-module"),
     "dropout_kind": ("dropout", "dropconnect", "standout", "standout-notes", "gaussian", "spatial"),
     "augmentation": (
         *("none", "shift-flip", "mixup", "adamixup", "cutout", "cutout-depth", "cutmix", "auto", "randaugment"),
@@ -370,8 +370,8 @@ class Recipe:
         alone = self.normalization == "batch" and 1 in (seen, self.examples)  # one example has no statistics of a batch
         if alone or self.model not in NORMALIZED:
             object.__setattr__(self, "normalization", "none")
-        self._check_combination()
         self._check_numbers()
+        self._check_combination()
 
     def _settle(self, name: str, value: str) -> None:
         """Give a field that was left out its value."""

@@ -596,8 +596,8 @@ CATALOGUE: tuple[Fix, ...] = (
     ),
     Fix(
         "usual-pooling",
-        "pool 2 x 2",
-        "it is the least invasive window; several layers of it reach the same size",
+        "pool 2 x 2, with a stride of 1 or 2",
+        "it is the least invasive window, with a stride of 1 above all; several layers of it reach the same size",
         NOTES + "Pooling",
     ),
     Fix(

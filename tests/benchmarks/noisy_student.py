@@ -3,9 +3,9 @@
 python tests/benchmarks/noisy_student.py [--seeds 10] [--first-seed 0]
 
 100 labelled digits, 1,338 without labels, an MLP under dropout and shifted digits. Of each seed four trainings: plain
-(no noise, no pseudo-labels), the first teacher as it is (half as wide, under noise, as many steps), the control arm, the student.
-Student and control arm take the same number of steps. The gain is the student's validation accuracy less the control's,
-in points, with the 95 % interval of its mean over the seeds (Student's t, paired).
+(no noise, no pseudo-labels), the first teacher (half as wide, under noise, as many steps), the control arm, the
+student. Student and control arm take the same number of steps. The gain is the student's validation accuracy less the
+control's, in points, with the 95 % interval of its mean over the seeds (Student's t, paired).
 """
 
 from __future__ import annotations
