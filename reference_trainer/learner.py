@@ -58,7 +58,11 @@ class Result:
 
 
 class Meter:
-    """The loss and the sums of a metric over the examples since the last row."""
+    """The loss and the sums of a metric over the examples since the last row.
+
+    A batch is kept as it comes, which costs a step next to nothing; what it comes to is computed once for a row. A
+    metric whose sums do not depend on their order is measured on all batches at once.
+    """
 
     def __init__(self, metric: Metric | None = None) -> None:
         self.metric = metric
@@ -66,20 +70,35 @@ class Meter:
 
     def reset(self) -> None:
         """Begin new means."""
-        self.total = torch.zeros((), dtype=torch.float64)
-        self.examples = 0
-        self.sums = torch.zeros((), dtype=torch.float64)
+        self.losses: list[Tensor] = []
+        self.counts: list[int] = []
+        self.seen: list[tuple[Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, outputs: Tensor, y: Tensor) -> None:
         """Count a batch: its mean loss, a scalar, its outputs and its targets."""
-        self.total.add_(loss.detach(), alpha=len(y))
-        self.examples += len(y)
+        self.losses.append(loss.detach())
+        self.counts.append(len(y))
         if self.metric is not None:
-            self.sums = self.sums + self.metric.measure(outputs.detach(), y)
+            self.seen.append((outputs.detach(), y))
 
     def loss(self) -> float:
         """The mean loss of an example."""
-        return float(self.total) / self.examples
+        total = 0.0
+        for loss, count in zip(torch.stack(self.losses).tolist(), self.counts, strict=True):
+            total += loss * count
+        return total / sum(self.counts)
+
+    def score(self) -> float:
+        """The metric of all examples. Raises RuntimeError where there is none."""
+        if self.metric is None:
+            raise RuntimeError("this meter has no metric; give it one")
+        if self.metric.whole:
+            outputs, y = (torch.cat(parts) for parts in zip(*self.seen, strict=True))
+            return self.metric.finish(self.metric.measure(outputs, y))
+        sums = torch.zeros((), dtype=torch.float64, device=self.losses[0].device)
+        for outputs, y in self.seen:
+            sums = sums + self.metric.measure(outputs, y)
+        return self.metric.finish(sums)
 
 
 class Player:
@@ -145,6 +164,8 @@ class Learner:
         recipe = self.recipe
         self.criterion = loss_of(recipe, self.data.y)
         self.metric = metric_of(recipe, self.data.peak)
+        factors = {"l1": recipe.l1, "l2": recipe.l2}
+        self.penalties = [(factor, regularizers.PENALTIES[name]) for name, factor in factors.items() if factor]
         optimizer = self._optimizer(nn.ModuleList([self.model, self.augment]))
         schedule = SCHEDULES[recipe.scheduler](optimizer, recipe, self.span)
         return (Player(self.model, optimizer, schedule, self.model, self.loss, self.metric),)
@@ -168,8 +189,7 @@ class Learner:
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss with what L1 and L2 add to it, in training and in validation, so that both mean the same."""
         loss = self.criterion(outputs, y)
-        factors = {"l1": self.recipe.l1, "l2": self.recipe.l2}
-        terms = [factor * regularizers.PENALTIES[name](self.model) for name, factor in factors.items() if factor]
+        terms = [factor * penalty(self.model) for factor, penalty in self.penalties]
         return loss + sum(terms) if terms else loss
 
     def objective(self, loss: Tensor) -> Tensor:
@@ -189,8 +209,11 @@ class Learner:
     def measured(self) -> dict[str, float]:
         """The means since the last call, and what was seen at the last step."""
         (player,) = self.players
-        score = self.metric.finish(player.meter.sums)
-        row = {"train_loss": player.meter.loss(), f"train_{self.metric.name}": score, **player.seen()}
+        row = {
+            "train_loss": player.meter.loss(),
+            f"train_{self.metric.name}": player.meter.score(),
+            **player.seen(),
+        }
         player.meter.reset()
         return row
 

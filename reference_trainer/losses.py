@@ -140,10 +140,14 @@ def _with_z_loss(loss: Loss) -> Loss:
 
 
 class Metric(Protocol):
-    """A figure that is made of sums over batches. higher: larger values are better."""
+    """A figure that is made of sums over batches.
+
+    higher: larger values are better. whole: the sums are whole numbers, which come out alike in any order.
+    """
 
     name: str
     higher: bool
+    whole: bool
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The sums of one batch, shape (k,), float64 where they are large."""
@@ -160,6 +164,7 @@ class Accuracy:
 
     name = "accuracy"
     higher = True
+    whole = True
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Number of wrong and of right answers."""
@@ -191,6 +196,7 @@ class Perplexity:
 
     name = "perplexity"
     higher = False
+    whole = False
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Sum of the cross-entropies, and number of characters that were told."""
@@ -210,6 +216,7 @@ class Iou:
 
     name = "iou"
     higher = True
+    whole = True
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Pixels in both, and in either."""
@@ -229,6 +236,7 @@ class Psnr:
 
     name = "psnr"
     higher = True
+    whole = False
 
     def __init__(self, peak: float) -> None:
         """`peak`: distance from black to white, in the unit of the images."""
@@ -253,6 +261,7 @@ class R2:
 
     name = "r2"
     higher = True
+    whole = False
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Sums of the squared errors, the targets and their squares, and the number of targets."""

@@ -57,7 +57,7 @@ def test_without_spare_examples_the_data_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("task", ["digits", "digits-rows"])
 def test_labels_are_probabilities_and_the_labelled_come_first(task: str) -> None:
-    _, before, after = prepared(task=task, model="mlp" if task == "digits" else "gru", epochs=20)
+    _, before, after = prepared(task=task, model="mlp" if task == "digits" else "gru", epochs=6, self_training_rounds=1)
     assert torch.equal(after.x[:LABELLED], before.x)
     assert torch.equal(after.y[:LABELLED], probabilities(before.y, 10))
     assert before.spare is not None
@@ -99,7 +99,7 @@ def test_teachers_are_noised_and_narrower_and_label_without_noise() -> None:
         augmentation="cutmix",
         examples=LABELLED,
         batch_size=20,
-        epochs=2,
+        epochs=8,
         self_training="noisy-student",
         self_training_rounds=3,
         log_every=2,
