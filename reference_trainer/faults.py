@@ -344,7 +344,9 @@ FAULTS: Mapping[str, Fault] = {
 DUELS: Mapping[str, Fault] = {
     "mode-collapse": Fault(mode_collapse, "collapse", {"model": "gan", "epochs": 15}),
     "dominant-discriminator": Fault(
-        dominant_discriminator, "discriminator-wins", {"model": "gan", "epochs": 15, "log_every": 11}
+        dominant_discriminator,
+        "discriminator-wins",
+        {"model": "gan", "examples": 320, "width": 8, "epochs": 20, "log_every": 4},
     ),
 }
 """Faults of two networks that play against each other. They stand apart from `FAULTS`, since no validation metric says

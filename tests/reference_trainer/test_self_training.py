@@ -95,8 +95,8 @@ def test_teachers_are_noised_and_narrower_and_label_without_noise() -> None:
     recipe = Recipe(
         model="mlp",
         width=40,
-        dropout=0.5,
-        augmentation="cutmix",
+        dropout=0.1,
+        augmentation="shift-flip",
         examples=LABELLED,
         batch_size=20,
         epochs=8,
@@ -117,7 +117,7 @@ def test_teachers_are_noised_and_narrower_and_label_without_noise() -> None:
     labelled_from: list[tuple[bool, torch.Tensor]] = []
     after = noisy_student(recipe, data, watched)
     assert [own.width for own, _ in trained] == [20, 27, 33]
-    assert {(own.dropout, own.augmentation, own.self_training) for own, _ in trained} == {(0.5, "cutmix", "none")}
+    assert {(own.dropout, own.augmentation, own.self_training) for own, _ in trained} == {(0.1, "shift-flip", "none")}
     assert trained[0][1] is data
     assert [len(given.x) > LABELLED for _, given in trained] == [False, True, True]
     assert data.spare is not None
