@@ -258,7 +258,7 @@ def usual_pooling(recipe: Recipe, changes: Changes) -> Recipe | None:
 
 def residual_connections(recipe: Recipe, changes: Changes) -> Recipe | None:
     """Skips between the layers of an mlp, residual blocks in a convolutional network, and nothing else."""
-    changes_of = {"mlp": {"skips": True}, "cnn": {"block": "residual"}}
+    changes_of: dict[str, dict[str, Any]] = {"mlp": {"skips": True}, "cnn": {"block": "residual"}}
     return replace(recipe, **changes_of[recipe.model]) if recipe.model in changes_of else None
 
 
