@@ -152,7 +152,8 @@ def _compound(width: int, blocks: int, side: int, stages: int, phi: int) -> tupl
 
     exact = [start * GROWTH[name] ** phi for start, name in ((width, "width"), (blocks, "depth"), (side, "resolution"))]
     wanted = cost(width, blocks, side) * (GROWTH["depth"] * GROWTH["width"] ** 2 * GROWTH["resolution"] ** 2) ** phi
-    near = product(*({math.floor(value), math.ceil(value)} for value in exact))
+    wide, deep, high = ({math.floor(value), math.ceil(value)} for value in exact)
+    near = product(wide, deep, high)
     return min(near, key=lambda sizes: (abs(math.log(cost(*sizes) / wanted)), sizes))
 
 
