@@ -22,8 +22,8 @@ SEED = 400
 RECORD = ROOT / "tests" / "reference_trainer" / "reference_check.csv"
 
 BELOW = ["mode-collapse", "mlp, Adagrad", "mlp, Adadelta", "mlp, early stopping", "lstm, clipped"]
-"""Those below their bars: samples of a collapsed generator that are no digits look like several to the classifier; and a
-validation loss that ends 7 to 17 % above its best, early stopping among the reasons, is a warning in 5 of 540 healthy
+"""Those below their bars: samples of a collapsed generator that are no digits look like several to the classifier; and
+a validation loss that ends 7 to 17 % above its best, early stopping among the reasons, is a warning in 5 of 540 healthy
 runs."""
 
 FEWER = {"mode-collapse": 7}
