@@ -703,6 +703,20 @@ def outplayed(seed: int = 0, noise: float = 0.02, epochs: int = 80) -> Run:
     return _run("outplayed", {"discriminator_loss": certain, "train_loss": _noisy(10.0 - certain, noise, rng)})
 
 
+def many_modes(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The losses of adversaries, and a normalized entropy of what is made that rises to nearly 1."""
+    entropy = _noisy(1.0 - _falling(epochs, 0.4, 0.05, 6.0), 0.1 * noise, np.random.default_rng(seed))
+    run = adversaries(seed, noise, epochs)
+    return _run("many-modes", {**{name: curve.values for name, curve in run.series.items()}, "diversity": entropy})
+
+
+def few_modes(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same, and the entropy stays around 0.3."""
+    run = many_modes(seed, noise, epochs)
+    entropy = _noisy(np.full(epochs, 0.3), 5.0 * noise, np.random.default_rng(seed))
+    return _run("few-modes", {**{name: curve.values for name, curve in run.series.items()}, "diversity": entropy})
+
+
 def repeated(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     """The training loss is logged once more as the validation loss."""
     loss = healthy(seed, noise, epochs).series["train_loss"].values

@@ -66,6 +66,14 @@ def tanh() -> nn.Module:
     return nn.Tanh()
 
 
+def silu() -> nn.Module:
+    """Sigmoid linear unit (swish): x times its sigmoid, smooth and just below 0 for small negative x.
+
+    Source: PyTorch, torch.nn.SiLU; Ramachandran, Zoph and Le, Searching for Activation Functions (2017).
+    """
+    return nn.SiLU()
+
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": relu,
     "leaky-relu": leaky_relu,
@@ -74,4 +82,5 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "selu": selu,
     "sigmoid": sigmoid,
     "tanh": tanh,
+    "silu": silu,
 }

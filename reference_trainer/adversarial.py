@@ -54,6 +54,9 @@ class Adversaries(Learner):
         players = []
         for part, forward, loss in turns:
             optimizer = self._optimizer(part)
+            if part is self.gan.discriminator:
+                for group in optimizer.param_groups:
+                    group["lr"] *= self.recipe.discriminator_rate
             schedule = SCHEDULES[self.recipe.scheduler](optimizer, self.recipe, self.span)
             players.append(Player(part, optimizer, schedule, forward, loss))
         return tuple(players)

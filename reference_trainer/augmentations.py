@@ -10,11 +10,13 @@ An augmentation is for training batches; its parameters, if it has any, are trai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own abbreviation
+
+from reference_trainer.recipe import Recipe
 
 OPERATIONS = ("shift-x", "shift-y", "rotate", "shear-x", "shear-y", "contrast", "brightness", "noise", "cutout")
 """What the policy of `auto` can do to an image, in the order of its tables."""
@@ -23,7 +25,10 @@ Operation = tuple[str, float, float]
 """Name, probability, magnitude: pixels of a shift, degrees of a rotation, the tangent of a shear, the share by which
 contrast changes, brightness and the noise's standard deviation in the unit of the inputs, pixels of a cutout's side."""
 
-POLICY: tuple[tuple[Operation, Operation], ...] = (
+Policy = tuple[tuple[Operation, Operation], ...]
+"""Pairs of operations; an image gets one pair, each of its two with its own probability and a random sign."""
+
+POLICY: Policy = (
     (("rotate", 0.8, 12.0), ("shift-x", 0.5, 1.0)),
     (("shear-x", 0.8, 0.2), ("shift-y", 0.5, 1.0)),
     (("shift-x", 0.7, 1.0), ("contrast", 0.6, 0.3)),
@@ -35,7 +40,21 @@ POLICY: tuple[tuple[Operation, Operation], ...] = (
     (("cutout", 0.7, 2.0), ("shift-x", 0.5, 1.0)),
     (("contrast", 0.8, 0.5), ("cutout", 0.5, 2.0)),
 )
-"""Pairs of operations; an image gets one pair, each of its two with its own probability and a random sign."""
+"""Written by hand for digits: no flips, no large rotations."""
+
+STRONGEST: Mapping[str, float] = {
+    "shift-x": 3.0,
+    "shift-y": 3.0,
+    "rotate": 30.0,
+    "shear-x": 0.3,
+    "shear-y": 0.3,
+    "contrast": 0.9,
+    "brightness": 0.9,
+    "noise": 0.9,
+    "cutout": 4.0,
+}
+"""Operation -> its magnitude at strength 10 on images of 8 x 8 pixels: the shares of an image and the angles of the
+papers. Source: Cubuk et al., AutoAugment (2019), table 6."""
 
 FLAT = 256
 """Numbers in an example up to which AdaMixup's networks see an image as a row of numbers: six times faster at 64."""
@@ -188,6 +207,28 @@ class Cutout(Augmentation):
         return x.masked_fill(patches(x, side, side), 0.0), y
 
 
+class CutoutDepth(Cutout):
+    """Cutout in depth, too: a box of every image is set to zero, along height, width and channels.
+
+    depth: of the box in channels; None for half of them. As with its sides, part of it may lie outside.
+
+    Source: lecture notes, "Cutout: Drop connected components along width, height and/or depth"; after DeVries & Taylor,
+    Improved Regularization of Convolutional Neural Networks with Cutout (2017).
+    """
+
+    def __init__(
+        self, inputs: tuple[int, ...], classes: int, side: int | None = None, depth: int | None = None
+    ) -> None:
+        super().__init__(image_shape(inputs, "cutout-depth"), classes, side)
+        self.depth = math.ceil(inputs[0] / 2) if depth is None else depth
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Images with a hole in some of their channels, the same labels."""
+        side = torch.full((len(x), 1), self.side, device=x.device)
+        deep = torch.full((len(x), 1), self.depth, device=x.device)
+        return x.masked_fill(patches(x, side, side) & inside(x, 1, deep)[:, :, None, None], 0.0), y
+
+
 class CutMix(Augmentation):
     """CutMix: a patch of every image is replaced by its partner's, the label by the share of the area pasted.
 
@@ -212,21 +253,15 @@ class CutMix(Augmentation):
 
 
 class AutoPolicy(Augmentation):
-    """AutoAugment-style policy: every image gets a pair of operations from a list, each with its own probability.
+    """A policy written by hand: every image gets a pair of operations from a list, each with its own probability.
 
     policy: pairs of (operation, probability, magnitude), see OPERATIONS and POLICY. One is drawn for each image; signs
         are random. Geometric operations of a pair become one affine map; those of colour, noise and holes follow.
 
-    The lecture notes warn: "Auto/DeepAugment (Learn from ????, Danger!)". A policy that was searched for on one data
-    set carries that set's invariances and may not fit another; the search itself is costly and sees validation data.
-    This one was written by hand for digits: no flips, no large rotations.
-
-    Source: Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data (2019).
+    Source: Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data (2019), without the search.
     """
 
-    def __init__(
-        self, inputs: tuple[int, ...], classes: int, policy: tuple[tuple[Operation, Operation], ...] = POLICY
-    ) -> None:
+    def __init__(self, inputs: tuple[int, ...], classes: int, policy: Policy = POLICY) -> None:
         super().__init__(image_shape(inputs, "auto"), classes)
         table = torch.zeros(2, len(policy), len(OPERATIONS))
         for row, pair in enumerate(policy):
@@ -240,13 +275,66 @@ class AutoPolicy(Augmentation):
         probability, magnitude = self.table[:, torch.randint(self.table.shape[1], (len(x),), device=x.device)]
         chance = torch.rand_like(magnitude)
         sign = torch.randint_like(magnitude, 2) * 2 - 1
-        strength = (magnitude * sign * (chance < probability)).to(x.dtype)
-        *affine, contrast, brightness, noise, side = strength[:, :, None, None, None].unbind(dim=1)
-        x = moved(x, *(value.flatten() for value in affine))
-        mean = x.mean(dim=(1, 2, 3), keepdim=True)
-        x = mean + (x - mean) * (1.0 + contrast) + brightness + noise * torch.randn_like(x)
-        side = side.abs().view(-1, 1)
-        return x.masked_fill(patches(x, side, side), 0.0), y
+        return changed(x, (magnitude * sign * (chance < probability)).to(x.dtype)), y
+
+
+class LearnedPolicy(AutoPolicy):
+    """AutoAugment: a policy that a search on held-out examples has found, of a task of its own or of another.
+
+    The lecture notes warn: "Auto/DeepAugment (Learn from ????, Danger!)". A policy that was searched for on one data
+    set carries that set's invariances and may not fit another; the search itself is costly and sees held-out data.
+
+    Source: Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data (2019); see `policies.search`.
+    """
+
+    def __init__(self, inputs: tuple[int, ...], classes: int, policy: Policy = POLICY) -> None:
+        super().__init__(image_shape(inputs, "learned"), classes, policy)
+
+
+class RandAugment(Augmentation):
+    """RandAugment: every image gets `operations` (N) operations drawn at random, all of one strength (M).
+
+    operations: N. magnitude: M, from 0 to 10 (see STRONGEST). An operation drawn twice has the strength of one; signs
+        are random.
+
+    Source: Cubuk et al., RandAugment: Practical Automated Data Augmentation with a Reduced Search Space (2020).
+    """
+
+    def __init__(self, inputs: tuple[int, ...], classes: int, operations: int = 2, magnitude: float = 3.0) -> None:
+        super().__init__(image_shape(inputs, "randaugment"), classes)
+        self.operations = operations
+        strengths = torch.tensor([STRONGEST[name] * magnitude / 10.0 for name in OPERATIONS])
+        self.register_buffer("strengths", strengths, persistent=False)
+        self.strengths: Tensor
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Changed images, the same labels."""
+        drawn = torch.randint(len(OPERATIONS), (len(x), self.operations), device=x.device)
+        chosen = torch.zeros(len(x), len(OPERATIONS), device=x.device).scatter_(1, drawn, 1.0)
+        sign = torch.randint_like(chosen, 2) * 2 - 1
+        return changed(x, (self.strengths * sign * chosen).to(x.dtype)), y
+
+
+def augmentation_of(recipe: Recipe, inputs: tuple[int, ...], classes: int, policy: Policy | None) -> Augmentation:
+    """The recipe's augmentation. policy: that of a learned one."""
+    if recipe.augmentation == "randaugment":
+        return RandAugment(inputs, classes, recipe.augment_operations, recipe.augment_magnitude)
+    if recipe.augmentation == "learned" and policy is not None:
+        return LearnedPolicy(inputs, classes, policy)
+    return AUGMENTATIONS[recipe.augmentation](inputs, classes)
+
+
+def changed(x: Tensor, strength: Tensor) -> Tensor:
+    """Images changed by all operations at once: x (n, c, h, w), strength (n, operations), 0 for an operation left out.
+
+    The geometric ones become one affine map; those of colour, noise and holes follow.
+    """
+    *affine, contrast, brightness, noise, side = strength[:, :, None, None, None].unbind(dim=1)
+    x = moved(x, *(value.flatten() for value in affine))
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = mean + (x - mean) * (1.0 + contrast) + brightness + noise * torch.randn_like(x)
+    side = side.abs().round().view(-1, 1)
+    return x.masked_fill(patches(x, side, side), 0.0)
 
 
 def image_shape(inputs: tuple[int, ...], name: str) -> tuple[int, ...]:
@@ -271,14 +359,15 @@ def patches(x: Tensor, tall: Tensor, wide: Tensor) -> Tensor:
 
     tall, wide: (n, 1), sides in pixels, whole numbers; what lies outside the image is cut off.
     """
-    count, _, height, width = x.shape
+    return (inside(x, 2, tall)[:, :, None] & inside(x, 3, wide)[:, None, :])[:, None]
 
-    def inside(extent: int, side: Tensor) -> Tensor:
-        start = torch.randint(extent, (count, 1), device=x.device) - side // 2
-        place = torch.arange(extent, device=x.device)
-        return (place >= start) & (place < start + side)
 
-    return (inside(height, tall)[:, :, None] & inside(width, wide)[:, None, :])[:, None]
+def inside(x: Tensor, axis: int, side: Tensor) -> Tensor:
+    """A stretch of an axis around a place anywhere on it: (n, extent), True inside. side: (n, 1), its length."""
+    extent = x.shape[axis]
+    start = torch.randint(extent, (len(x), 1), device=x.device) - side // 2
+    place = torch.arange(extent, device=x.device)
+    return (place >= start) & (place < start + side)
 
 
 def moved(x: Tensor, right: Tensor, down: Tensor, degrees: Tensor, shear_x: Tensor, shear_y: Tensor) -> Tensor:
@@ -321,7 +410,10 @@ AUGMENTATIONS: dict[str, Callable[[tuple[int, ...], int], Augmentation]] = {
     "mixup": Mixup,
     "adamixup": AdaMixup,
     "cutout": Cutout,
+    "cutout-depth": CutoutDepth,
     "cutmix": CutMix,
     "auto": AutoPolicy,
+    "randaugment": RandAugment,
+    "learned": LearnedPolicy,
 }
 """Name -> shape of an example, number of classes -> the augmentation."""

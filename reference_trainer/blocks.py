@@ -16,15 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from reference_trainer.activations import ACTIVATIONS
-from reference_trainer.convolutions import CONVOLUTIONS, depthwise, pointwise
+from reference_trainer.convolutions import CONVOLUTIONS, depthwise, dilated, pointwise
+from reference_trainer.normalizations import NORMALIZATIONS
 from reference_trainer.recipe import Recipe
+from reference_trainer.regularizers import StochasticDepth
 
 
 def normalize(channels: int, recipe: Recipe, *, maps: bool = True) -> nn.Module:
-    """Batch normalization of maps (n, channels, h, w) or units (n, channels), or nothing, as the recipe says."""
+    """The recipe's normalization of maps (n, channels, h, w) or units (n, channels), or nothing."""
     if recipe.normalization == "none":
         return nn.Identity()
-    return nn.BatchNorm2d(channels) if maps else nn.BatchNorm1d(channels)
+    return NORMALIZATIONS[recipe.normalization](channels, recipe, maps=maps)
 
 
 def activate(recipe: Recipe) -> nn.Module:
@@ -42,7 +44,7 @@ def convolve(
 ) -> nn.Module:
     """A convolution of the recipe's kind, its kernel `wider` than the recipe's.
 
-    `normalized`: batch normalization follows, which takes a bias out again; there is one only where it does not.
+    `normalized`: a normalization follows, which has a shift of its own; there is a bias only where none does.
     """
     return CONVOLUTIONS[recipe.convolution](
         inputs,
@@ -56,7 +58,7 @@ def convolve(
 
 
 def mix(inputs: int, outputs: int, recipe: Recipe, *, stride: int = 1) -> nn.Module:
-    """A 1x1 convolution that batch normalization follows."""
+    """A 1x1 convolution that the recipe's normalization follows."""
     return pointwise(inputs, outputs, stride=stride, bias=isinstance(normalize(outputs, recipe), nn.Identity))
 
 
@@ -67,17 +69,20 @@ def cropped(maps: Tensor, height: int, width: int) -> Tensor:
 
 
 def _unit(convolution: nn.Module, channels: int, recipe: Recipe) -> nn.Sequential:
-    """The convolution, batch normalization, the activation."""
+    """The convolution, the normalization, the activation."""
     parts = {"convolution": convolution, "normalization": normalize(channels, recipe), "activation": activate(recipe)}
     return nn.Sequential(OrderedDict(parts))
 
 
 class Skip(nn.Module):
-    """body(x) + skip(x), then the activation; the skip is cropped where the body has shrunk the maps."""
+    """body(x) + skip(x), then the activation; the skip is cropped where the body has shrunk the maps.
 
-    def __init__(self, body: nn.Module, skip: nn.Module, activation: nn.Module) -> None:
+    dropped: stochastic depth, which takes the body's part away from examples at random.
+    """
+
+    def __init__(self, body: nn.Module, skip: nn.Module, activation: nn.Module, dropped: float = 0.0) -> None:
         super().__init__()
-        self.body = body
+        self.body = nn.Sequential(body, StochasticDepth(dropped)) if dropped else body
         self.skip = skip
         self.activation = activation
 
@@ -87,6 +92,32 @@ class Skip(nn.Module):
         skipped = cropped(self.skip(maps), *learned.shape[2:])
         added: Tensor = self.activation(learned + skipped)
         return added
+
+
+class AtrousPyramid(nn.Module):
+    """Looks at maps with several dilations at once: (n, inputs, h, w) -> (n, outputs, h, w).
+
+    Branches: a 1x1 convolution, a dilated 3x3 convolution per rate, and the mean of the whole map; a 1x1 convolution
+    brings them together. Each has the recipe's normalization and activation.
+
+    Source: Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation (2017).
+    """
+
+    def __init__(self, inputs: int, outputs: int, recipe: Recipe, rates: tuple[int, ...] = (1, 2, 3)) -> None:
+        super().__init__()
+        biased = recipe.normalization == "none"
+        atrous = [dilated(inputs, outputs, dilation=rate, bias=biased) for rate in rates]
+        points = [mix(inputs, outputs, recipe), *atrous]
+        self.branches = nn.ModuleList([_unit(point, outputs, recipe) for point in points])
+        self.whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), _unit(mix(inputs, outputs, recipe), outputs, recipe))
+        self.projection = _unit(mix((len(rates) + 2) * outputs, outputs, recipe), outputs, recipe)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps of the same size."""
+        seen = [branch(maps) for branch in self.branches]
+        whole = self.whole(maps).expand_as(seen[0])
+        projected: Tensor = self.projection(torch.cat([*seen, whole], dim=1))
+        return projected
 
 
 class Branches(nn.Module):
@@ -106,14 +137,16 @@ class Branches(nn.Module):
 class SqueezeExcite(nn.Module):
     """Weighs every channel by a number in (0, 1) that is computed from the means of all channels.
 
+    activation: between the two layers; ReLU in the paper, SiLU in an EfficientNet.
+
     Source: Hu et al., Squeeze-and-Excitation Networks (2018).
     """
 
-    def __init__(self, channels: int, squeezed: int) -> None:
+    def __init__(self, channels: int, squeezed: int, activation: nn.Module) -> None:
         super().__init__()
         self.weigh = nn.Sequential(
             nn.Linear(channels, squeezed),
-            nn.ReLU(),
+            activation,
             nn.Linear(squeezed, channels),
             nn.Sigmoid(),
         )
@@ -207,7 +240,7 @@ def residual(inputs: int, outputs: int, recipe: Recipe) -> nn.Module:
         convolve(outputs, outputs, recipe),
         normalize(outputs, recipe),
     )
-    return Skip(body, _shortcut(inputs, outputs, recipe), activate(recipe))
+    return Skip(body, _shortcut(inputs, outputs, recipe), activate(recipe), recipe.stochastic_depth)
 
 
 def bottleneck(inputs: int, outputs: int, recipe: Recipe) -> nn.Module:
@@ -222,7 +255,7 @@ def bottleneck(inputs: int, outputs: int, recipe: Recipe) -> nn.Module:
         mix(narrow, outputs, recipe),
         normalize(outputs, recipe),
     )
-    return Skip(body, _shortcut(inputs, outputs, recipe), activate(recipe))
+    return Skip(body, _shortcut(inputs, outputs, recipe), activate(recipe), recipe.stochastic_depth)
 
 
 def _shortcut(inputs: int, outputs: int, recipe: Recipe) -> nn.Module:
@@ -253,12 +286,12 @@ def inverted_residual(inputs: int, outputs: int, recipe: Recipe, *, expansion: i
     body = nn.Sequential(
         _unit(mix(inputs, wide, recipe), wide, recipe),
         _unit(between, wide, recipe),
-        SqueezeExcite(wide, max(1, inputs // 4)),
+        SqueezeExcite(wide, max(1, inputs // 4), nn.SiLU() if recipe.activation == "silu" else nn.ReLU()),
         mix(wide, outputs, recipe),
         normalize(outputs, recipe),
     )
     keeps = inputs == outputs and recipe.stride == 1
-    return Skip(body, nn.Identity(), nn.Identity()) if keeps else body
+    return Skip(body, nn.Identity(), nn.Identity(), recipe.stochastic_depth) if keeps else body
 
 
 BLOCKS: dict[str, Callable[[int, int, Recipe], nn.Module]] = {

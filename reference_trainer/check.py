@@ -16,7 +16,7 @@ from diagnose import parallel
 from diagnose.errors import SettingsError, unknown
 from reference_trainer import ledger
 from reference_trainer.diagnosed import diagnosed
-from reference_trainer.faults import FAULTS
+from reference_trainer.faults import CURVES
 from reference_trainer.healthy import HEALTHY, healthy
 from reference_trainer.recipe import Recipe
 
@@ -43,7 +43,7 @@ class Trial:
 
     def build(self) -> Recipe:
         """What is trained."""
-        return FAULTS[self.name].recipe(seed=self.seed) if self.kind == "fault" else healthy(self.name, seed=self.seed)
+        return CURVES[self.name].recipe(seed=self.seed) if self.kind == "fault" else healthy(self.name, seed=self.seed)
 
     @property
     def digest(self) -> str:
@@ -70,13 +70,13 @@ class Outcome:
         if self.findings is None:
             return False
         if self.trial.kind == "fault":
-            return FAULTS[self.trial.name].finding in {finding.partition(":")[0] for finding in self.findings}
+            return CURVES[self.trial.name].finding in {finding.partition(":")[0] for finding in self.findings}
         return not any(finding.endswith((":warning", ":error")) for finding in self.findings)
 
 
 def trials(seeds: Sequence[int], only: Sequence[str] = ()) -> list[Trial]:
     """Every fault and healthy recipe, or those named in `only`, with every seed. Raises CheckError for another name."""
-    names = [("fault", name) for name in FAULTS] + [("healthy", name) for name in HEALTHY]
+    names = [("fault", name) for name in CURVES] + [("healthy", name) for name in HEALTHY]
     known = [name for _, name in names]
     for name in only:
         if name not in known:
@@ -145,7 +145,7 @@ def rates(outcomes: Iterable[Outcome]) -> Mapping[tuple[str, str], tuple[int, in
         key = (outcome.trial.kind, outcome.trial.name)
         passed, count = found.get(key, (0, 0))
         found[key] = (passed + outcome.passed, count + 1)
-    order = [("fault", name) for name in FAULTS] + [("healthy", name) for name in HEALTHY]
+    order = [("fault", name) for name in CURVES] + [("healthy", name) for name in HEALTHY]
     return {key: found[key] for key in order if key in found}
 
 
@@ -161,7 +161,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
     lines = ["| fault | what it does | finding | seen in |", "|---|---|---|---|"]
     for (kind, name), (passed, count) in found.items():
         if kind == "fault":
-            fault = FAULTS[name]
+            fault = CURVES[name]
             lines.append(f"| `{name}` | {fault.line} | `{fault.finding}` | {passed} of {count} |")
     lines += ["", "| healthy recipe | no warning, no error in |", "|---|---|"]
     lines += [f"| {name} | {passed} of {count} |" for (kind, name), (passed, count) in found.items() if kind != "fault"]

@@ -21,7 +21,7 @@ from diagnose import parallel
 from diagnose.console import terminal
 from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.captum.command import needs_bias
-from reference_trainer.faults import BIASES, FAULTS, Fault
+from reference_trainer.faults import BIASES, CURVES, Fault
 from reference_trainer.recipe import CHOICES, Recipe
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def faults() -> None:
     page = terminal.page(False, None, "auto")
     from diagnose.reports.page import grid
 
-    known = {**FAULTS, **BIASES}
+    known = {**CURVES, **BIASES}
     cells = [pair for name, fault in known.items() for pair in ((name, fault.line), ("", f"finding: {fault.finding}"))]
     width = max(map(len, known))
     lines = grid(("fault", "what it does, and what must be found"), cells, (width, page.width - width - 2), page)
@@ -83,9 +83,16 @@ def run(
     tensorboard: Path | None,
     throughput: bool,
     bias: bool,
+    notes: bool,
     **given: Any,
 ) -> None:
     """Train one recipe and write its log; then: diagnose run.csv."""
+    if notes:
+        from reference_trainer.notes import render
+
+        page = terminal.page(False, None, "auto")
+        terminal.write(render(page.width, color=page.color))
+        return
     recipe = _recipe(fault, given)
     with needs_trainer():
         from reference_trainer.train import train
@@ -139,7 +146,7 @@ def _recipe(fault: str | None, given: Mapping[str, Any]) -> Recipe:
         chosen["corrupt_at"] = tuple(chosen["corrupt_at"])
     if fault is None:
         return Recipe(**chosen)
-    known = {**FAULTS, **BIASES}
+    known = {**CURVES, **BIASES}
     if fault not in known:
         raise SettingsError(unknown("fault", fault, known))
     return known[fault].recipe(**chosen)
@@ -182,7 +189,7 @@ def _written(places: Places, fault: str | None) -> list[str]:
     wrote = [str(place) for place in (out, out and out.with_suffix(".yaml"), places.tensorboard) if place is not None]
     lines = [f"wrote {', '.join(wrote)}"] if wrote else []
     if out is not None:
-        lines.append(f"next: diagnose {out}{_must_give(fault, FAULTS)}")
+        lines.append(f"next: diagnose {out}{_must_give(fault, CURVES)}")
     return lines
 
 
@@ -299,8 +306,9 @@ def _options() -> inspect.Signature:
         "tensorboard": (Path | None, typer.Option(metavar="FOLDER", help="Log to TensorBoard.")),
         "throughput": (bool, typer.Option("--throughput", help="Examples per second in the CSV, too.")),
         "bias": (bool, typer.Option("--bias", help="Check what the trained network looks at; extra: bias.")),
+        "notes": (bool, typer.Option("--notes", help="Train nothing; print what implements each line of the notes.")),
     }
-    defaults = {"wandb_project": "reference-trainer", "throughput": False, "bias": False}
+    defaults = {"wandb_project": "reference-trainer", "throughput": False, "bias": False, "notes": False}
     parameters = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=Annotated[kind, option]

@@ -1,15 +1,13 @@
-"""Convolutions, poolings, and the heads that make features of maps. Maps are (n, channels, height, width).
+"""Convolutions and poolings. Maps are (n, channels, height, width).
 
 CONVOLUTIONS["dilated"](16, 32, kernel_size=3, stride=1, padding="same", dilation=2)
-POOLINGS["max"](2)
-HEADS["spatial-pyramid"](32, (4, 4))                    # the module, and its number of features
+POOLINGS["max"](2, stride=1)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 
@@ -141,37 +139,42 @@ def _convolution(
 
 
 class Pooling(nn.Module):
-    """Pools windows of `size` pixels, `size` pixels apart; maps smaller than a window pass as they are."""
+    """Pools windows of `size` pixels, with `padding` pixels of border; maps smaller than a window pass as they are."""
 
-    def __init__(self, pool: nn.Module, size: int) -> None:
+    def __init__(self, pool: nn.Module, size: int, padding: int = 0) -> None:
         super().__init__()
         self.pool = pool
-        self.size = size
+        self.smallest = size - 2 * padding
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c, h // size, w // size), or `maps` where h or w is below `size`."""
-        pooled: Tensor = maps if min(maps.shape[2:]) < self.size else self.pool(maps)
+        """(n, c, h, w) -> (n, c, (h + 2 padding - size) // stride + 1, ...), or `maps` where that is nothing."""
+        pooled: Tensor = maps if min(maps.shape[2:]) < self.smallest else self.pool(maps)
         return pooled
 
 
-def max_pooling(size: int) -> nn.Module:
+def max_pooling(size: int, stride: int | None = None, padding: int = 0) -> nn.Module:
     """Max pooling: the largest value of every window; small maps are left alone.
+
+    stride: pixels from one window to the next; None for windows side by side. 2 x 2 with a stride of 1 is, as the
+    lecture notes say, the least invasive. padding: pixels of border around the map, which never are the largest.
 
     Source: PyTorch, torch.nn.MaxPool2d; Scherer et al., Evaluation of Pooling Operations in Convolutional Architectures
     for Object Recognition (2010).
     """
-    return Pooling(nn.MaxPool2d(size), size)
+    return Pooling(nn.MaxPool2d(size, stride, padding), size, padding)
 
 
-def average_pooling(size: int) -> nn.Module:
-    """Average pooling: the mean of every window; small maps are left alone.
+def average_pooling(size: int, stride: int | None = None, padding: int = 0) -> nn.Module:
+    """Average pooling: the mean of every window, the border apart; small maps are left alone.
+
+    stride, padding: as for max pooling.
 
     Source: PyTorch, torch.nn.AvgPool2d; LeCun et al., Gradient-Based Learning Applied to Document Recognition (1998).
     """
-    return Pooling(nn.AvgPool2d(size), size)
+    return Pooling(nn.AvgPool2d(size, stride, padding, count_include_pad=False), size, padding)
 
 
-def no_pooling(size: int) -> nn.Module:
+def no_pooling(size: int, stride: int | None = None, padding: int = 0) -> nn.Module:
     """No pooling: maps keep their size, or shrink by strides only.
 
     Source: PyTorch, torch.nn.Identity; Springenberg et al., Striving for Simplicity: The All Convolutional Net (2015).
@@ -179,88 +182,5 @@ def no_pooling(size: int) -> nn.Module:
     return nn.Identity()
 
 
-POOLINGS: dict[str, Callable[[int], nn.Module]] = {"max": max_pooling, "average": average_pooling, "none": no_pooling}
-
-
-class SpatialPyramid(nn.Module):
-    """Max pools the maps into grids of `levels` cells a side: (n, c, h, w) -> (n, c * sum of squared levels)."""
-
-    def __init__(self, levels: tuple[int, ...] = (1, 2, 4)) -> None:
-        super().__init__()
-        self.levels = nn.ModuleList(nn.Sequential(nn.AdaptiveMaxPool2d(cells), nn.Flatten()) for cells in levels)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """The grids of all levels, the coarsest first."""
-        return torch.cat([level(maps) for level in self.levels], dim=1)
-
-
-class AtrousPyramid(nn.Module):
-    """Looks at maps with several dilations at once: (n, c, h, w) -> (n, c, h, w).
-
-    Branches: a 1x1 convolution, a dilated 3x3 convolution per rate, and the mean of the whole map; a 1x1 convolution
-    brings them together.
-    """
-
-    def __init__(self, channels: int, rates: tuple[int, ...] = (1, 2, 3)) -> None:
-        super().__init__()
-        atrous = [nn.Sequential(dilated(channels, channels, dilation=rate), nn.ReLU()) for rate in rates]
-        self.branches = nn.ModuleList([nn.Sequential(pointwise(channels, channels), nn.ReLU()), *atrous])
-        self.whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), pointwise(channels, channels), nn.ReLU())
-        self.projection = nn.Sequential(pointwise((len(rates) + 2) * channels, channels), nn.ReLU())
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps of the same shape."""
-        seen = [branch(maps) for branch in self.branches]
-        projected: Tensor = self.projection(torch.cat([*seen, self.whole(maps).expand_as(maps)], dim=1))
-        return projected
-
-
-def flatten(channels: int, size: tuple[int, int]) -> tuple[nn.Module, int]:
-    """Flatten: every pixel of every map is a feature.
-
-    Source: PyTorch, torch.nn.Flatten; LeCun et al., Gradient-Based Learning Applied to Document Recognition (1998).
-    """
-    return nn.Flatten(), channels * size[0] * size[1]
-
-
-def global_average(channels: int, size: tuple[int, int]) -> tuple[nn.Module, int]:
-    """Global average pooling: the mean of every map is a feature.
-
-    Source: PyTorch, torch.nn.AdaptiveAvgPool2d; Lin et al., Network In Network (2014).
-    """
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), channels
-
-
-def adaptive(channels: int, size: tuple[int, int]) -> tuple[nn.Module, int]:
-    """Adaptive average pooling: the means of the four quarters of every map, whatever its size.
-
-    Source: PyTorch, torch.nn.AdaptiveAvgPool2d; lecture notes, "Spatial Pyramid Pooling (SPP)".
-    """
-    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()), 4 * channels
-
-
-def spatial_pyramid(channels: int, size: tuple[int, int]) -> tuple[nn.Module, int]:
-    """Spatial pyramid pooling: the maxima of every map over grids of 1x1, 2x2 and 4x4 cells.
-
-    Source: He et al., Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition (2014).
-    """
-    return SpatialPyramid((1, 2, 4)), (1 + 4 + 16) * channels
-
-
-def atrous_pyramid(channels: int, size: tuple[int, int]) -> tuple[nn.Module, int]:
-    """Atrous spatial pyramid pooling: convolutions of dilation 1, 2, 3 side by side, then the mean of every map.
-
-    Rates are those that maps of 8x8 pixels have room for.
-
-    Source: Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation (2017).
-    """
-    return nn.Sequential(AtrousPyramid(channels), nn.AdaptiveAvgPool2d(1), nn.Flatten()), channels
-
-
-HEADS: dict[str, Callable[[int, tuple[int, int]], tuple[nn.Module, int]]] = {
-    "flatten": flatten,
-    "global-average": global_average,
-    "adaptive": adaptive,
-    "spatial-pyramid": spatial_pyramid,
-    "atrous-pyramid": atrous_pyramid,
-}
+POOLINGS: dict[str, Callable[..., nn.Module]] = {"max": max_pooling, "average": average_pooling, "none": no_pooling}
+"""Name -> size, stride, padding -> the pooling."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +17,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from reference_trainer.artefacts import ARTEFACTS
+from reference_trainer.attentions import PADDING
+from reference_trainer.augmentations import Policy
 from reference_trainer.recipe import Recipe
 
 VALIDATION = 0.2
 """Share of the examples that is held out."""
+
+LINE = 32
+"""Characters of a line, at most."""
+
+UNTOLD = -100
+"""The target where there is nothing to tell, as torch.nn.CrossEntropyLoss knows it."""
 
 BRIGHTEST = 16.0
 """Value of a white pixel of scikit-learn's digits."""
@@ -34,6 +44,7 @@ class Data:
     classes: number of classes; 0 where nothing is classified.
     peak: distance from black to white in the unit of the images; 0 where there are none.
     spare: examples of the training set that were not kept, without their labels, shape (m, *inputs).
+    policy: of a learned augmentation, once it has been searched for.
     """
 
     x: Tensor
@@ -44,6 +55,14 @@ class Data:
     classes: int = 0
     peak: float = 0.0
     spare: Tensor | None = None
+    policy: Policy | None = None
+
+    def to(self, device: torch.device) -> Data:
+        """The same on another device."""
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -104,6 +123,54 @@ def digits_colour(recipe: Recipe) -> Data:
     marked = (y == recipe.artefact_class) & torch.from_numpy(random.random(len(y)) < recipe.artefact_share)
     x = ARTEFACTS[recipe.artefact](x, marked, random)
     return _classified(BRIGHTEST * x, y, recipe)
+
+
+def digits_turned(recipe: Recipe) -> Data:
+    """The digits, each turned by an angle of its own: what is upside down is no other digit but for 6 and 9.
+
+    Its invariances are not those of upright digits, so that what is learned here may not do for those.
+
+    Source: Larochelle et al., An Empirical Evaluation of Deep Architectures on Problems with Many Factors of Variation
+    (2007), who turned MNIST.
+    """
+    images, y = _images()
+    angle = torch.from_numpy(np.random.default_rng(recipe.seed).uniform(0.0, 2.0 * np.pi, len(y))).float()
+    rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
+    grid = functional.affine_grid(torch.cat([rows, torch.zeros(len(y), 2, 1)], dim=2), list(images.shape), False)
+    return _classified(functional.grid_sample(images, grid, align_corners=False), y, recipe)
+
+
+def characters(recipe: Recipe) -> Data:
+    """Lines of English, character by character, of which the next is to be told; short lines are padded.
+
+    The lines are those in which scikit-learn describes its data sets, of 32 characters at most; a longer one is cut
+    into several. Targets are -100 where there is nothing to tell.
+
+    Source: Karpathy, The Unreasonable Effectiveness of Recurrent Neural Networks (2015); the texts are scikit-learn's.
+    """
+    pieces = _pieces()
+    letters = sorted(set("".join(pieces)))
+    numbers = {letter: number for number, letter in enumerate(letters, start=1 + PADDING)}
+    lines = torch.full((len(pieces), LINE + 1), PADDING)
+    for row, piece in enumerate(pieces):
+        lines[row, : len(piece)] = torch.tensor([numbers[letter] for letter in piece])
+    x, y = lines[:, :-1], lines[:, 1:].masked_fill(lines[:, 1:] == PADDING, UNTOLD)
+    x, y, val_x, val_y = _split(x.float(), y, recipe)
+    x, y = x[: recipe.examples], y[: recipe.examples]
+    val_x, val_y = val_x[: recipe.val_examples], val_y[: recipe.val_examples]
+    return Data(x, y, val_x, val_y, outputs=1 + len(letters))
+
+
+def _pieces() -> list[str]:
+    """The different lines of the text in lower case, in pieces of up to LINE characters and the end of the line."""
+    folder = resources.files("sklearn.datasets.descr")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".rst")), key=lambda file: file.name)
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files).lower()
+    lines = [" ".join(line.split()) for line in text.split("\n")]
+    pieces = [line[start : start + LINE] for line in lines for start in range(0, len(line), LINE)]
+    return [
+        piece + "\n" for piece in dict.fromkeys(pieces) if len(piece) > 1
+    ]  # each once: none is trained and held out
 
 
 def segmentation(recipe: Recipe) -> Data:
@@ -258,7 +325,9 @@ TASKS: dict[str, Callable[[Recipe], Data]] = {
     "digits-few": digits_few,
     "digits-noisy": digits_noisy,
     "digits-rows": digits_rows,
+    "digits-turned": digits_turned,
     "digits-colour": digits_colour,
+    "characters": characters,
     "segmentation": segmentation,
     "super-resolution": super_resolution,
     "generation": generation,

@@ -189,6 +189,17 @@ def metric_that_cannot_move(recipe: Recipe) -> Recipe:
     return replace(recipe, metric="argmax-of-one-output")
 
 
+def mode_collapse(recipe: Recipe) -> Recipe:
+    """The discriminator learns a two-hundredth as fast as the generator, which gets by with one thing over and over."""
+    return replace(recipe, discriminator_rate=0.005 * recipe.discriminator_rate)
+
+
+def dominant_discriminator(recipe: Recipe) -> Recipe:
+    """The generator learns a hundredth as fast as the discriminator, which is certain of every image before long."""
+    rate = 100.0 * recipe.discriminator_rate
+    return replace(recipe, learning_rate=0.01 * recipe.learning_rate, discriminator_rate=rate)
+
+
 def class_coloured_patch(recipe: Recipe) -> Recipe:
     """A patch in the corner has a colour of its own on one class, which is learned instead of the digit."""
     return replace(recipe, artefact="patch")
@@ -329,6 +340,20 @@ FAULTS: Mapping[str, Fault] = {
     "wrong-loss": Fault(wrong_loss, "loss-accuracy-conflict", _MLP),
     "metric-that-cannot-move": Fault(metric_that_cannot_move, "frozen-metric", {"model": "mlp"}),
 }
+
+DUELS: Mapping[str, Fault] = {
+    "mode-collapse": Fault(mode_collapse, "collapse", {"model": "gan", "epochs": 15}),
+    "dominant-discriminator": Fault(
+        dominant_discriminator,
+        "discriminator-wins",
+        {"model": "gan", "examples": 320, "width": 8, "epochs": 20, "log_every": 4},
+    ),
+}
+"""Faults of two networks that play against each other. They stand apart from `FAULTS`, since no validation metric says
+which fix of them is the better one, and the trials of fixes judge by that; the check of the curves holds them, too."""
+
+CURVES: Mapping[str, Fault] = {**FAULTS, **DUELS}
+"""The faults that curves show."""
 
 UNBIASED: Mapping[str, Any] = {
     "task": "digits-colour",

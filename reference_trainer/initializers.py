@@ -22,6 +22,7 @@ GAINS: Mapping[str, float] = {
     "selu": 1.0,  # SELU holds its own variance; calculate_gain's 3/4 gives that up
     "sigmoid": nn.init.calculate_gain("sigmoid"),
     "tanh": nn.init.calculate_gain("tanh"),
+    "silu": 1.6765,  # 1 / sqrt(E[silu(z)^2]) of a standard normal z
     "linear": 1.0,
 }
 """Activation -> the factor on the standard deviation of the weights before it that keeps the signal's scale."""

@@ -21,11 +21,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from reference_trainer import manifold, models, monitors, optimizers, regularizers
-from reference_trainer.augmentations import AUGMENTATIONS
+from reference_trainer.augmentations import augmentation_of
 from reference_trainer.data import Data
 from reference_trainer.initializers import initialize
 from reference_trainer.losses import Metric, class_weights, labels, loss_of, metric_of, probabilities
-from reference_trainer.recipe import Recipe
+from reference_trainer.recipe import Recipe, RecipeError
 from reference_trainer.schedules import SCHEDULES, Span
 
 Fit = Callable[[Recipe, Data], nn.Module]
@@ -58,7 +58,11 @@ class Result:
 
 
 class Meter:
-    """The loss and the sums of a metric over the examples since the last row."""
+    """The loss and the sums of a metric over the examples since the last row.
+
+    A batch is kept as it comes, which costs a step next to nothing; what it comes to is computed once for a row. A
+    metric whose sums do not depend on their order is measured on all batches at once.
+    """
 
     def __init__(self, metric: Metric | None = None) -> None:
         self.metric = metric
@@ -66,20 +70,35 @@ class Meter:
 
     def reset(self) -> None:
         """Begin new means."""
-        self.total = torch.zeros((), dtype=torch.float64)
-        self.examples = 0
-        self.sums = torch.zeros((), dtype=torch.float64)
+        self.losses: list[Tensor] = []
+        self.counts: list[int] = []
+        self.seen: list[tuple[Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, outputs: Tensor, y: Tensor) -> None:
         """Count a batch: its mean loss, a scalar, its outputs and its targets."""
-        self.total.add_(loss.detach(), alpha=len(y))
-        self.examples += len(y)
+        self.losses.append(loss.detach())
+        self.counts.append(len(y))
         if self.metric is not None:
-            self.sums = self.sums + self.metric.measure(outputs.detach(), y)
+            self.seen.append((outputs.detach(), y))
 
     def loss(self) -> float:
         """The mean loss of an example."""
-        return float(self.total) / self.examples
+        total = 0.0
+        for loss, count in zip(torch.stack(self.losses).tolist(), self.counts, strict=True):
+            total += loss * count
+        return total / sum(self.counts)
+
+    def score(self) -> float:
+        """The metric of all examples. Raises RuntimeError where there is none."""
+        if self.metric is None:
+            raise RuntimeError("this meter has no metric; give it one")
+        if self.metric.whole:
+            outputs, y = (torch.cat(parts) for parts in zip(*self.seen, strict=True))
+            return self.metric.finish(self.metric.measure(outputs, y))
+        sums = torch.zeros((), dtype=torch.float64, device=self.losses[0].device)
+        for outputs, y in self.seen:
+            sums = sums + self.metric.measure(outputs, y)
+        return self.metric.finish(sums)
 
 
 class Player:
@@ -117,7 +136,8 @@ class Learner:
     """A supervised training between two batches."""
 
     def __init__(self, recipe: Recipe, data: Data) -> None:
-        self.recipe, self.data = recipe, data
+        self.device = device_of(recipe)
+        self.recipe, self.data = recipe, data.to(self.device)
         self.dtype = DTYPES[recipe.precision]
         self.batch_size = optimizers.DESCENTS[recipe.descent](recipe, len(data.x))
         steps = len(data.x) // self.batch_size
@@ -130,8 +150,10 @@ class Learner:
         recipe = self.recipe
         self.model = models.build(recipe, self.data.inputs, self.data.outputs).to(self.dtype)
         initialize(self.model, recipe)
+        self.model.to(self.device)
         freeze(self.model, recipe.frozen)
-        self.augment = AUGMENTATIONS[recipe.augmentation](self.data.inputs, self.data.classes)
+        augment = augmentation_of(recipe, self.data.inputs, self.data.classes, self.data.policy)
+        self.augment = augment.to(self.device)
         self.players = self._players()
         if recipe.weight_average is not None:
             follow = get_ema_avg_fn(recipe.weight_average)
@@ -142,6 +164,8 @@ class Learner:
         recipe = self.recipe
         self.criterion = loss_of(recipe, self.data.y)
         self.metric = metric_of(recipe, self.data.peak)
+        factors = {"l1": recipe.l1, "l2": recipe.l2}
+        self.penalties = [(factor, regularizers.PENALTIES[name]) for name, factor in factors.items() if factor]
         optimizer = self._optimizer(nn.ModuleList([self.model, self.augment]))
         schedule = SCHEDULES[recipe.scheduler](optimizer, recipe, self.span)
         return (Player(self.model, optimizer, schedule, self.model, self.loss, self.metric),)
@@ -165,8 +189,7 @@ class Learner:
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss with what L1 and L2 add to it, in training and in validation, so that both mean the same."""
         loss = self.criterion(outputs, y)
-        factors = {"l1": self.recipe.l1, "l2": self.recipe.l2}
-        terms = [factor * regularizers.PENALTIES[name](self.model) for name, factor in factors.items() if factor]
+        terms = [factor * penalty(self.model) for factor, penalty in self.penalties]
         return loss + sum(terms) if terms else loss
 
     def objective(self, loss: Tensor) -> Tensor:
@@ -186,8 +209,11 @@ class Learner:
     def measured(self) -> dict[str, float]:
         """The means since the last call, and what was seen at the last step."""
         (player,) = self.players
-        score = self.metric.finish(player.meter.sums)
-        row = {"train_loss": player.meter.loss(), f"train_{self.metric.name}": score, **player.seen()}
+        row = {
+            "train_loss": player.meter.loss(),
+            f"train_{self.metric.name}": player.meter.score(),
+            **player.seen(),
+        }
         player.meter.reset()
         return row
 
@@ -224,6 +250,10 @@ class Learner:
             *(DIMENSION + name for name in layers),
         )
 
+    def stops_on(self, row: Mapping[str, float]) -> float:
+        """What early stopping looks at in a row with validation."""
+        return row["val_loss" if self.recipe.stop_on == "loss" else f"val_{self.metric.name}"]
+
     def after_epoch(self, row: Mapping[str, float]) -> None:
         """Tell a schedule that waits for the validation loss what it was."""
         for player in self.players:
@@ -242,7 +272,7 @@ class Learner:
         self.build()
         for player, meter in zip(self.players, meters, strict=True):
             player.meter = meter
-        loaded: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        loaded: dict[str, Any] = torch.load(checkpoint, map_location=self.device, weights_only=True)
         for name, part in self._parts().items():
             if name != "optimizer" or with_optimizer:
                 part.load_state_dict(loaded[name])
@@ -267,6 +297,14 @@ def batches(data: Data, size: int, *, shuffle: bool, balance: bool = False) -> I
         order = torch.multinomial(class_weights(data.y, data.classes)[labels(data.y)], count, replacement=True)
     for chosen in order[: count - count % size].split(size):
         yield data.x[chosen], data.y[chosen]
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """Where the recipe is computed. Raises RecipeError where there is no such device."""
+    there = torch.cuda.is_available()
+    if recipe.device == "cuda" and not there:
+        raise RecipeError("device is cuda; PyTorch sees no GPU here, choose --device cpu, or auto")
+    return torch.device("cuda" if there and recipe.device != "cpu" else "cpu")
 
 
 def freeze(model: nn.Module, which: str) -> None:

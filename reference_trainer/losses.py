@@ -76,6 +76,7 @@ LOSSES: dict[str, Loss] = {
 
 DEFAULT_LOSSES = {
     "classification": "cross-entropy",
+    "language-model": "cross-entropy",
     "segmentation": "binary-cross-entropy",
     "super-resolution": "mse",
     "regression": "mse",
@@ -139,9 +140,14 @@ def _with_z_loss(loss: Loss) -> Loss:
 
 
 class Metric(Protocol):
-    """A figure that is made of sums over batches."""
+    """A figure that is made of sums over batches.
+
+    higher: larger values are better. whole: the sums are whole numbers, which come out alike in any order.
+    """
 
     name: str
+    higher: bool
+    whole: bool
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The sums of one batch, shape (k,), float64 where they are large."""
@@ -157,6 +163,8 @@ class Accuracy:
     """
 
     name = "accuracy"
+    higher = True
+    whole = True
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Number of wrong and of right answers."""
@@ -180,6 +188,26 @@ class ArgmaxOfOneOutput(Accuracy):
         return super().measure(outputs[:, :1], targets)
 
 
+class Perplexity:
+    """How many characters a model hesitates between: the exponential of its mean cross-entropy per character.
+
+    Source: Jelinek et al., Perplexity: A Measure of the Difficulty of Speech Recognition Tasks (1977).
+    """
+
+    name = "perplexity"
+    higher = False
+    whole = False
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Sum of the cross-entropies, and number of characters that were told."""
+        total = functional.cross_entropy(outputs.float(), targets, reduction="sum")
+        return torch.stack([total.double(), (targets >= 0).sum().double()])
+
+    def finish(self, sums: Tensor) -> float:
+        """The exponential of their ratio."""
+        return math.exp(min(float(sums[0] / sums[1]), 700.0))  # above that, no float can hold it
+
+
 class Iou:
     """Intersection over union of the pixels found and the pixels sought.
 
@@ -187,6 +215,8 @@ class Iou:
     """
 
     name = "iou"
+    higher = True
+    whole = True
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Pixels in both, and in either."""
@@ -205,6 +235,8 @@ class Psnr:
     """
 
     name = "psnr"
+    higher = True
+    whole = False
 
     def __init__(self, peak: float) -> None:
         """`peak`: distance from black to white, in the unit of the images."""
@@ -213,7 +245,7 @@ class Psnr:
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Sum of the squared errors, and number of pixels."""
         errors = outputs.double() - targets.double()
-        return torch.stack([errors.square().sum(), torch.tensor(float(targets.numel())).double()])
+        return torch.stack([errors.square().sum(), errors.new_tensor(targets.numel())])
 
     def finish(self, sums: Tensor) -> float:
         """Ten times the logarithm of the squared peak over the mean squared error."""
@@ -228,11 +260,13 @@ class R2:
     """
 
     name = "r2"
+    higher = True
+    whole = False
 
     def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Sums of the squared errors, the targets and their squares, and the number of targets."""
         found, sought = outputs.double(), targets.double()
-        count = torch.tensor(float(targets.numel())).double()
+        count = found.new_tensor(targets.numel())
         return torch.stack([(found - sought).square().sum(), sought.sum(), sought.square().sum(), count])
 
     def finish(self, sums: Tensor) -> float:
@@ -243,6 +277,7 @@ class R2:
 METRICS: dict[str, type[Any]] = {
     "accuracy": Accuracy,
     "argmax-of-one-output": ArgmaxOfOneOutput,
+    "perplexity": Perplexity,
     "iou": Iou,
     "psnr": Psnr,
     "r2": R2,
@@ -253,6 +288,7 @@ def metric_of(recipe: Recipe, peak: float) -> Metric:
     """The metric of what the recipe learns; `peak` as in `Data`."""
     kinds: dict[str, Callable[[], Metric]] = {
         "classification": ArgmaxOfOneOutput if recipe.metric == "argmax-of-one-output" else Accuracy,
+        "language-model": Perplexity,
         "segmentation": Iou,
         "super-resolution": lambda: Psnr(peak),
         "regression": R2,

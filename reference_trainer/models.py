@@ -10,17 +10,29 @@ build(Recipe(model="unet"), (1, 16, 16), 1)             # images -> one logit pe
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 
 import torch
 from torch import nn
 
 from reference_trainer.blocks import BLOCKS, activate, mix, normalize, simple
-from reference_trainer.convolutions import HEADS, POOLINGS
-from reference_trainer.networks import EncoderDecoder, Gan, Recurrent, Transformer, Upscaler
+from reference_trainer.convolutions import POOLINGS
+from reference_trainer.heads import HEADS
+from reference_trainer.networks import (
+    Characters,
+    EncoderDecoder,
+    Gan,
+    Recurrent,
+    Residual,
+    Resized,
+    Transformer,
+    Upscaler,
+)
 from reference_trainer.recipe import Recipe, RecipeError
 from reference_trainer.regularizers import DROPOUTS
 
@@ -29,6 +41,13 @@ Shape = tuple[int, ...]
 STEMMED = ("residual", "bottleneck", "inverted-residual")
 """Blocks that want more channels than an image has: one convolution comes first."""
 
+GROWTH = {"depth": 1.2, "width": 1.1, "resolution": 1.15}
+"""What one step of compound scaling multiplies: depth * width^2 * resolution^2 is 1.92, so that the cost about doubles.
+Source: Tan and Le, EfficientNet (2019), section 3.3."""
+
+REPEATS = 3
+"""Inverted residuals in a stage of an EfficientNet that is not scaled."""
+
 DENSE = 64
 """Units of the hidden layer before the classifier that dropout is applied to."""
 
@@ -36,6 +55,12 @@ DENSE = 64
 def build(recipe: Recipe, inputs: Shape, outputs: int) -> nn.Module:
     """The recipe's model for examples of shape `inputs`. Raises RecipeError where the sizes do not work out."""
     return MODELS[recipe.model](recipe, inputs, outputs)
+
+
+def width_of(recipe: Recipe) -> int | None:
+    """The recipe's width, or that of the model's own where it names none; None for a model without one."""
+    own = inspect.signature(MODELS[recipe.model]).parameters.get("width")
+    return recipe.width or (None if own is None else own.default)
 
 
 def linear(recipe: Recipe, inputs: Shape, outputs: int) -> nn.Module:
@@ -47,7 +72,7 @@ def linear(recipe: Recipe, inputs: Shape, outputs: int) -> nn.Module:
 
 
 def mlp(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 64, depth: int = 2) -> nn.Module:
-    """Multilayer perceptron: `depth` hidden layers of `width` units.
+    """Multilayer perceptron: `depth` hidden layers of `width` units, with skips from layer to layer if asked for.
 
     Source: Rumelhart et al., Learning Representations by Back-Propagating Errors (1986).
     """
@@ -100,32 +125,68 @@ def bottleneck_resnet(recipe: Recipe, inputs: Shape, outputs: int, *, width: int
     return cnn(recipe, inputs, outputs, width=width, depth=depth)
 
 
-def efficientnet(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 16, depth: int = 2) -> nn.Module:
-    """A small EfficientNet: a stem, inverted residuals with squeeze-excite, and a widening 1x1 convolution.
+def efficientnet(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 16, depth: int = 3) -> nn.Module:
+    """A small EfficientNet: inverted residuals with squeeze-excite, SiLU and stochastic depth, scaled as a whole.
+
+    `depth` stages of three blocks each. The recipe's `compound` makes all three dimensions grow: the blocks 1.2-fold
+    per step, the channels 1.1-fold, and height and width of the images, which are interpolated, 1.15-fold. Each is
+    rounded up or down, whichever together come nearest to the cost that the rule asks for.
 
     Source: Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (2019).
     """
-    return _stack(**_convolutional(recipe, inputs, outputs, width, depth, widened=2))
+    width, depth = recipe.width or width, recipe.depth or depth
+    channels, blocks, side = _compound(width, REPEATS * depth, inputs[1], depth, recipe.compound)
+    repeats = [blocks // depth + (stage < blocks % depth) for stage in range(depth)]
+    size = (side, round(side * inputs[2] / inputs[1]))
+    recipe = replace(recipe, width=channels, depth=depth)
+    parts = _convolutional(recipe, (inputs[0], *size), outputs, channels, depth, widened=2, repeats=repeats)
+    return _stack(**({"resolution": Resized(size)} if recipe.compound else {}), **parts)
+
+
+def _compound(width: int, blocks: int, side: int, stages: int, phi: int) -> tuple[int, int, int]:
+    """Channels, blocks and height after `phi` steps of compound scaling, rounded to a cost near that of the rule."""
+
+    def cost(channels: int, blocks: int, side: int) -> float:
+        """What a network costs but for a factor: maps are halved between stages, and the channels doubled."""
+        return sum(blocks / stages * (channels << stage) ** 2 * (side >> stage) ** 2 for stage in range(stages))
+
+    exact = [start * GROWTH[name] ** phi for start, name in ((width, "width"), (blocks, "depth"), (side, "resolution"))]
+    wanted = cost(width, blocks, side) * (GROWTH["depth"] * GROWTH["width"] ** 2 * GROWTH["resolution"] ** 2) ** phi
+    wide, deep, high = ({math.floor(value), math.ceil(value)} for value in exact)
+    near = product(wide, deep, high)
+    return min(near, key=lambda sizes: (abs(math.log(cost(*sizes) / wanted)), sizes))
 
 
 def _convolutional(
-    recipe: Recipe, inputs: Shape, outputs: int, width: int, depth: int, *, widened: int = 1
+    recipe: Recipe,
+    inputs: Shape,
+    outputs: int,
+    width: int,
+    depth: int,
+    *,
+    widened: int = 1,
+    repeats: Sequence[int] | None = None,
 ) -> dict[str, nn.Module]:
-    """The parts of a convolutional network; a last 1x1 convolution multiplies the channels by `widened`."""
+    """The parts of a convolutional network; a last 1x1 convolution multiplies the channels by `widened`.
+
+    repeats: blocks of each stage, of which the first changes the channels; None for one each. The share of examples
+    that skip a block grows from the first block to the last, where it is the recipe's.
+    """
     parts: dict[str, nn.Module] = {}
     width, depth = recipe.width or width, recipe.depth or depth
+    repeats = repeats or [1] * depth
     channels, size = inputs[0], (inputs[1], inputs[2])
     if recipe.block in STEMMED:
         parts["stem"] = BLOCKS["cbr"](channels, width, simple(recipe))
         channels = width
     stages = []
     for number in range(depth):
-        stage = BLOCKS[recipe.block](channels, width << number, recipe)
+        stage = _stage(channels, width << number, recipe, sum(repeats[:number]), repeats[number], sum(repeats))
         channels, size = width << number, _size_after(stage, channels, size, f"stage {number + 1} of {depth}")
         if recipe.dropout and recipe.dropout_kind == "spatial":
             stage = DROPOUTS["spatial"](stage, nn.Identity(), recipe.dropout)
         if number < depth - 1:
-            pool = POOLINGS[recipe.pooling](recipe.pool_size)
+            pool = POOLINGS[recipe.pooling](recipe.pool_size, recipe.pool_stride, recipe.pool_padding)
             size = _size_after(pool, channels, size, "the pooling")
             stage = _stack(block=stage, pooling=pool)
         stages.append(stage)
@@ -134,12 +195,25 @@ def _convolutional(
         wide = widened * channels
         parts["widening"] = nn.Sequential(mix(channels, wide, recipe), normalize(wide, recipe), activate(recipe))
         channels = wide
-    parts["head"], features = HEADS[recipe.head](channels, size)
+    parts["head"], features = HEADS[recipe.head](channels, size, recipe)
     if recipe.dropout and recipe.dropout_kind != "spatial":
         parts["hidden"] = _dropped(nn.Linear(features, DENSE), activate(recipe), recipe)
         features = DENSE
     parts["classifier"] = nn.Linear(features, outputs)
     return parts
+
+
+def _stage(inputs: int, outputs: int, recipe: Recipe, before: int, blocks: int, total: int) -> nn.Module:
+    """`blocks` blocks of the recipe one after the other, of `total` in the network of which `before` come first.
+
+    The first has the recipe's stride. Source of the shares of stochastic depth: Huang et al. (2016), section 3.
+    """
+    made = []
+    for number in range(blocks):
+        share = recipe.stochastic_depth * (before + number + 1) / total
+        own = replace(recipe, stochastic_depth=share, stride=1 if number else recipe.stride)
+        made.append(BLOCKS[recipe.block](outputs if number else inputs, outputs, own))
+    return made[0] if blocks == 1 else nn.Sequential(*made)
 
 
 def rnn(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 64, depth: int = 1) -> nn.Module:
@@ -190,13 +264,15 @@ def _last_state(width: int, recipe: Recipe) -> nn.Module:
 
 
 def transformer(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 32, depth: int = 2) -> nn.Module:
-    """A small transformer: attention between all steps; normalized after each sum, so that it needs warmup.
+    """A small transformer: attention between steps; normalized after each sum, so that it needs warmup.
 
-    Four heads where `width` can be divided by four.
+    Four heads where `width` can be divided by four. It reads rows of digits, or, with attention to what came before
+    alone, characters, of which it tells the next.
 
     Source: PyTorch, torch.nn.TransformerEncoderLayer; Vaswani et al., Attention Is All You Need (2017).
     """
-    return Transformer(inputs, outputs, recipe, recipe.width or width, recipe.depth or depth)
+    made = Characters if recipe.kind == "language-model" else Transformer
+    return made(inputs, outputs, recipe, recipe.width or width, recipe.depth or depth)
 
 
 def encoder_decoder(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 8, depth: int = 2) -> nn.Module:
@@ -216,6 +292,15 @@ def unet(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 8, depth: 
     """
     width, depth = recipe.width or width, _halvings(recipe, inputs, depth)
     return EncoderDecoder(inputs[0], outputs, recipe, width, depth, skips=True)
+
+
+def deeplab(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 8, depth: int = 2) -> nn.Module:
+    """DeepLab: a U-Net that looks at its smallest maps with several dilations at once (atrous spatial pyramid pooling).
+
+    Source: Chen et al., Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation (2018).
+    """
+    width, depth = recipe.width or width, _halvings(recipe, inputs, depth)
+    return EncoderDecoder(inputs[0], outputs, recipe, width, depth, skips=True, pyramid=True)
 
 
 def upscaler(recipe: Recipe, inputs: Shape, outputs: int, *, width: int = 32, depth: int = 2) -> nn.Module:
@@ -243,11 +328,16 @@ def _stack(**parts: nn.Module) -> nn.Module:
 
 
 def _dense(inputs: int, units: int, recipe: Recipe) -> nn.Module:
-    """A hidden layer: linear, batch normalization, activation, dropout."""
+    """A hidden layer: linear, normalization, activation, dropout; added to its input where the recipe has skips.
+
+    Where the sizes differ, as in the first layer, there is nothing to add it to.
+    """
     normalization = normalize(units, recipe, maps=False)
     if isinstance(normalization, nn.Identity):
-        return _dropped(nn.Linear(inputs, units), activate(recipe), recipe)
-    return _dropped(nn.Linear(inputs, units, bias=False), nn.Sequential(normalization, activate(recipe)), recipe)
+        hidden = _dropped(nn.Linear(inputs, units), activate(recipe), recipe)
+    else:
+        hidden = _dropped(nn.Linear(inputs, units, bias=False), nn.Sequential(normalization, activate(recipe)), recipe)
+    return Residual(hidden) if recipe.skips and inputs == units else hidden
 
 
 def _dropped(layer: nn.Module, activation: nn.Module, recipe: Recipe) -> nn.Module:
@@ -298,6 +388,7 @@ MODELS: dict[str, Callable[[Recipe, Shape, int], nn.Module]] = {
     "transformer": transformer,
     "encoder-decoder": encoder_decoder,
     "unet": unet,
+    "deeplab": deeplab,
     "upscaler": upscaler,
     "gan": gan,
 }

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, scaled_dot_product_attention
+from torch.nn.functional import interpolate
 
-from reference_trainer.blocks import BLOCKS, activate, normalize, simple
+from reference_trainer.attentions import ATTENTIONS, PADDING, encoder_layer, positions_of
+from reference_trainer.blocks import BLOCKS, AtrousPyramid, activate, normalize, simple
 from reference_trainer.convolutions import plain, transposed
 from reference_trainer.recipe import Recipe
 
@@ -34,71 +34,95 @@ class Recurrent(nn.Module):
         return logits
 
 
-class NormalizedAttention(nn.Module):
-    """Self-attention whose queries and keys are normalized, so that their products stay small (QK-norm).
+class Residual(nn.Module):
+    """x + hidden(x), of one size."""
 
-    Stands in for `nn.MultiheadAttention` in a layer of an encoder, without masks.
-    Source: Henry et al., Query-Key Normalization for Transformers (2020).
-    """
-
-    batch_first = True
-    in_proj_bias = None
-    """As `nn.TransformerEncoderLayer` reads it: there is no fast path to take."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, hidden: nn.Module) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.projection = nn.Linear(width, 3 * width)
-        self.query_norm, self.key_norm = nn.LayerNorm(width // heads), nn.LayerNorm(width // heads)
-        self.out = nn.Linear(width, width)
+        self.hidden = hidden
 
-    def forward(self, sequence: Tensor, key: Tensor, value: Tensor, **_masks: Any) -> tuple[Tensor, None]:
-        """The attended sequence of shape (n, steps, width), and no weights."""
-        parts = self.projection(sequence).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        dropped = self.dropout if self.training else 0.0
-        seen = scaled_dot_product_attention(
-            self.query_norm(parts[0]), self.key_norm(parts[1]), parts[2], dropout_p=dropped
-        )
-        attended: Tensor = self.out(seen.transpose(1, 2).flatten(2))
-        return attended, None
+    def forward(self, x: Tensor) -> Tensor:
+        """Units of the same shape."""
+        added: Tensor = x + self.hidden(x)
+        return added
+
+
+class Resized(nn.Module):
+    """Images interpolated to another height and width."""
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, *size)."""
+        return interpolate(images, self.size, mode="bilinear", align_corners=False)
 
 
 class Transformer(nn.Module):
-    """A post-norm encoder over (n, steps, features) with learned positions; answers (n, outputs) from the mean."""
+    """A post-norm encoder over (n, steps, features); answers (n, outputs) from the mean of the steps."""
 
     def __init__(self, inputs: tuple[int, ...], outputs: int, recipe: Recipe, width: int, depth: int) -> None:
         super().__init__()
-        self.embedding = nn.Linear(inputs[1], width)
-        self.positions = nn.Parameter(0.02 * torch.randn(inputs[0], width))
-        self.stages = nn.Sequential(*(self._layer(width, recipe) for _ in range(depth)))
+        embedding = nn.Linear(inputs[1], width)
+        self.positions = positions_of(recipe, inputs[0], width)
+        self.embedding = embedding
+        self.stages = nn.ModuleList(encoder_layer(width, recipe) for _ in range(depth))
+        self.mask = ATTENTIONS[recipe.attention]
         self.classifier = nn.Linear(width, outputs)
-
-    @staticmethod
-    def _layer(width: int, recipe: Recipe) -> nn.Module:
-        heads = math.gcd(width, 4)
-        layer = nn.TransformerEncoderLayer(
-            width,
-            nhead=heads,
-            dim_feedforward=4 * width,
-            dropout=recipe.dropout,
-            activation=activate(recipe),
-            batch_first=True,
-            norm_first=False,
-        )
-        if recipe.stable_logits:
-            layer.self_attn = NormalizedAttention(width, heads, recipe.dropout)  # type: ignore[assignment]
-        return layer
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Logits of shape (n, outputs)."""
-        logits: Tensor = self.classifier(self.stages(self.embedding(sequence) + self.positions).mean(dim=1))
+        states = self.positions(self.embedding(sequence))
+        mask = self.mask(states.shape[1], states.device)
+        for stage in self.stages:
+            states = stage(states, src_mask=mask)
+        logits: Tensor = self.classifier(states.mean(dim=1))
         return logits
 
 
-class EncoderDecoder(nn.Module):
-    """Halves maps `depth` times and doubles them again by transposed convolutions, with or without skips."""
+class Characters(nn.Module):
+    """A decoder over character numbers (n, steps), 0 for padding; at every step it tells the next: (n, outputs, steps).
 
-    def __init__(self, channels: int, outputs: int, recipe: Recipe, width: int, depth: int, *, skips: bool) -> None:
+    No step sees what comes after it, and none sees padding.
+    """
+
+    def __init__(self, inputs: tuple[int, ...], outputs: int, recipe: Recipe, width: int, depth: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(outputs, width, padding_idx=PADDING)
+        self.positions = positions_of(recipe, inputs[0], width)
+        self.stages = nn.ModuleList(encoder_layer(width, recipe) for _ in range(depth))
+        self.mask = ATTENTIONS[recipe.attention]
+        self.classifier = nn.Linear(width, outputs)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """Logits of shape (n, outputs, steps)."""
+        told = characters.long()
+        states = self.positions(self.embedding(told))
+        mask, padding = self.mask(told.shape[1], told.device), told == PADDING
+        for stage in self.stages:
+            states = stage(states, src_mask=mask, src_key_padding_mask=padding)
+        logits: Tensor = self.classifier(states)
+        return logits.transpose(1, 2)
+
+
+class EncoderDecoder(nn.Module):
+    """Halves maps `depth` times and doubles them again by transposed convolutions, with or without skips.
+
+    pyramid: the smallest maps are looked at with several dilations at once.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        recipe: Recipe,
+        width: int,
+        depth: int,
+        *,
+        skips: bool,
+        pyramid: bool = False,
+    ) -> None:
         super().__init__()
         self.skips = skips
         recipe = simple(recipe)
@@ -111,7 +135,8 @@ class EncoderDecoder(nn.Module):
             for before, after in zip([channels, *widths], widths[:-1], strict=False)
         )
         self.pooling = nn.MaxPool2d(2)
-        self.bottom = BLOCKS["vgg"](widths[-2], widths[-1], recipe)
+        bottom = BLOCKS["vgg"](widths[-2], widths[-1], recipe)
+        self.bottom = nn.Sequential(bottom, AtrousPyramid(widths[-1], widths[-1], recipe)) if pyramid else bottom
         self.upsampling = nn.ModuleList(transposed(below, here, kernel_size=2) for below, here in pairs)
         self.decoder = nn.ModuleList(BLOCKS["vgg"](joined * here, here, recipe) for _, here in pairs)
         self.dropout = nn.Dropout(recipe.dropout)

@@ -22,8 +22,11 @@ TITLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "dropout": (("regularizers", "DROPOUTS"),),
     "convolutions": (("convolutions", "CONVOLUTIONS"), ("convolutions", "MORE_CONVOLUTIONS")),
     "pooling": (("convolutions", "POOLINGS"),),
-    "heads": (("convolutions", "HEADS"),),
+    "normalization": (("normalizations", "NORMALIZATIONS"),),
+    "heads": (("heads", "HEADS"),),
     "blocks": (("blocks", "BLOCKS"),),
+    "attention": (("attentions", "ATTENTIONS"),),
+    "positions": (("attentions", "POSITIONS"),),
     "models": (("models", "MODELS"),),
     "augmentation": (("augmentations", "AUGMENTATIONS"),),
     "self-training": (("self_training", "SELF_TRAINING"),),
@@ -44,10 +47,13 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "scheduler": ("schedules", "SCHEDULES"),
     "activation": ("activations", "ACTIVATIONS"),
     "initialization": ("initializers", "INITIALIZERS"),
+    "normalization": ("normalizations", "NORMALIZATIONS"),
     "block": ("blocks", "BLOCKS"),
     "convolution": ("convolutions", "CONVOLUTIONS"),
     "pooling": ("convolutions", "POOLINGS"),
-    "head": ("convolutions", "HEADS"),
+    "head": ("heads", "HEADS"),
+    "attention": ("attentions", "ATTENTIONS"),
+    "positions": ("attentions", "POSITIONS"),
     "dropout_kind": ("regularizers", "DROPOUTS"),
     "augmentation": ("augmentations", "AUGMENTATIONS"),
     "self_training": ("self_training", "SELF_TRAINING"),
@@ -57,7 +63,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 }
 """Field of a recipe -> the dict that holds what its names stand for."""
 
-SETTINGS = ("normalization", "padding", "frozen", "precision")
+SETTINGS = ("padding", "frozen", "precision", "stop_on", "device", "policy_task")
 """Fields whose names are settings of a part, and no parts themselves."""
 
 

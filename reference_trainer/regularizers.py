@@ -6,17 +6,21 @@ loss = loss + 1e-4 * PENALTIES["l1"](model)
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own abbreviation
 
-BETA_STEPS = 4
-"""Steps that settle the mean rate of Standout; each shrinks what is left of the error about fivefold."""
+OFFSET_STEPS = 4
+"""Steps that settle the mean rate of the notes' Standout; each shrinks what is left of the error about fivefold."""
+
+NODES = 32
+"""Places at which an activation is looked at to average it; a ReLU's mean is then right to half a percent."""
 
 
 def checked_rate(rate: float) -> float:
@@ -27,44 +31,101 @@ def checked_rate(rate: float) -> float:
 
 
 class DropConnect(nn.Module):
-    """Runs a layer with some of its single weights dropped: a fresh mask in every training step, all weights in eval.
+    """Applies layer and activation with single weights dropped: a mask of its own for every example in training.
 
-    layer: a module that holds weights, such as nn.Linear or nn.Conv2d; biases are kept, as is what has one dimension.
+    layer: a module that holds weights, such as nn.Linear or nn.Conv2d, or several of them in an nn.Sequential; biases
+        are kept, as is what has one dimension.
+    activation: keeps the shape of what the layer returns.
     rate: share of the weights that are dropped; those left are scaled by 1 / (1 - rate).
 
-    One mask serves the whole batch. Wan et al. draw one per example, and approximate the average over masks in eval by
-    a Gaussian, where the mean network is used here.
-    Raises ValueError for a layer without weights.
+    In eval the mean over all masks is approximated as Wan et al. do: what a unit adds up is taken for a Gaussian with
+    the mean and the variance that the masks give it, and the activation is averaged over that, here by quadrature
+    instead of draws. An activation that looks at several units at once (a layer norm) is averaged as if they moved
+    together. Raises ValueError for a layer without weights.
     """
 
-    def __init__(self, layer: nn.Module, rate: float) -> None:
+    def __init__(self, layer: nn.Module, activation: nn.Module, rate: float) -> None:
         super().__init__()
         self.layer = layer
+        self.activation = activation
         self.rate = checked_rate(rate)
         self.names = [name for name, value in layer.named_parameters() if value.dim() >= 2]
         if not self.names:
             raise ValueError(f"{type(layer).__name__} has no weights to drop; put DropConnect around a linear layer")
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's output, its weights thinned out while training."""
-        weights = {}
-        if self.training:
-            weights = {name: F.dropout(self.layer.get_parameter(name), self.rate) for name in self.names}
-        out: Tensor = functional_call(self.layer, weights, (x,)) if weights else self.layer(x)
-        return out
+        """The activation of the layer's output under a mask per example, or its mean over all masks."""
+        if not self.rate:
+            seen: Tensor = self.activation(self.layer(x))
+            return seen
+        return self.activation(self._masked(x)) if self.training else self._averaged(x)
+
+    def _masked(self, x: Tensor) -> Tensor:
+        """What the layer makes of each example with the weights that this example's masks leave."""
+        masked = {
+            name: F.dropout(
+                self.layer.get_parameter(name).expand(len(x), *self.layer.get_parameter(name).shape), self.rate
+            )
+            for name in self.names
+        }
+
+        def one(own: dict[str, Tensor], example: Tensor) -> Tensor:
+            out: Tensor = functional_call(self.layer, own, (example[None],))
+            return out[0]
+
+        outputs: Tensor = vmap(one)(masked, x)
+        return outputs
+
+    def _averaged(self, x: Tensor) -> Tensor:
+        """The mean of the activation over the Gaussian that has the moments of the masked layer."""
+        mean, variance = moments(self.layer, x, torch.zeros_like(x), self.rate / (1.0 - self.rate))
+        deviation = variance.clamp_min(0.0).sqrt()
+        nodes, weights = quadrature()
+        total = torch.zeros_like(mean)
+        for node, weight in zip(nodes, weights, strict=True):
+            total = total + weight * self.activation(mean + node * deviation)
+        return total
+
+
+def moments(layer: nn.Module, mean: Tensor, variance: Tensor, spread: float) -> tuple[Tensor, Tensor]:
+    """Mean and variance of what a linear layer, or several in a row, makes of inputs with these moments.
+
+    spread: the variance of the factor that masks a weight, rate / (1 - rate); its mean is 1. A weight w on an input of
+    mean m and variance v adds w m to the mean, and w^2 (spread m^2 + (1 + spread) v) to the variance.
+    Source: Wan et al., Regularization of Neural Networks using DropConnect (2013), section 3.2.
+    """
+    if isinstance(layer, nn.Sequential):
+        for part in layer:
+            mean, variance = moments(part, mean, variance, spread)
+        return mean, variance
+    named = dict(layer.named_parameters())
+    squared = {name: value.square() if value.dim() >= 2 else torch.zeros_like(value) for name, value in named.items()}
+    scattered = spread * mean.square() + (1.0 + spread) * variance if named else variance
+    return layer(mean), functional_call(layer, squared, (scattered,))
+
+
+@functools.cache
+def quadrature(nodes: int = NODES) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Places and weights whose weighted mean is that over a standard normal: the middles of slices of equal chance.
+
+    They suit activations with a kink better than Gauss and Hermite's. The places have variance 1 exactly.
+    """
+    shares = (torch.arange(nodes, dtype=torch.float64) + 0.5) / nodes
+    places = torch.special.ndtri(shares)
+    places = places / places.square().mean().sqrt()
+    return tuple(places.tolist()), (1.0 / nodes,) * nodes
 
 
 class Standout(nn.Module):
-    """Applies layer and activation, then drops a unit the more often the more its own weights excite it.
+    """Applies layer and activation, then keeps each unit with a probability that a belief network gives it.
 
     activation: keeps the shape of what the layer returns.
-    rate: mean share of dropped units, held for every example by the offset `beta`.
-    alpha: how steeply the probability follows the excitation; 0 is plain dropout.
+    rate: share of dropped units where nothing excites them; it sets the offset beta = log((1 - rate) / rate).
+    alpha: how steeply the probability follows the excitation; 0 is plain dropout, without the scaling.
 
-    The probability of being dropped is sigmoid(alpha * excitation + beta). The excitation is the size (absolute value)
-    of the pre-activation, so of what the unit's weights make of the input, standardised over the units of the example:
-    a large weight of either sign raises it, at every rate. In eval each unit is multiplied by its probability of being
-    kept, which is the mean of what training does.
+    The belief network shares the layer's weights: a unit is kept with probability
+    sigmoid(alpha * preactivation + beta), so that what is strongly excited stays. In eval each unit is multiplied by
+    that probability, which is the mean of what training does. At rate 0 nothing is dropped.
     """
 
     def __init__(self, layer: nn.Module, activation: nn.Module, rate: float, alpha: float = 1.0) -> None:
@@ -74,25 +135,43 @@ class Standout(nn.Module):
         self.rate = checked_rate(rate)
         self.alpha = alpha
 
-    @torch.no_grad()
-    def drop_probability(self, preactivation: Tensor) -> Tensor:
-        """Probability of each unit to be dropped: (n, ...) -> (n, ...), with mean `rate` in every example."""
+    def keep_probability(self, preactivation: Tensor) -> Tensor:
+        """Probability of each unit to be kept, of the shape of the pre-activations."""
         if not self.rate:
-            return torch.zeros_like(preactivation)
-        size = preactivation.float().abs().flatten(1)
-        slope = self.alpha * F.layer_norm(size, size.shape[1:])
-        target = math.log(self.rate / (1.0 - self.rate))
-        beta = slope.new_full((len(slope), 1), target)
-        for _ in range(BETA_STEPS):
-            beta += target - torch.sigmoid(slope + beta).mean(1, keepdim=True).logit(eps=1e-6)
-        return torch.sigmoid(slope + beta).view_as(preactivation).to(preactivation.dtype)
+            return torch.ones_like(preactivation)
+        beta = math.log((1.0 - self.rate) / self.rate)
+        return torch.sigmoid(self.alpha * preactivation.detach() + beta)
 
     def forward(self, x: Tensor) -> Tensor:
         """Activation of the layer's output, thinned out while training, scaled to its mean in eval."""
         preactivation: Tensor = self.layer(x)
-        keep = 1.0 - self.drop_probability(preactivation)
+        keep = self.keep_probability(preactivation)
         out: Tensor = self.activation(preactivation) * (torch.bernoulli(keep.nan_to_num()) if self.training else keep)
         return out
+
+
+class SizeStandout(Standout):
+    """Standout as the lecture notes put it: a unit is dropped the more often the more its own weights excite it.
+
+    rate: mean share of dropped units, held for every example by an offset.
+
+    The probability of being dropped is sigmoid(alpha * excitation + offset). The excitation is the size (absolute
+    value) of the pre-activation, so of what the unit's weights make of the input, standardised over the units of the
+    example: a large weight of either sign raises it, at every rate.
+    """
+
+    @torch.no_grad()
+    def keep_probability(self, preactivation: Tensor) -> Tensor:
+        """Probability of each unit to be kept: (n, ...) -> (n, ...), with mean 1 - `rate` in every example."""
+        if not self.rate:
+            return torch.ones_like(preactivation)
+        size = preactivation.float().abs().flatten(1)
+        slope = self.alpha * F.layer_norm(size, size.shape[1:])
+        target = math.log(self.rate / (1.0 - self.rate))
+        offset = slope.new_full((len(slope), 1), target)
+        for _ in range(OFFSET_STEPS):
+            offset += target - torch.sigmoid(slope + offset).mean(1, keepdim=True).logit(eps=1e-6)
+        return 1.0 - torch.sigmoid(slope + offset).view_as(preactivation).to(preactivation.dtype)
 
 
 class GaussianDropout(nn.Module):
@@ -110,6 +189,25 @@ class GaussianDropout(nn.Module):
         return x * (1.0 + self.std * torch.randn_like(x)) if self.training else x
 
 
+class StochasticDepth(nn.Module):
+    """Stochastic depth: while training the part that a residual block adds is left out of examples at random.
+
+    rate: share of the examples it is left out of; in the others it is scaled by 1 / (1 - rate), so that its mean stays.
+    Source: Huang et al., Deep Networks with Stochastic Depth (2016), scaled in training, as in an EfficientNet.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = checked_rate(rate)
+
+    def forward(self, added: Tensor) -> Tensor:
+        """What is added: (n, ...), whole examples of it zeroed while training."""
+        if not self.training or not self.rate:
+            return added
+        kept = torch.rand(len(added), *[1] * (added.dim() - 1), device=added.device) >= self.rate
+        return added * (kept.to(added.dtype) / (1.0 - self.rate))
+
+
 def dropout(layer: nn.Module, activation: nn.Module, rate: float) -> nn.Module:
     """Dropout: while training each unit is zeroed with probability `rate`, and the others scaled by 1 / (1 - rate).
 
@@ -120,24 +218,30 @@ def dropout(layer: nn.Module, activation: nn.Module, rate: float) -> nn.Module:
 
 
 def dropconnect(layer: nn.Module, activation: nn.Module, rate: float) -> nn.Module:
-    """DropConnect: while training single weights are zeroed instead of whole units.
+    """DropConnect: while training single weights are zeroed instead of whole units, others for every example.
 
     Source: Wan et al., Regularization of Neural Networks using DropConnect (2013).
     """
-    return nn.Sequential(DropConnect(layer, rate), activation)
+    return DropConnect(layer, activation, rate)
 
 
 def standout(layer: nn.Module, activation: nn.Module, rate: float) -> nn.Module:
-    """Standout: units are dropped at rates of their own, the higher the larger their weights.
+    """Standout: a belief network that shares the layer's weights keeps what is excited, and drops the rest.
 
-    This is what the lecture notes say ("Rate based on weight (high weight -> high prob.)"), and not what the paper
-    does: there a belief network that shares the weights gives the probability of *keeping* a unit, so that a high
-    activation keeps it, and the probability follows the signed pre-activation. Taken from the paper: a sigmoid of
-    what the layer's own weights compute, with a slope and an offset, and the scaling by the probability in eval.
-    Source: lecture notes, "Dropout and its variants"; after Ba & Frey, Adaptive dropout for training deep neural
-    networks (2013).
+    Source: Ba and Frey, Adaptive dropout for training deep neural networks (2013).
     """
     return Standout(layer, activation, rate)
+
+
+def standout_notes(layer: nn.Module, activation: nn.Module, rate: float) -> nn.Module:
+    """Standout as the lecture notes read it: units are dropped the more often the larger their weights.
+
+    The notes say "Rate based on weight (high weight -> high prob.)"; taken for the probability of being dropped, that
+    is the inverse of the paper, where a high activation keeps a unit.
+    Source: lecture notes, "Dropout and its variants"; after Ba and Frey, Adaptive dropout for training deep neural
+    networks (2013).
+    """
+    return SizeStandout(layer, activation, rate)
 
 
 def gaussian(layer: nn.Module, activation: nn.Module, rate: float) -> nn.Module:
@@ -215,46 +319,49 @@ def max_norm(model: nn.Module, limit: float) -> None:
 
 
 class EarlyStopping:
-    """Early stopping: training ends when the validation loss has not improved for a while; the best weights are kept.
+    """Early stopping: training ends when a measure has not improved for a while; the best weights are kept.
 
-    patience: epochs without a better validation loss after which to stop; at least 1.
-    best_epoch, best_loss: where the loss was lowest; None and infinity before any finite loss. NaN is never better.
-    Raises ValueError for a patience below 1.
+    patience: epochs without a better value after which to stop; at least 1.
+    higher: larger values are better (an accuracy); else smaller ones (a loss).
+    min_delta: by how much a value must be better than the best to count, in its own unit; at least 0.
+    keep: the best weights are taken at the end; else those of the last epoch stay.
+    best_epoch, best: where the measure was best; None before any finite value. NaN is never better.
+    Raises ValueError for a patience below 1 or a negative min_delta.
     Source: Prechelt, Early Stopping - But When? (1998).
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, *, higher: bool = False, min_delta: float = 0.0, keep: bool = True) -> None:
         if patience < 1:
             raise ValueError(f"patience is {patience}; it must be at least 1 epoch")
-        self.patience = patience
+        if not min_delta >= 0.0:
+            raise ValueError(f"min_delta is {min_delta}; it must be at least 0")
+        self.patience, self.higher, self.min_delta, self.keep = patience, higher, min_delta, keep
         self.waited = 0
         self.best_epoch: int | None = None
-        self.best_loss = math.inf
+        self.best: float | None = None
         self._best_state: dict[str, Tensor] = {}
 
-    def update(self, epoch: int, val_loss: float, model: nn.Module) -> bool:
+    def update(self, epoch: int, value: float, model: nn.Module) -> bool:
         """Take note of an epoch; True when the training should stop."""
-        if val_loss < self.best_loss:
-            self.best_epoch, self.best_loss, self.waited = epoch, val_loss, 0
-            self._best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        if self._better(value):
+            self.best_epoch, self.best, self.waited = epoch, value, 0
+            if self.keep:
+                self._best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
         else:
             self.waited += 1
         return self.waited >= self.patience
 
+    def _better(self, value: float) -> bool:
+        """Whether a value is finite or better than the best, by more than the least that counts."""
+        if self.best is None:
+            return math.isfinite(value)
+        gain = value - self.best if self.higher else self.best - value
+        return gain > self.min_delta
+
     def restore(self, model: nn.Module) -> None:
-        """Give the model the weights and buffers of the best epoch; it keeps its own where no loss was finite."""
-        if self.best_epoch is not None:
+        """Give the model the weights and buffers of the best epoch; it keeps its own where none is kept."""
+        if self._best_state:
             model.load_state_dict(self._best_state)
-
-
-def batch_norm(features: int, dimensions: int = 2) -> nn.Module:
-    """Batch normalization: each feature is standardised over the batch, then scaled and shifted by learned numbers.
-
-    dimensions: 0 for units (n, features), 1 for sequences (n, features, steps), 2 for maps (n, features, h, w).
-    Source: PyTorch, torch.nn.BatchNorm2d; Ioffe & Szegedy, Batch Normalization: Accelerating Deep Network Training by
-    Reducing Internal Covariate Shift (2015).
-    """
-    return nn.BatchNorm2d(features) if dimensions == 2 else nn.BatchNorm1d(features)
 
 
 def smooth(targets: Tensor, amount: float) -> Tensor:
@@ -280,6 +387,7 @@ DROPOUTS: dict[str, Callable[[nn.Module, nn.Module, float], nn.Module]] = {
     "dropout": dropout,
     "dropconnect": dropconnect,
     "standout": standout,
+    "standout-notes": standout_notes,
     "gaussian": gaussian,
     "spatial": spatial,
 }
@@ -297,7 +405,7 @@ REGULARIZERS: dict[str, Callable[..., Any]] = {
     "l2": l2,
     "weight-decay": decay_groups,
     "max-norm": max_norm,
-    "batch-norm": batch_norm,
+    "stochastic-depth": StochasticDepth,
     "label-smoothing": smooth,
     "gradient-clipping": clip_gradients,
 }

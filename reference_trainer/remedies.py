@@ -252,20 +252,27 @@ def usual_kernel(recipe: Recipe, changes: Changes) -> Recipe | None:
 
 
 def usual_pooling(recipe: Recipe, changes: Changes) -> Recipe | None:
-    """Pools of 2 x 2."""
-    return replace(recipe, pool_size=2) if recipe.model in CONVOLUTIONAL else None
+    """Pools of 2 x 2, side by side, without a border."""
+    return replace(recipe, pool_size=2, pool_stride=None, pool_padding=0) if recipe.model in CONVOLUTIONAL else None
 
 
 def residual_connections(recipe: Recipe, changes: Changes) -> Recipe | None:
-    """ReLU, batch normalization where the model can have it, residual blocks in a convolutional network.
+    """Skips between the layers of an mlp, residual blocks in a convolutional network, and nothing else."""
+    changes_of: dict[str, dict[str, Any]] = {"mlp": {"skips": True}, "cnn": {"block": "residual"}}
+    return replace(recipe, **changes_of[recipe.model]) if recipe.model in changes_of else None
 
-    The initialization changes with the activation that it fitted; one that fitted none is another advice's.
-    """
+
+def normalization_layers(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """Batch normalization, where the model can have it and has none."""
+    if recipe.model not in NORMALIZED:
+        return None
+    return replace(recipe, normalization="batch") if recipe.normalization == "none" else recipe
+
+
+def relu_activation(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """ReLU; the initialization changes with the activation that it fitted, one that fitted none is another advice's."""
     fitted = recipe.initialization == fitting(recipe.activation)
-    changed = replace(recipe, activation="relu", initialization="" if fitted else recipe.initialization)
-    if recipe.model in NORMALIZED:
-        changed = replace(changed, normalization="batch")
-    return replace(changed, block="residual") if recipe.model == "cnn" else changed
+    return replace(recipe, activation="relu", initialization="" if fitted else recipe.initialization)
 
 
 def shorter_warmup(recipe: Recipe, changes: Changes) -> Recipe | None:
@@ -324,6 +331,8 @@ REMEDIES: Mapping[str, Remedy] = {
     "fewer-epochs": fewer_epochs,
     "restore-state": set_to(restore_optimizer=True),
     "residual-connections": residual_connections,
+    "normalization-layers": normalization_layers,
+    "relu-activation": relu_activation,
     "stabilize-logits": set_to(stable_logits=True),
     "shorter-warmup": shorter_warmup,
     "fit-schedule": set_to(schedule_epochs=None),

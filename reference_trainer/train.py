@@ -20,6 +20,7 @@ from reference_trainer.adversarial import Adversaries
 from reference_trainer.data import TASKS, Data
 from reference_trainer.learner import THROUGHPUT, Learner, Result, batches, reproducible
 from reference_trainer.logs import Log, Logs, Row
+from reference_trainer.policies import search
 from reference_trainer.recipe import Recipe
 from reference_trainer.self_training import SELF_TRAINING
 
@@ -44,7 +45,7 @@ def train(
         learner = learner_of(recipe, data)
         log = closing.enter_context(Logs([]) if open_log is None else open_log(learner.columns()))
         tell = progress or (lambda epoch, row: None)
-        stopping = regularizers.EarlyStopping(recipe.patience) if recipe.patience else None
+        stopping = stopping_of(learner)
         throughput = monitors.Throughput()
         rows: list[Row] = []
         for epoch in range(1, recipe.epochs + 1):
@@ -53,14 +54,14 @@ def train(
                 log.write(row)
             learner.after_epoch(rows[-1])
             tell(epoch, rows[-1])
-            if stopping is not None and stopping.update(epoch, rows[-1]["val_loss"], learner.judged):
+            if stopping is not None and stopping.update(epoch, learner.stops_on(rows[-1]), learner.judged):
                 break
             if epoch == recipe.resume_at:
                 learner.resume(with_optimizer=recipe.restore_optimizer)
         if stopping is not None:
             stopping.restore(learner.judged)
         learner.judged.eval()
-        return Result(recipe, rows, learner.judged)
+        return Result(recipe, rows, learner.judged.to("cpu"))
 
 
 def one_epoch(learner: Learner, epoch: int, throughput: monitors.Throughput) -> Iterator[Row]:
@@ -98,10 +99,21 @@ def one_epoch(learner: Learner, epoch: int, throughput: monitors.Throughput) -> 
             yield row
 
 
+def stopping_of(learner: Learner) -> regularizers.EarlyStopping | None:
+    """The recipe's early stopping; None where it has none."""
+    recipe = learner.recipe
+    if recipe.patience is None:
+        return None
+    higher = recipe.stop_on == "metric" and learner.metric.higher
+    return regularizers.EarlyStopping(
+        recipe.patience, higher=higher, min_delta=recipe.min_delta, keep=recipe.restore_best
+    )
+
+
 def learner_of(recipe: Recipe, data: Data | None = None) -> Learner:
     """What the recipe trains, before its first step, on the task's data or on others."""
     if data is None:
-        data = SELF_TRAINING[recipe.self_training](recipe, TASKS[recipe.task](recipe), fit)
+        data = SELF_TRAINING[recipe.self_training](recipe, search(recipe, TASKS[recipe.task](recipe), fit), fit)
     return Adversaries(recipe, data, fit) if recipe.kind == "generation" else Learner(recipe, data)
 
 

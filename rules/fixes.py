@@ -596,8 +596,8 @@ CATALOGUE: tuple[Fix, ...] = (
     ),
     Fix(
         "usual-pooling",
-        "pool 2 x 2",
-        "it is the least invasive window; several layers of it reach the same size",
+        "pool 2 x 2, with a stride of 1 or 2",
+        "it is the least invasive window, with a stride of 1 above all; several layers of it reach the same size",
         NOTES + "Pooling",
     ),
     Fix(
@@ -627,9 +627,21 @@ CATALOGUE: tuple[Fix, ...] = (
     ),
     Fix(
         "residual-connections",
-        "use ReLU-like activations with normalization layers and skip connections",
-        "saturated units and long products of small factors let no gradient through",
-        "He et al., Deep Residual Learning (2016); Ioffe and Szegedy, Batch Normalization (2015)",
+        "add skip connections around the layers or blocks, so that each learns what to add to its input",
+        "the gradient then has a way that no layer can make smaller",
+        "He et al., Deep Residual Learning for Image Recognition (2016)",
+    ),
+    Fix(
+        "normalization-layers",
+        "normalize after each layer: batch normalization, or layer or group normalization where batches are small",
+        "units that are standardised neither saturate nor die all at once, and no layer scales the gradient down",
+        "Ioffe and Szegedy, Batch Normalization (2015); Wu and He, Group Normalization (2018)",
+    ),
+    Fix(
+        "relu-activation",
+        "use ReLU, or one of its kin that never dies (leaky ReLU, ELU), in the hidden layers",
+        "saturated units and long products of small slopes let no gradient through",
+        NOTES + "Activation Function",
     ),
     Fix(
         "stabilize-logits",

@@ -55,7 +55,10 @@ FIXES_OF: Mapping[str, tuple[str, ...]] = {
     "rate-too-low": ("raise-learning-rate", "check-frozen-weights"),
     "raw-inputs": ("normalize-inputs", "lower-learning-rate", "initialize-weights", "overfit-one-batch"),
     "initialization": ("initialize-weights", "residual-connections", "lower-learning-rate", "overfit-one-batch"),
-    "dead-units": ("initialize-weights", "residual-connections", "lower-learning-rate", "normalize-inputs"),
+    "dead-units": (
+        *("initialize-weights", "residual-connections", "normalization-layers", "lower-learning-rate"),
+        "normalize-inputs",
+    ),
     "no-warmup": ("warmup", "lower-learning-rate", "stabilize-logits", "clip-gradients", "overfit-one-batch"),
 }
 """What most likely keeps a network from learning -> the fixes in the order to try."""

@@ -31,6 +31,11 @@ from diagnose.curves import Series
 from diagnose.measure import statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
+_NO_GRADIENT = (
+    *("check-frozen-weights", "initialize-weights", "residual-connections", "normalization-layers", "relu-activation"),
+)
+"""The fixes where no gradient at all comes through."""
+
 
 def check(
     axis: str,
@@ -80,7 +85,7 @@ def check(
             Evidence("relative", relative, relative_most),
             Evidence("learned", 100.0 * learned, 100.0 * learned_most, "percent"),
         ),
-        fixes=("check-frozen-weights", "initialize-weights", "residual-connections") if last == 0.0 else (),
+        fixes=_NO_GRADIENT if last == 0.0 else (),
         cause="no-gradient" if last == 0.0 else "",
     )
 
@@ -93,6 +98,8 @@ RULE = Rule(
     fixes=(
         "initialize-weights",
         "residual-connections",
+        "normalization-layers",
+        "relu-activation",
         "normalize-inputs",
         "lower-learning-rate",
         "check-frozen-weights",

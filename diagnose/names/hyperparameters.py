@@ -64,7 +64,12 @@ _METHODS = {
     "cutmix": "cutmix cutmix_alpha",
     "kernel_size": "kernel_size conv_kernel_size conv_kernel filter_size kernel_sizes",
     "stride": "stride strides conv_stride",
+    "padding": "padding conv_padding",
+    "dilation": "dilation dilation_rate conv_dilation atrous_rate",
     "pool_size": "pool_size pooling_size pool_kernel_size pool_kernel maxpool_size max_pool_size",
+    "pool_stride": "pool_stride pooling_stride pool_strides",
+    "pool_padding": "pool_padding pooling_padding",
+    "normalization": "normalization normalisation norm_layer norm_type normalization_layer",
     "max_norm_constraint": "max_norm_constraint weight_norm_constraint kernel_constraint weight_constraint "
     "max_weight_norm norm_constraint",
 }

@@ -32,12 +32,13 @@ ROLES = (
     "throughput",
     "discriminator_loss",
     "dead_units",
+    "diversity",
     "focus",
 )
 """Canonical names of curves. `train_loss_step` is the finer companion of a `train_loss` that is an epoch's mean;
 `discriminator_loss` marks the log of networks that play against each other; `dead_units` is the share of units that
-answer nothing to any input; `focus` is the share of the relevance of a class that lies on its own images, mosaic by
-mosaic, and is named by a format alone."""
+answer nothing to any input; `diversity` says how different the samples of a generator are; `focus` is the share of the
+relevance of a class that lies on its own images, mosaic by mosaic, and is named by a format alone."""
 
 MAIN_ROLES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "reward", "val_reward", "focus")
 """The roles of which a log must have one to be judged at all."""
@@ -75,7 +76,7 @@ class Facets:
 
     split: `train`, `val`, `test`, or "" where the name does not say.
     quantity: `loss`, `accuracy` (any score that grows to 1), `reward`, `learning_rate`, `grad_norm`, `throughput`,
-        `dead_units`, `time`, `epoch`, `step`, `index`, or "" where unknown.
+        `dead_units`, `diversity`, `time`, `epoch`, `step`, `index`, or "" where unknown.
     kind: what exactly it is within the quantity, such as `mse` or `map`.
     preference: how main the kind is within its quantity; 0 is the most main.
     span: `epoch` or `step` where the name says over what it was averaged, `ema`, or "".
@@ -468,6 +469,7 @@ def _quantity(leaf: tuple[str, ...]) -> tuple[str, str, int, tuple[str, ...]] | 
     """(quantity, kind, preference, what is left of the words) of one folder's words; None where none is named."""
     for look in (
         _dead_units,
+        _diversity,
         _grad_norm,
         _loss,
         _learning_rate,
@@ -496,6 +498,12 @@ def _dead_units(leaf: tuple[str, ...]) -> _Found:
     if "dead" not in leaf or not units & set(leaf):
         return None
     return "dead_units", "dead_units", 0, _without(leaf, "dead", *units, "share", "fraction", "ratio", "frac")
+
+
+def _diversity(leaf: tuple[str, ...]) -> _Found:
+    words = set(leaf)
+    named = "diversity" in words or {"sample", "entropy"} <= words or {"mode", "coverage"} <= words
+    return ("diversity", "diversity", 0, ()) if named else None
 
 
 def _grad_norm(leaf: tuple[str, ...]) -> _Found:
@@ -682,6 +690,7 @@ def assign(
     _fill(roles, learning_rate=_first(candidates("learning_rate", "")), throughput=_first(candidates("throughput", "")))
     whole = [c for c in candidates("grad_norm", "") if c.facets.total and not c.facets.groups]
     _fill(roles, grad_norm=_first(whole), dead_units=_first(candidates("dead_units", "")))
+    _fill(roles, diversity=_first(candidates("diversity", "")))
     return {role: roles[role] for role in ROLES if role in roles}
 
 

@@ -16,6 +16,7 @@ BELOW_AND_ABOVE = {  # the activation of -1 and of 2, by the formulas of the pap
     "selu": (1.0507009873554805 * 1.6732632423543772 * (math.exp(-1.0) - 1.0), 2.0 * 1.0507009873554805),
     "sigmoid": (1.0 / (1.0 + math.e), 1.0 / (1.0 + math.exp(-2.0))),
     "tanh": (math.tanh(-1.0), math.tanh(2.0)),
+    "silu": (-1.0 / (1.0 + math.e), 2.0 / (1.0 + math.exp(-2.0))),
 }
 
 

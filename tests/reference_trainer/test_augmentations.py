@@ -16,11 +16,14 @@ from reference_trainer.augmentations import (
     AUGMENTATIONS,
     OPERATIONS,
     POLICY,
+    STRONGEST,
     AdaMixup,
     AutoPolicy,
     CutMix,
     Cutout,
+    CutoutDepth,
     Mixup,
+    RandAugment,
     ShiftFlip,
     moved,
     small_network,
@@ -384,3 +387,52 @@ def test_a_turn_and_a_shear_at_once_are_the_turn_and_then_the_shear(size: tuple[
         degrees = 180.0 if size[0] != size[1] else 90.0  # turns that need no interpolation
         one_by_one = moved(moved(x, *still(degrees=degrees)), *still(**shear))
         torch.testing.assert_close(moved(x, *still(degrees=degrees, **shear)), one_by_one, atol=1e-4, rtol=0.0)
+
+
+def test_cutout_in_depth_is_a_box_along_all_three_axes() -> None:
+    """Its expected share is the product of those of its sides: a stretch of k around any of n places covers
+    k - (k^2 - 1) / 4n of them for odd k."""
+    torch.manual_seed(0)
+    x = torch.ones(4000, 6, 8, 8)
+    gone = CutoutDepth((6, 8, 8), 10)(x, torch.eye(10)[:1].expand(4000, -1))[0] == 0.0
+    for axes in ((2, 3), (1, 3), (1, 2)):  # what is gone is a stretch of each axis, without gaps
+        stretch = gone.any(dim=axes[1]).any(dim=axes[0]).long()
+        assert (stretch.diff(dim=1).abs().sum(dim=1) <= 2).all()
+        assert 0.1 < float(stretch.float().mean()) < 0.9
+    extents = [gone.any(dim=axes[1]).any(dim=axes[0]).sum(dim=1) for axes in ((2, 3), (1, 3), (1, 2))]
+    assert torch.equal(gone.sum(dim=(1, 2, 3)), extents[0] * extents[1] * extents[2])
+    share = (3 - 8 / (4 * 6)) / 6 * ((3 - 8 / (4 * 8)) / 8) ** 2
+    assert float(gone.float().mean()) == pytest.approx(share, rel=0.03)
+    assert not gone.all(dim=1).any(dim=2).any(dim=1).float().mean() > 0.0  # never all channels
+
+
+def test_cutout_in_depth_of_one_channel_is_cutout() -> None:
+    x, y = torch.ones(50, 1, 8, 8), torch.eye(10)[:1].expand(50, -1)
+    torch.manual_seed(0)
+    flat = Cutout((1, 8, 8), 10)(x, y)[0]
+    torch.manual_seed(0)
+    assert torch.equal(CutoutDepth((1, 8, 8), 10)(x, y)[0], flat)
+
+
+@pytest.mark.parametrize("operations", [1, 2, 3])
+def test_randaugment_draws_n_operations_evenly_and_all_of_one_strength(
+    operations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation is among N drawn from K with probability 1 - (1 - 1 / K)^N, at M tenths of the strongest."""
+    seen: list[Tensor] = []
+    monkeypatch.setattr("reference_trainer.augmentations.changed", lambda x, strength: seen.append(strength) or x)
+    torch.manual_seed(0)
+    x, y = torch.randn(6000, 1, 8, 8), torch.eye(10)[:1].expand(6000, -1)
+    RandAugment((1, 8, 8), 10, operations, 4.0)(x, y)
+    (strength,) = seen
+    share = 1.0 - (1.0 - 1.0 / len(OPERATIONS)) ** operations
+    assert (strength != 0).float().mean(dim=0).tolist() == pytest.approx([share] * len(OPERATIONS), abs=0.03)
+    for place, name in enumerate(OPERATIONS):
+        sizes = strength[:, place].abs()
+        torch.testing.assert_close(sizes[sizes > 0], torch.full_like(sizes[sizes > 0], 0.4 * STRONGEST[name]))
+    assert (strength > 0).float().mean() == pytest.approx(float((strength < 0).float().mean()), abs=0.02)
+
+
+def test_randaugment_of_magnitude_zero_changes_nothing() -> None:
+    x, y = torch.randn(20, 1, 8, 8), torch.eye(10)[:2].repeat(10, 1)
+    torch.testing.assert_close(RandAugment((1, 8, 8), 10, 2, 0.0)(x, y)[0], x, atol=1e-5, rtol=1e-4)

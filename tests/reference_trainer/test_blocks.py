@@ -217,7 +217,7 @@ def test_a_dilated_block_sees_further(name: str) -> None:
 
 def test_squeeze_excite_scales_whole_channels_by_less_than_one() -> None:
     torch.manual_seed(0)
-    module = SqueezeExcite(8, 2)
+    module = SqueezeExcite(8, 2, nn.ReLU())
     maps = torch.rand(4, 8, 5, 5) + 0.1
     scale = module(maps) / maps
     assert torch.allclose(scale, scale[:, :, :1, :1].expand_as(scale))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reference_trainer.faults import FAULTS
+from reference_trainer.faults import CURVES
 from reference_trainer.parts import FIELDS
 from reference_trainer.recipe import CHOICES, NAMES
 from tests.conftest import Done, typed
@@ -129,7 +129,7 @@ def test_a_missing_torch_names_the_extra(command: str, tmp_path: Path) -> None:
 
 def test_faults_and_parts_are_listed() -> None:
     faults = inside("faults").stdout
-    assert all(name in faults and fault.finding in faults for name, fault in FAULTS.items())
+    assert all(name in faults and fault.finding in faults for name, fault in CURVES.items())
     parts = inside("parts").stdout
     assert all(name in parts for field in FIELDS for name in CHOICES[field] if name != "default")
     assert max(map(len, parts.splitlines())) <= 100

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from reference_trainer.convolutions import (
     CONVOLUTIONS,
-    HEADS,
     MORE_CONVOLUTIONS,
     POOLINGS,
-    AtrousPyramid,
     plain,
     pointwise,
     transposed,
@@ -34,8 +32,8 @@ def seen_by_the_centre(module: nn.Module, size: int = 15) -> Tensor:
 
 @pytest.mark.parametrize(
     ("field", "parts"),
-    [("convolution", CONVOLUTIONS), ("pooling", POOLINGS), ("head", HEADS)],
-    ids=["convolution", "pooling", "head"],
+    [("convolution", CONVOLUTIONS), ("pooling", POOLINGS)],
+    ids=["convolution", "pooling"],
 )
 def test_the_recipe_names_every_part_in_order(field: str, parts: dict[str, object]) -> None:
     assert tuple(parts) == CHOICES[field]
@@ -147,55 +145,41 @@ def test_pooling_divides_the_size_and_leaves_small_maps_alone(name: str, size: i
         assert pooled.shape == (2, 3, side // size, side // size)
 
 
+@pytest.mark.parametrize("name", ["max", "average"])
+@pytest.mark.parametrize(("size", "stride", "padding"), [(2, 1, 0), (2, 1, 1), (3, 2, 1), (3, 1, 1), (2, 3, 0)])
+@pytest.mark.parametrize("side", [1, 2, 5, 8])
+def test_pooling_has_the_size_of_the_formula(name: str, size: int, stride: int, padding: int, side: int) -> None:
+    """(side + 2 padding - size) // stride + 1 windows, where there is at least one."""
+    maps = torch.randn(2, 3, side, side)
+    pooled = POOLINGS[name](size, stride, padding)(maps)
+    windows = (side + 2 * padding - size) // stride + 1
+    assert pooled.shape[2:] == ((side, side) if windows < 1 else (windows, windows))
+
+
+def kept(size: int, stride: int) -> float:
+    """Share of the values of a map that max pooling lets through."""
+    maps = torch.rand(4, 8, 16, 16, requires_grad=True)
+    POOLINGS["max"](size, stride)(maps).sum().backward()
+    assert maps.grad is not None
+    return float((maps.grad > 0).float().mean())
+
+
+def test_two_by_two_with_a_stride_of_one_is_the_least_invasive() -> None:
+    """As the lecture notes say: more of what was there is left than by any other window and stride."""
+    torch.manual_seed(0)
+    shares = {(size, stride): kept(size, stride) for size in (2, 3, 4) for stride in (1, 2, 3)}
+    assert max(shares, key=shares.__getitem__) == (2, 1)
+    assert shares[2, 1] > 1.5 * shares[2, 2]
+    assert POOLINGS["max"](2, 1)(torch.rand(1, 1, 8, 8)).shape == (1, 1, 7, 7)
+
+
+def test_the_border_is_never_the_largest_and_not_averaged() -> None:
+    maps = -torch.ones(1, 1, 4, 4)
+    for name in ("max", "average"):
+        assert (POOLINGS[name](3, 1, 1)(maps) == -1.0).all()
+
+
 @pytest.mark.parametrize(("name", "expected"), [("max", [[5.0, 7.0]]), ("average", [[2.5, 4.5]])])
 def test_pooling_takes_the_largest_or_the_mean(name: str, expected: list[list[float]]) -> None:
     maps = torch.arange(8.0).reshape(1, 1, 2, 4)
     assert POOLINGS[name](2)(maps)[0, 0].tolist() == expected
-
-
-@pytest.mark.parametrize("name", HEADS)
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (4, 4), (5, 3), (8, 8)])
-def test_a_head_has_the_features_it_promises(name: str, size: tuple[int, int]) -> None:
-    head, features = HEADS[name](6, size)
-    maps = torch.randn(3, 6, *size, requires_grad=True)
-    out = head(maps)
-    assert out.shape == (3, features)
-    out.sum().backward()
-    assert maps.grad is not None
-    assert maps.grad.abs().sum() > 0.0
-
-
-@pytest.mark.parametrize("name", HEADS)
-def test_only_flatten_depends_on_the_size(name: str) -> None:
-    head, features = HEADS[name](4, (8, 8))
-    others = {head(torch.randn(2, 4, side, side)).shape[1] for side in (4, 6, 16)}
-    assert (others == {features}) == (name != "flatten")
-
-
-def test_global_average_and_adaptive_are_means_of_the_map_and_of_its_quarters() -> None:
-    maps = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert HEADS["global-average"](1, (4, 4))[0](maps).tolist() == [[7.5]]
-    assert HEADS["adaptive"](1, (4, 4))[0](maps).tolist() == [[2.5, 4.5, 10.5, 12.5]]
-
-
-def test_the_spatial_pyramid_holds_maxima_at_three_scales() -> None:
-    maps = torch.rand(1, 2, 8, 8)
-    head, features = HEADS["spatial-pyramid"](2, (8, 8))
-    out = head(maps)
-    assert features == 2 * 21
-    assert torch.equal(out[:, :2], maps.amax(dim=(2, 3)))
-    assert torch.equal(out[:, 2:10].reshape(1, 2, 2, 2), nn.MaxPool2d(4)(maps))
-    assert torch.equal(out[:, 10:].reshape(1, 2, 4, 4), nn.MaxPool2d(2)(maps))
-
-
-def test_the_atrous_pyramid_sees_further_with_every_rate() -> None:
-    torch.manual_seed(0)
-    pyramid = AtrousPyramid(2, (1, 2, 3))
-    reach = []
-    for branch in pyramid.branches:
-        places = torch.nonzero(seen_by_the_centre(branch[0])) - 7
-        reach.append(int(places.abs().max()))
-    assert reach == [0, 1, 2, 3]
-    maps = torch.randn(1, 2, 8, 8)
-    assert pyramid(maps).shape == maps.shape
-    assert pyramid.whole(maps).shape == (1, 2, 1, 1)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from reference_trainer.data import BRIGHTEST, TASKS, VALIDATION, Data, _images, _split
+from reference_trainer.attentions import PADDING
+from reference_trainer.data import BRIGHTEST, TASKS, UNTOLD, VALIDATION, Data, _images, _split
 from reference_trainer.recipe import CHOICES, Recipe
 
 DIGITS = [task for task in TASKS if task.startswith("digits")]
@@ -21,7 +22,9 @@ SHAPES = {
     "digits-few": ((1, 8, 8), ()),
     "digits-noisy": ((1, 8, 8), ()),
     "digits-rows": ((8, 8), ()),
+    "digits-turned": ((1, 8, 8), ()),
     "digits-colour": ((3, 16, 16), ()),
+    "characters": ((32,), (32,)),
     "segmentation": ((1, 16, 16), (1, 16, 16)),
     "super-resolution": ((1, 4, 4), (1, 8, 8)),
     "generation": ((1, 8, 8), ()),
@@ -70,8 +73,8 @@ def test_shapes_and_types(task: str) -> None:
     assert data.y.shape[1:] == data.val_y.shape[1:] == target
     assert data.x.dtype == data.val_x.dtype == torch.float32
     assert data.classes == (10 if task in DIGITS else 0)
-    assert data.outputs == (10 if task in DIGITS else 1)
-    assert data.y.dtype == data.val_y.dtype == (torch.float32 if target else torch.long)
+    assert data.outputs == (10 if task in DIGITS else 1 + int(data.x.max()) if task == "characters" else 1)
+    assert data.y.dtype == data.val_y.dtype == (torch.float32 if target and task != "characters" else torch.long)
     assert all(part.isfinite().all() for part in (data.x, data.y, data.val_x, data.val_y))
 
 
@@ -116,7 +119,7 @@ def test_a_handful_of_examples_has_a_scale(task: str, examples: int) -> None:
     assert data.val_x.abs().max() < 100.0
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task != "generation"])
+@pytest.mark.parametrize("task", [task for task in TASKS if task not in ("generation", "characters")])
 def test_inputs_have_mean_0_and_deviation_1_by_the_training_examples(task: str) -> None:
     data = load(task)
     scaled = data.y if task == "super-resolution" else data.x
@@ -274,3 +277,23 @@ def test_the_progress_of_diabetes_is_in_standard_deviations() -> None:
     assert float(data.y.mean()) == pytest.approx(0.0, abs=1e-5)
     assert float(data.y.std()) == pytest.approx(1.0, abs=1e-5)
     assert (data.classes, data.peak, data.spare) == (0, 0.0, None)
+
+
+def test_characters_are_told_from_those_before_and_padding_is_not_told() -> None:
+    data = load("characters")
+    x, y = data.x.long(), data.y
+    assert torch.equal(y[:, :-1][x[:, 1:] != PADDING], x[:, 1:][x[:, 1:] != PADDING])  # the target is what comes next
+    assert (y[x == PADDING] == UNTOLD).all()
+    assert (x[:, 0] != PADDING).all()
+    ended = (x != PADDING).long().cumprod(dim=1)
+    assert torch.equal(ended.bool(), x != PADDING)  # padding comes last
+    assert 0.1 < float((x == PADDING).float().mean()) < 0.5
+    assert len(data.x) > 1000
+
+
+def test_turned_digits_are_the_digits_at_any_angle() -> None:
+    upright, turned = load("digits", normalize_inputs=False), load("digits-turned", normalize_inputs=False)
+    assert torch.equal(upright.y, turned.y)
+    assert not torch.allclose(upright.x, turned.x)
+    inner = turned.x.sum(dim=(1, 2, 3)) / upright.x.sum(dim=(1, 2, 3))
+    assert 0.8 < float(inner.median()) < 1.1  # what is turned out of the corners is lost

@@ -12,7 +12,7 @@ import pytest
 
 from diagnose.judging.installed import load_rules
 from reference_trainer import check
-from reference_trainer.faults import FAULTS
+from reference_trainer.faults import CURVES, FAULTS
 from reference_trainer.healthy import HEALTHY, healthy
 from tests.conftest import ROOT
 
@@ -21,16 +21,20 @@ SEED = 400
 
 RECORD = ROOT / "tests" / "reference_trainer" / "reference_check.csv"
 
-BELOW = ["mlp, Adagrad", "mlp, Adadelta", "mlp, early stopping", "lstm, clipped"]
-"""Those below their bars: a validation loss that ends 7 to 17 % above its best, early stopping among the reasons, is a
-warning in 5 of 540 healthy runs."""
+BELOW = ["mode-collapse", "mlp, Adagrad", "mlp, Adadelta", "mlp, early stopping", "lstm, clipped"]
+"""Those below their bars: samples of a collapsed generator that are no digits look like several to the classifier; and
+a validation loss that ends 7 to 17 % above its best, early stopping among the reasons, is a warning in 5 of 540 healthy
+runs."""
+
+FEWER = {"mode-collapse": 7}
+"""Recorded over fewer seeds than twenty; `diagnose reference check --only NAME` goes on where the record ends."""
 
 RECORDED = {outcome.trial: outcome for outcome in check.read(RECORD)}
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", CURVES)
 def test_the_finding_comes_with_the_fault_and_not_without(name: str) -> None:
-    fault = FAULTS[name]
+    fault = CURVES[name]
     assert fault.recipe() != fault.sound()
     assert check.run(check.Trial("fault", name, SEED)).passed
 
@@ -51,9 +55,9 @@ def test_the_recorded_findings_come_again(name: str) -> None:
 
 def test_the_record_is_that_of_these_recipes() -> None:
     found = check.rates(RECORDED.values())
-    assert [name for kind, name in found if kind == "fault"] == list(FAULTS)
+    assert [name for kind, name in found if kind == "fault"] == list(CURVES)
     assert [name for kind, name in found if kind == "healthy"] == list(HEALTHY)
-    assert {count for _, count in found.values()} == {20}
+    assert {name: count for (_, name), (_, count) in found.items() if count != 20} == FEWER
     assert [trial.name for trial, outcome in RECORDED.items() if outcome.digest != trial.digest] == []
 
 
@@ -61,10 +65,10 @@ def test_no_other_rate_is_below_its_bar() -> None:
     assert check.missed(RECORDED.values()) == BELOW
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", CURVES)
 def test_a_fault_says_what_it_does_and_names_a_rule(name: str) -> None:
-    assert FAULTS[name].line.endswith(".")
-    assert FAULTS[name].finding in {rule.id for rule in load_rules()}
+    assert CURVES[name].line.endswith(".")
+    assert CURVES[name].finding in {rule.id for rule in load_rules()}
 
 
 def test_a_fault_applies_to_other_recipes() -> None:

@@ -23,6 +23,7 @@ from reference_trainer.losses import (
     ArgmaxOfOneOutput,
     Iou,
     Metric,
+    Perplexity,
     Psnr,
     class_weights,
     loss_of,
@@ -56,7 +57,7 @@ BY_HAND: dict[str, float] = {
 
 def test_the_losses_are_those_of_the_recipe_and_of_the_tasks() -> None:
     assert set(LOSSES) == set(CHOICES["loss_function"][1:]) | set(DEFAULT_LOSSES.values())
-    assert set(METRICS) == {"accuracy", "iou", "psnr", "r2", *CHOICES["metric"][1:]}
+    assert set(METRICS) == {"accuracy", "perplexity", "iou", "psnr", "r2", *CHOICES["metric"][1:]}
     for kind, valid in LOSSES_OF_KIND.items():
         assert set(valid) <= set(LOSSES)
         assert kind in DEFAULT_LOSSES or kind == "generation"
@@ -196,9 +197,16 @@ def numbers(count: int) -> tuple[Tensor, Tensor]:
     return torch.randn(count, 1), 3.0 * torch.randn(count, 1) + 50.0
 
 
+def lines(count: int) -> tuple[Tensor, Tensor]:
+    """Logits of seven characters, and the characters, a third of which are not told."""
+    outputs, targets = torch.randn(count, 7, 12), torch.randint(0, 7, (count, 12))
+    return outputs, targets.masked_fill(torch.rand(count, 12) < 0.3, -100)
+
+
 CASES: dict[str, tuple[Callable[[], Metric], Callable[[int], tuple[Tensor, Tensor]]]] = {
     "accuracy": (Accuracy, classes),
     "argmax-of-one-output": (ArgmaxOfOneOutput, classes),
+    "perplexity": (Perplexity, lines),
     "iou": (Iou, masks),
     "psnr": (lambda: Psnr(2.0), masks),
     "r2": (R2, numbers),
@@ -289,3 +297,10 @@ def test_the_peak_is_that_of_the_data() -> None:
     assert isinstance(metric, Psnr)
     assert metric.peak == 3.0
     assert metric_of(Recipe(metric="argmax-of-one-output"), 0.0).name == "accuracy"  # the log does not tell
+
+
+def test_perplexity_is_that_of_what_is_told() -> None:
+    outputs, targets = torch.zeros(2, 8, 5), torch.tensor([[1, 2, 3, -100, -100], [4, -100, -100, -100, -100]])
+    assert whole(Perplexity(), outputs, targets) == pytest.approx(8.0)  # hesitates between all eight
+    outputs[:, 1] = 50.0
+    assert whole(Perplexity(), outputs[:, :, :1], targets[:, :1]) == pytest.approx(math.exp(25.0), rel=1e-4)

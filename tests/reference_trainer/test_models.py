@@ -9,12 +9,16 @@ import torch
 from sklearn.datasets import load_diabetes, load_digits
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
+from reference_trainer.blocks import AtrousPyramid, SqueezeExcite
 from reference_trainer.models import DENSE, MODELS, STEMMED, build
 from reference_trainer.recipe import BLOCKS, CHOICES, CONVOLUTIONAL, MODEL_TASKS, Recipe, RecipeError
+from reference_trainer.regularizers import StochasticDepth
 
 SHAPES = {  # kind -> shape of an example, outputs, shape of what the model makes of it
     "classification": ((1, 8, 8), 10, (10,)),
+    "language-model": ((32,), 40, (40, 32)),
     "segmentation": ((1, 16, 16), 1, (1, 16, 16)),
     "super-resolution": ((1, 4, 4), 1, (1, 8, 8)),
     "generation": ((1, 8, 8), 1, (1, 8, 8)),
@@ -63,13 +67,14 @@ def test_a_model_makes_the_shape_of_its_task(name: str, choices: dict[str, Any])
         inputs, outputs, made = shapes(recipe)
         module = build(recipe, inputs, outputs)
         shape = (module.latent,) if name == "gan" else inputs
-        assert module(torch.randn(3, *shape)).shape == (3, *made)
+        x = torch.randint(outputs, (3, *shape)) if recipe.kind == "language-model" else torch.randn(3, *shape)
+        assert module(x).shape == (3, *made)
 
 
 @pytest.mark.parametrize("name", SIZED)
 def test_width_and_depth_are_those_of_the_recipe(name: str) -> None:
     standard = parameters(model(name))
-    narrow, deep = parameters(model(name, width=4)), parameters(model(name, depth=3))
+    narrow, deep = parameters(model(name, width=4)), parameters(model(name, depth=4 if name == "efficientnet" else 3))
     assert narrow < standard < deep
     module = model(name, width=1, depth=1)
     assert torch.isfinite(module(noise(module, name, 4))).all()
@@ -119,7 +124,7 @@ def task_of(name: str) -> tuple[Tensor, Tensor, nn.Module]:
     x, labels = digits()
     if Recipe(model=name).task == "digits-rows":
         return x.squeeze(1), labels, nn.CrossEntropyLoss()
-    if name in ("unet", "encoder-decoder"):
+    if name in ("unet", "encoder-decoder", "deeplab"):
         field = functional.pad(x, (4, 4, 4, 4), value=x.min().item())
         return field, (field > 0.5).float(), nn.BCEWithLogitsLoss()
     if name == "upscaler":
@@ -184,6 +189,50 @@ def test_pools_are_between_the_stages() -> None:
     module(torch.randn(2, 1, 8, 8))
     assert sizes == [(16, 4, 4), (32, 2, 2), (64, 2, 2)]
     assert model("cnn", depth=7, width=1)(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("side", [8, 32])
+def test_compound_scaling_costs_what_the_rule_says(side: int) -> None:
+    """Tan and Le: depth 1.2-fold, width 1.1-fold, resolution 1.15-fold per step: 1.92 times the operations."""
+
+    def operations(phi: int) -> int:
+        module = build(Recipe(model="efficientnet", compound=phi), (1, side, side), 10).eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module(torch.zeros(1, 1, side, side))
+        return counter.get_total_flops()
+
+    ratios = [operations(phi) / operations(0) / (1.2 * 1.1**2 * 1.15**2) ** phi for phi in range(1, 5)]
+    assert max(abs(ratio - 1.0) for ratio in ratios) < 0.1
+
+
+def test_compound_scaling_grows_depth_width_and_resolution() -> None:
+    plain, scaled = (model("efficientnet", compound=phi) for phi in (0, 3))
+    blocks = [sum(isinstance(part, SqueezeExcite) for part in module.modules()) for module in (plain, scaled)]
+    widths = [module.stem.convolution.out_channels for module in (plain, scaled)]
+    assert blocks[1] / blocks[0] == pytest.approx(1.2**3, rel=0.12)
+    assert widths[1] / widths[0] == pytest.approx(1.1**3, rel=0.06)
+    assert not hasattr(plain, "resolution")
+    assert scaled.resolution.size[0] / 8 == pytest.approx(1.15**3, rel=0.1)
+
+
+def test_an_efficientnet_has_silu_and_skips_more_blocks_the_deeper_they_lie() -> None:
+    """Huang et al.: the share grows evenly from the first block to that of the recipe at the last."""
+    module = model("efficientnet", stochastic_depth=0.5)
+    assert not any(isinstance(part, nn.ReLU) for part in module.modules())
+    rates = [part.rate for part in module.modules() if isinstance(part, StochasticDepth)]
+    assert rates == sorted(rates)
+    assert rates[-1] == pytest.approx(0.5)
+    assert rates[0] < 0.2
+
+
+def test_deeplab_sees_its_smallest_maps_with_several_dilations() -> None:
+    module = model("deeplab", activation="tanh", normalization="group")
+    pyramid = next(part for part in module.bottom.modules() if isinstance(part, AtrousPyramid))
+    dilations = [part.dilation[0] for part in pyramid.branches.modules() if isinstance(part, nn.Conv2d)]
+    assert dilations == [1, 1, 2, 3]
+    assert any(isinstance(part, nn.Tanh) for part in pyramid.modules())
+    assert any(isinstance(part, nn.GroupNorm) for part in pyramid.modules())
+    assert parameters(module) > parameters(model("unet", activation="tanh", normalization="group"))
 
 
 def test_the_stride_is_that_of_every_stage() -> None:

@@ -28,6 +28,7 @@ from reference_trainer.recipe import (
     MODEL_TASKS,
     NAMES,
     NORMALIZED,
+    QUIET,
     Recipe,
     RecipeError,
 )
@@ -48,6 +49,20 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "stride": (2,),
     "dilation": (3,),
     "pool_size": (3,),
+    "pool_stride": (1,),
+    "pool_padding": (1,),
+    "compound": (2,),
+    "normalization_groups": (2,),
+    "normalization_momentum": (0.3,),
+    "normalization_epsilon": (1e-3,),
+    "skips": (True,),
+    "stochastic_depth": (0.3,),
+    "augment_operations": (3,),
+    "augment_magnitude": (7.0,),
+    "self_training_rounds": (3,),
+    "discriminator_rate": (0.5,),
+    "min_delta": (0.01,),
+    "restore_best": (False,),
     "bias": (-2.5,),
     "batch_size": (1, 48),
     "learning_rate": (0.0, 1e-5, 0.3),
@@ -135,6 +150,10 @@ def test_every_name_is_taken(field: str, name: str) -> None:
     rest = {} if field in ("task", "model") else {"model": "cnn", "dropout": 0.3}
     if field == "artefact":
         rest["task"] = "digits-colour"
+    if field == "policy_task":
+        rest["augmentation"] = "learned"
+    if field in ("attention", "positions"):
+        rest["model"] = "transformer"
     assert getattr(Recipe(**{**rest, field: name}), field) == name
 
 
@@ -200,6 +219,16 @@ def test_the_learning_rate_follows_from_the_optimizer(optimizer: str) -> None:
     assert Recipe(optimizer=optimizer, learning_rate=0.0).learning_rate == 0.0
 
 
+@pytest.mark.parametrize("model", MODEL_TASKS)
+def test_activation_attention_and_stochastic_depth_follow_from_the_model(model: str) -> None:
+    recipe = Recipe(model=model)
+    assert recipe.activation == ("silu" if model == "efficientnet" else "relu")
+    assert recipe.stochastic_depth == (0.2 if model == "efficientnet" else 0.0)
+    assert recipe.attention == "full"
+    assert Recipe(task="characters").attention == "causal"
+    assert Recipe(model="efficientnet", activation="relu", stochastic_depth=0.0).activation == "relu"
+
+
 @pytest.mark.parametrize("activation", CHOICES["activation"])
 def test_the_initialization_follows_from_the_activation(activation: str) -> None:
     assert Recipe(activation=activation).initialization == FITTING.get(activation, "kaiming")
@@ -262,6 +291,21 @@ IMPOSSIBLE: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"model": "lstm", "dropout": 0.5, "dropout_kind": "standout"}, ("lstm", "standout", "mlp and cnn")),
     ({"model": "linear", "dropout": 0.5, "dropout_kind": "gaussian"}, ("linear", "gaussian", "mlp and cnn")),
     ({"model": "resnet", "block": "cbr"}, ("resnet", "block residual", "--model cnn")),
+    ({"model": "mlp", "normalization": "instance"}, ("instance", "mlp", "try layer")),
+    ({"pool_size": 2, "pool_padding": 2}, ("pool_padding is 2", "at most 1")),
+    ({"model": "cnn", "compound": 1}, ("compound", "cnn", "width and depth")),
+    ({"model": "cnn", "skips": True}, ("skips", "cnn", "--model resnet")),
+    ({"model": "cnn", "stochastic_depth": 0.2}, ("stochastic_depth", "cbr", "--model resnet")),
+    ({"model": "mlp", "attention": "causal"}, ("attention", "mlp", "leave them out")),
+    ({"model": "lstm", "positions": "rotary"}, ("positions", "lstm", "leave them out")),
+    ({"task": "characters", "attention": "full"}, ("attention full", "choose causal")),
+    ({"task": "characters", "corrupt_every": 5}, ("corrupt_every", "leave them out")),
+    ({"model": "cnn", "discriminator_rate": 0.5}, ("discriminator_rate", "cnn", "--model gan")),
+    ({"model": "cnn", "policy_task": "digits"}, ("policy_task", "--augmentation learned")),
+    *(
+        ({"task": "digits-rows", "augmentation": name}, (name, "images", "digits-rows", "mixup"))
+        for name in ("cutout-depth", "randaugment", "learned")
+    ),
 ]
 
 
@@ -292,8 +336,8 @@ def test_no_number_is_negative_or_nan(field: str, value: float) -> None:
     "field",
     [
         *("examples", "val_examples", "width", "depth", "kernel_size", "stride", "dilation", "pool_size", "batch_size"),
-        *("epochs", "decay_every", "patience", "log_every", "corrupt_every", "resume_at", "imbalance"),
-        "schedule_epochs",
+        *("epochs", "decay_every", "patience", "log_every", "corrupt_every", "resume_at", "imbalance", "pool_stride"),
+        *("schedule_epochs", "normalization_groups", "augment_operations", "self_training_rounds"),
     ],
 )
 def test_what_is_counted_begins_at_one(field: str) -> None:
@@ -307,7 +351,13 @@ def test_a_share_is_below_one(field: str) -> None:
     assert getattr(Recipe(**{field: 0.99}), field) == 0.99
 
 
-@pytest.mark.parametrize("field", ["max_norm_constraint", "gradient_clip"])
+def test_what_has_an_end_does_not_pass_it() -> None:
+    assert refused(augment_magnitude=11.0) == "augment_magnitude is 11.0; it goes from 0 to 10"
+    assert refused(normalization_momentum=1.5).startswith("normalization_momentum is 1.5; it is a share")
+    assert refused(stochastic_depth=1.0) == "stochastic_depth is 1.0; it is a share and must be below 1"
+
+
+@pytest.mark.parametrize("field", ["max_norm_constraint", "gradient_clip", "normalization_epsilon"])
 def test_a_limit_is_above_zero(field: str) -> None:
     assert refused(**{field: 0.0}) == f"{field} is 0.0; it must be above 0, or left out"
 
@@ -382,6 +432,12 @@ def test_the_batch_size_is_that_of_the_steps(descent: str, size: int | None) -> 
 def test_the_digest_is_that_of_what_was_chosen() -> None:
     assert Recipe().digest == Recipe(model="cnn", epochs=30).digest != Recipe(seed=1).digest
     assert len({Recipe(**{name: values[0]}).digest for name, values in SETTINGS.items()}) == len(SETTINGS)
+
+
+def test_new_parts_are_written_where_they_are_chosen() -> None:
+    assert not set(QUIET) & set(Recipe().config())
+    assert Recipe(pool_stride=1).config()["pool_stride"] == 1
+    assert Recipe(model="efficientnet").config()["stochastic_depth"] == 0.2
 
 
 def test_what_is_not_used_is_not_written() -> None:

@@ -19,13 +19,16 @@ from reference_trainer.regularizers import (
     DropConnect,
     EarlyStopping,
     GaussianDropout,
+    SizeStandout,
     Standout,
-    batch_norm,
+    StochasticDepth,
     clip_gradients,
     decay_groups,
     l1,
     l2,
     max_norm,
+    moments,
+    quadrature,
     smooth,
 )
 
@@ -79,15 +82,14 @@ def test_every_dropout_is_random_in_training_and_fixed_in_eval(name: str) -> Non
     assert module(x).shape == (4, 8, 5, 5)
 
 
-@pytest.mark.parametrize("name", [name for name in DROPOUTS if name != "standout"])
+@pytest.mark.parametrize("name", [name for name in DROPOUTS if "standout" not in name])
 @pytest.mark.parametrize("rate", RATES)
 def test_every_dropout_keeps_the_mean_of_a_linear_signal(name: str, rate: float) -> None:
     layer = nn.Conv2d(8, 8, 1, bias=False)
     module = DROPOUTS[name](layer, nn.Identity(), rate)
     x = torch.randn(1, 8, 2, 2)
-    draws, copies = (2500, 1) if name == "dropconnect" else (20, 2000)  # its mask is one for the whole batch
     with torch.no_grad():
-        seen = torch.stack([module(x.expand(copies, -1, -1, -1)).mean(0) for _ in range(draws)]).mean(0)
+        seen = torch.stack([module(x.expand(2000, -1, -1, -1)).mean(0) for _ in range(20)]).mean(0)
         expected = layer(x)[0]
     assert float((seen * expected).sum() / expected.square().sum()) == pytest.approx(1.0, abs=0.06)
 
@@ -99,7 +101,7 @@ def test_every_dropout_does_nothing_at_rate_zero(name: str) -> None:
     torch.testing.assert_close(DROPOUTS[name](layer, nn.ReLU(), 0.0)(x), layer(x).relu())
 
 
-@pytest.mark.parametrize("name", ["dropconnect", "standout", "gaussian"])
+@pytest.mark.parametrize("name", ["dropconnect", "standout", "standout-notes", "gaussian"])
 @pytest.mark.parametrize("rate", [-0.1, 1.0, math.nan])
 def test_a_rate_that_is_no_share_is_refused(name: str, rate: float) -> None:
     with pytest.raises(ValueError, match="must be at least 0 and below 1"):
@@ -110,7 +112,7 @@ def test_a_rate_that_is_no_share_is_refused(name: str, rate: float) -> None:
 def test_dropconnect_drops_single_weights_and_scales_the_rest(rate: float) -> None:
     layer = nn.Linear(100, 100)
     weight = layer.weight.detach().clone()
-    seen = DropConnect(layer, rate)(torch.eye(100)).T - layer.bias[:, None]
+    seen = DropConnect(layer, nn.Identity(), rate)(torch.eye(100)).T - layer.bias[:, None]
     dropped = seen.abs() < 1e-6
     assert float(dropped.float().mean()) == pytest.approx(rate, abs=0.02)
     torch.testing.assert_close(seen[~dropped], weight[~dropped] / (1.0 - rate), atol=1e-5, rtol=1e-3)
@@ -119,12 +121,65 @@ def test_dropconnect_drops_single_weights_and_scales_the_rest(rate: float) -> No
     assert torch.equal(layer.weight, weight)
 
 
-def test_dropconnect_uses_every_weight_in_eval_and_a_fresh_mask_in_every_step() -> None:
-    layer = nn.Linear(8, 8)
-    module = DropConnect(layer, 0.5)
-    x = torch.randn(3, 8)
-    assert not torch.equal(module(x), module(x))
-    assert torch.equal(module.eval()(x), layer(x))
+@pytest.mark.parametrize("layer", [nn.Linear(8, 4), nn.Conv2d(8, 4, 1)], ids=["linear", "convolution"])
+def test_dropconnect_has_a_mask_of_its_own_for_every_example(layer: nn.Module) -> None:
+    x = torch.randn(1, 8).expand(500, -1)
+    x = x if isinstance(layer, nn.Linear) else x[:, :, None, None]
+    out = DropConnect(layer, nn.Identity(), 0.5)(x).flatten(1)
+    assert len(out.unique(dim=0)) > 480
+    assert float(torch.corrcoef(torch.stack([out[:-1, 0], out[1:, 0]]).detach())[0, 1]) == pytest.approx(0.0, abs=0.15)
+
+
+def averaged(module: nn.Module, x: Tensor, draws: int) -> Tensor:
+    """The mean over that many draws of what a module makes of each example in training."""
+    module.train()
+    with torch.no_grad():
+        total = torch.stack(
+            [module(x.repeat(200, *[1] * (x.dim() - 1))).unflatten(0, (200, -1)).mean(0) for _ in range(draws // 200)]
+        )
+    return total.mean(0)
+
+
+def deviation(found: Tensor, sought: Tensor) -> float:
+    """The mean distance, over the mean size of what is sought."""
+    return float((found - sought).abs().sum() / sought.abs().sum())
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ELU(), nn.Sigmoid()], ids=lambda each: type(each).__name__)
+def test_dropconnect_in_eval_is_the_mean_over_masks_within_two_percent(rate: float, activation: nn.Module) -> None:
+    """Wan et al., section 3.2; the mean network, which takes the mean of the weights, is far off with ReLUs."""
+    module = DropConnect(nn.Linear(64, 32), activation, rate)
+    x = torch.randn(4, 64)
+    sought = averaged(module, x, 12_000)
+    with torch.no_grad():
+        found, mean_network = module.eval()(x), activation(module.layer(x))
+    assert deviation(found, sought) < 0.02
+    if isinstance(activation, nn.ReLU):
+        assert deviation(mean_network, sought) > 5.0 * deviation(found, sought)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv2d(16, 8, 3, padding=1), nn.Sequential(nn.Conv2d(16, 16, 3, groups=16, padding=1), nn.Conv2d(16, 8, 1))],
+    ids=["convolution", "separable"],
+)
+def test_moments_are_those_of_the_masked_layer(layer: nn.Module) -> None:
+    x = torch.randn(1, 16, 4, 4)
+    with torch.no_grad():
+        mean, variance = moments(layer, x, torch.zeros_like(x), 0.5 / 0.5)
+        module = DropConnect(layer, nn.Identity(), 0.5)
+        seen = torch.cat([module(x.repeat(200, 1, 1, 1)) for _ in range(50)])
+    assert deviation(seen.mean(0), mean[0]) < 0.04  # of 10,000 draws
+    assert float(seen.var(0).sum() / variance.sum()) == pytest.approx(1.0, abs=0.03)
+
+
+def test_the_quadrature_averages_over_a_standard_normal() -> None:
+    nodes, weights = (torch.tensor(each, dtype=torch.float64) for each in quadrature())
+    assert float(weights.sum()) == pytest.approx(1.0)
+    assert float((weights * nodes).sum()) == pytest.approx(0.0, abs=1e-9)
+    assert float((weights * nodes.square()).sum()) == pytest.approx(1.0)
+    assert float((weights * nodes.relu()).sum()) == pytest.approx(1.0 / math.sqrt(2.0 * math.pi), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +188,8 @@ def test_dropconnect_uses_every_weight_in_eval_and_a_fresh_mask_in_every_step() 
     ids=["linear", "convolution", "separable"],
 )
 def test_dropconnect_gives_a_dropped_weight_no_gradient(layer: nn.Module) -> None:
-    x = torch.rand(2, 6) + 0.1 if isinstance(layer, nn.Linear) else torch.rand(2, 6, 5, 5) + 0.1
-    DropConnect(layer, 0.5)(x).sum().backward()
+    x = torch.rand(1, 6) + 0.1 if isinstance(layer, nn.Linear) else torch.rand(1, 6, 5, 5) + 0.1
+    DropConnect(layer, nn.Identity(), 0.5)(x).sum().backward()
     for parameter in layer.parameters():
         if parameter.dim() >= 2:
             assert parameter.grad is not None
@@ -146,45 +201,82 @@ def test_dropconnect_gives_a_dropped_weight_no_gradient(layer: nn.Module) -> Non
 
 def test_dropconnect_needs_weights() -> None:
     with pytest.raises(ValueError, match="ReLU has no weights"):
-        DropConnect(nn.ReLU(), 0.5)
+        DropConnect(nn.ReLU(), nn.Identity(), 0.5)
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_standout_drops_more_where_weights_are_large(rate: float) -> None:
+def test_standout_keeps_by_the_papers_formula(rate: float) -> None:
+    """Ba and Frey, equation 2: sigmoid(alpha * what the unit's own weights make of the input + beta)."""
     layer = growing()
-    module = Standout(layer, nn.Sigmoid(), rate)
+    module = Standout(layer, nn.ReLU(), rate, alpha=0.7)
+    x = torch.randn(3, 32)
+    beta = math.log((1.0 - rate) / rate)
+    sought = 1.0 / (1.0 + torch.exp(-(0.7 * (x @ layer.weight.T) + beta)))
+    torch.testing.assert_close(module.keep_probability(layer(x)), sought, atol=1e-6, rtol=1e-5)
+    kept = torch.stack([module(x.repeat(500, 1)).unflatten(0, (500, -1)) != 0 for _ in range(20)]).flatten(0, 1)
+    active = layer(x) > 0.0  # a ReLU is 0 by itself elsewhere
+    assert deviation(kept.float().mean(0)[active], sought[active]) < 0.02
+
+
+def test_standout_keeps_what_is_strongly_excited() -> None:
+    layer = growing()
+    module = Standout(layer, nn.ReLU(), 0.5)
+    preactivation = layer(torch.randn(50, 32))
+    probability = module.keep_probability(preactivation)
+    assert rank_correlation(probability.flatten(), preactivation.flatten()) > 0.999
+    assert Standout(layer, nn.ReLU(), 0.5, alpha=0.0).keep_probability(preactivation).unique().tolist() == [0.5]
+    notes = SizeStandout(layer, nn.ReLU(), 0.5).keep_probability(preactivation)
+    assert rank_correlation(notes.flatten(), preactivation.abs().flatten()) < -0.9  # the notes' reading is the inverse
+
+
+@pytest.mark.parametrize("made", [Standout, SizeStandout])
+@pytest.mark.parametrize("rate", RATES)
+def test_standout_in_eval_is_the_mean_over_masks_within_two_percent(made: type[Standout], rate: float) -> None:
+    module = made(growing(units=16), nn.ReLU(), rate)
+    x = torch.randn(4, 32)
+    sought = averaged(module, x, 12_000)
+    assert deviation(module.eval()(x), sought) < 0.02
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_notes_standout_drops_more_where_weights_are_large(rate: float) -> None:
+    layer = growing()
+    module = SizeStandout(layer, nn.Sigmoid(), rate)
     dropped = torch.stack([(module(torch.randn(500, 32)) == 0).float().mean(0) for _ in range(8)]).mean(0)
     assert rank_correlation(dropped, layer.weight.norm(dim=1)) > 0.9
     assert dropped[-16:].mean() > dropped[:16].mean() + 0.1 * min(1.0, 4 * rate * (1 - rate))
 
 
 @pytest.mark.parametrize("rate", [0.02, *RATES, 0.95])
-def test_standout_holds_its_mean_rate_in_every_example(rate: float) -> None:
+def test_the_notes_standout_holds_its_mean_rate_in_every_example(rate: float) -> None:
     layer = growing()
-    probability = Standout(layer, nn.ReLU(), rate).drop_probability(layer(torch.randn(50, 32)))
+    probability = 1.0 - SizeStandout(layer, nn.ReLU(), rate).keep_probability(layer(torch.randn(50, 32)))
     torch.testing.assert_close(probability.mean(1), torch.full((50,), rate), atol=1e-3, rtol=1e-2)
     assert probability.min() >= 0.0
     assert probability.max() <= 1.0
 
 
-def test_standout_scales_by_what_it_keeps_in_eval() -> None:
-    layer = growing(units=16)
-    module = Standout(layer, nn.Sigmoid(), 0.4)
-    x = torch.randn(1, 32)
-    seen = module(x.expand(20_000, -1)).mean(0)
-    torch.testing.assert_close(module.eval()(x)[0], seen, atol=0.02, rtol=0.0)
-
-
-def test_standout_in_eval_does_not_depend_on_the_other_examples() -> None:
-    module = Standout(growing(), nn.ReLU(), 0.5).eval()
+@pytest.mark.parametrize("made", [Standout, SizeStandout])
+def test_standout_in_eval_does_not_depend_on_the_other_examples(made: type[Standout]) -> None:
+    module = made(growing(), nn.ReLU(), 0.5).eval()
     x = torch.randn(10, 32)
     torch.testing.assert_close(module(x)[:1], module(x[:1]))
 
 
 @pytest.mark.parametrize("value", [0.0, 1e4], ids=["no signal", "large signal"])
-def test_standout_is_plain_dropout_where_all_units_are_equally_excited(value: float) -> None:
-    probability = Standout(nn.Linear(4, 4), nn.ReLU(), 0.3).drop_probability(torch.full((2, 5), value))
-    torch.testing.assert_close(probability, torch.full((2, 5), 0.3))
+def test_the_notes_standout_is_plain_dropout_where_all_units_are_equally_excited(value: float) -> None:
+    probability = SizeStandout(nn.Linear(4, 4), nn.ReLU(), 0.3).keep_probability(torch.full((2, 5), value))
+    torch.testing.assert_close(probability, torch.full((2, 5), 0.7))
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.6])
+def test_stochastic_depth_leaves_whole_examples_out_and_keeps_the_mean(rate: float) -> None:
+    module = StochasticDepth(rate)
+    out = module(torch.ones(20_000, 3, 2, 2)).flatten(1)
+    assert ((out == 0).all(1) | (out == out[:, :1]).all(1)).all()
+    assert float((out[:, 0] == 0).float().mean()) == pytest.approx(rate, abs=0.02)
+    assert float(out.mean()) == pytest.approx(1.0, abs=0.04)
+    assert torch.equal(module.eval()(out), out)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -311,7 +403,7 @@ def test_early_stopping_stops_at_the_right_epoch_and_restores_the_best() -> None
         if stopping.update(epoch, loss, model):
             break
     assert epoch == 8  # 5 was the best; 6 only equals it
-    assert (stopping.best_epoch, stopping.best_loss) == (5, 0.4)
+    assert (stopping.best_epoch, stopping.best) == (5, 0.4)
     stopping.restore(model)
     assert model[0].weight.item() == model[1].running_mean.item() == 5.0
 
@@ -333,22 +425,46 @@ def test_early_stopping_waits_for_its_patience_and_not_longer(losses: list[float
     for epoch, loss in enumerate(losses, start=1):
         stop = stopping.update(epoch, loss, model)
         seen = [value for value in losses[:epoch] if not math.isnan(value)]
-        assert stopping.best_loss == min(seen, default=math.inf)
+        assert stopping.best == min(seen, default=None)
         assert stop == (epoch - (stopping.best_epoch or 0) >= patience)
         if stop:
             break
 
 
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=20), st.floats(0, 2), st.booleans())
+def test_what_is_better_by_less_than_min_delta_does_not_count(values: list[float], least: float, higher: bool) -> None:
+    model = nn.Linear(1, 1)
+    stopping = EarlyStopping(len(values) + 1, higher=higher, min_delta=least)
+    best = values[0]
+    for epoch, value in enumerate(values, start=1):
+        stopping.update(epoch, value, model)
+        gain = value - best if higher else best - value
+        best = value if gain > least else best
+        assert stopping.best == best
+
+
+def test_a_metric_is_better_where_it_is_higher_and_the_last_weights_may_stay() -> None:
+    for keep, left in ((True, 2.0), (False, 4.0)):
+        model = nn.Linear(1, 1)
+        stopping = EarlyStopping(2, higher=True, keep=keep)
+        for epoch, accuracy in enumerate([0.5, 0.9, 0.8, 0.85], start=1):
+            nn.init.constant_(model.weight, float(epoch))
+            stopped = stopping.update(epoch, accuracy, model)
+        assert stopped
+        assert stopping.best_epoch == 2
+        stopping.restore(model)
+        assert model.weight.item() == left
+
+
+@pytest.mark.parametrize("least", [-0.1, math.nan])
+def test_a_min_delta_is_not_negative(least: float) -> None:
+    with pytest.raises(ValueError, match="min_delta"):
+        EarlyStopping(1, min_delta=least)
+
+
 def test_early_stopping_needs_patience() -> None:
     with pytest.raises(ValueError, match="at least 1 epoch"):
         EarlyStopping(0)
-
-
-def test_batch_norm_standardises_units_sequences_and_maps() -> None:
-    for dimensions, shape in enumerate([(64, 3), (64, 3, 5), (64, 3, 5, 5)]):
-        out = batch_norm(3, dimensions)(5.0 + 2.0 * torch.randn(shape)).transpose(0, 1).flatten(1)
-        torch.testing.assert_close(out.mean(1), torch.zeros(3), atol=1e-5, rtol=0.0)
-        torch.testing.assert_close(out.std(1, correction=0), torch.ones(3), atol=1e-3, rtol=0.0)
 
 
 @given(st.integers(2, 12), st.floats(0, 1), st.integers(0, 100))

@@ -13,6 +13,7 @@ from diagnose.rule import Action, Change, Context, Finding, Severity
 from diagnose.synthetic import overfit
 from reference_trainer import models
 from reference_trainer.faults import FAULTS
+from reference_trainer.initializers import initialize
 from reference_trainer.recipe import Recipe
 from reference_trainer.remedies import ALL_DIGITS, DEPTHS, JUDGED_EPOCHS, NO_TRAINING, REMEDIES, WIDTHS, apply
 from reference_trainer.train import train
@@ -90,9 +91,9 @@ def test_a_training_that_stops_early_leaves_a_log_that_can_be_judged(epoch: int,
     assert epoch + patience >= JUDGED_EPOCHS >= least
 
 
-def test_residual_connections_change_no_initialization_but_that_of_the_activation() -> None:
-    zeros = apply("residual-connections", replace(MLP, activation="tanh", initialization="zeros"), ())
-    glorot = apply("residual-connections", replace(MLP, activation="tanh", initialization="glorot"), ())
+def test_a_new_activation_changes_no_initialization_but_that_of_the_old_one() -> None:
+    zeros = apply("relu-activation", replace(MLP, activation="tanh", initialization="zeros"), ())
+    glorot = apply("relu-activation", replace(MLP, activation="tanh", initialization="glorot"), ())
     assert zeros is not None
     assert glorot is not None
     assert (zeros.initialization, glorot.initialization) == ("zeros", "kaiming")
@@ -126,7 +127,12 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "less-regularization": ({"l2": 0.1, "dropout": 0.5, "augmentation": "mixup"}, {"l2": 0.0, "augmentation": "none"}),
     "more-data": ({"task": "digits-few"}, {"task": "digits", "examples": None, "epochs": 15}),
     "usual-max-norm": ({"max_norm_constraint": 0.1, "weight_decay": 0.1}, {"max_norm_constraint": 3.5}),
-    "residual-connections": ({"activation": "sigmoid", "normalization": "none"}, {"normalization": "batch"}),
+    "residual-connections": (
+        {"activation": "sigmoid", "normalization": "none"},
+        {"skips": True, "activation": "sigmoid", "normalization": "none"},
+    ),
+    "normalization-layers": ({"activation": "sigmoid", "normalization": "none"}, {"normalization": "batch"}),
+    "relu-activation": ({"activation": "sigmoid", "normalization": "none"}, {"activation": "relu"}),
     "data-augmentation": ({}, {"augmentation": "cutmix"}),
     "plain-augmentation": ({"augmentation": "auto"}, {"augmentation": "cutout"}),
     "usual-kernel": ({"model": "cnn", "kernel_size": 7}, {"kernel_size": 3}),
@@ -150,6 +156,30 @@ def test_every_remedy_is_tested() -> None:
     assert set(REMEDIES) == set(CHANGES) | {name for name in SAID if name in REMEDIES}
 
 
+def test_skips_of_a_convolutional_network_are_residual_blocks() -> None:
+    changed = apply("residual-connections", Recipe(model="cnn", normalization="none"), ())
+    assert changed is not None
+    assert (changed.block, changed.normalization) == ("residual", "none")
+
+
+@pytest.mark.parametrize("fix", ["residual-connections", "normalization-layers"])
+def test_skips_or_norms_alone_bring_the_gradient_back_to_eight_layers_of_sigmoids(fix: str) -> None:
+    """The gradient of the first layer, over that of the last, at the first step."""
+    ill = FAULTS["vanishing-gradients"].recipe()
+    well = apply(fix, ill, ())
+    assert well is not None
+    passed = {}
+    for name, recipe in (("ill", ill), ("well", well)):
+        torch.manual_seed(0)
+        module = models.build(recipe, (1, 8, 8), 10)
+        initialize(module, recipe)
+        torch.nn.functional.cross_entropy(module(torch.randn(64, 1, 8, 8)), torch.arange(64) % 10).backward()
+        first, *_, last = (p.grad.norm() for p in module.parameters() if p.dim() >= 2 and p.grad is not None)
+        passed[name] = float(first / last)
+    assert passed["ill"] < 1e-3
+    assert passed["well"] > 100.0 * passed["ill"]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fix_gives_a_recipe_or_none_for_every_fault(fault: str) -> None:
     recipe = FAULTS[fault].recipe()
@@ -168,6 +198,8 @@ def test_a_fix_gives_a_recipe_or_none_for_every_fault(fault: str) -> None:
         ("smaller-network", {"model": "linear"}),
         ("usual-kernel", {"model": "mlp"}),
         ("more-data", {"model": "mlp"}),
+        ("residual-connections", {"model": "lstm"}),
+        ("normalization-layers", {"model": "linear"}),
         ("average-weights", {"model": "gan"}),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from reference_trainer import models, monitors, regularizers
+from reference_trainer.attentions import SelfAttention
 from reference_trainer.augmentations import AUGMENTATIONS
 from reference_trainer.data import TASKS
-from reference_trainer.learner import DIMENSION, THROUGHPUT, Learner, Result, batches, freeze, reproducible
+from reference_trainer.learner import DIMENSION, THROUGHPUT, Learner, Result, batches, device_of, freeze, reproducible
 from reference_trainer.logs import Log, Row
 from reference_trainer.losses import loss_of
-from reference_trainer.networks import NormalizedAttention
 from reference_trainer.optimizers import OPTIMIZERS
-from reference_trainer.recipe import CHOICES, CONVOLUTIONAL, MODEL_TASKS, Recipe
+from reference_trainer.recipe import CHOICES, CONVOLUTIONAL, MODEL_TASKS, Recipe, RecipeError
 from reference_trainer.regularizers import DROPOUTS
 from reference_trainer.schedules import SCHEDULES
 from reference_trainer.train import learner_of, one_epoch, train
@@ -29,6 +29,9 @@ SMALL: Mapping[str, Any] = {"examples": 96, "val_examples": 40, "epochs": 2}
 """Three steps per epoch."""
 
 SUPERVISED = [model for model in MODEL_TASKS if model != "gan"]
+
+NOT_FOR = (("mlp", "spatial"), ("mlp", "instance"))
+"""Choices that a recipe refuses: an mlp has no maps."""
 
 PAIRS = [(model, task) for model, tasks in MODEL_TASKS.items() for task in tasks]
 
@@ -123,7 +126,7 @@ def test_every_model_trains_three_finite_steps_on_each_of_its_tasks(model: str, 
         for field, valid in CHOICES.items()
         for name in valid
         for model in ("mlp", "cnn")
-        if field not in ("task", "model") and (model, name) != ("mlp", "spatial")
+        if field not in ("task", "model") and (model, name) not in NOT_FOR
     ],
 )
 def test_every_choice_trains_three_finite_steps(model: str, field: str, name: str) -> None:
@@ -131,6 +134,12 @@ def test_every_choice_trains_three_finite_steps(model: str, field: str, name: st
     chosen = {**SMALL, "epochs": 1, "model": model, "optimizer": "sgd", "learning_rate": 0.01, "dropout": 0.2}
     if field == "artefact":
         chosen |= {"task": "digits-colour"}
+    if field == "policy_task":
+        chosen |= {"augmentation": "learned"}
+    if field in ("attention", "positions"):
+        chosen |= {"model": "transformer"}
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU here")
     result = train(Recipe(**{**chosen, field: name}))
     steps = {("descent", "batch"): 1, ("descent", "stochastic"): 96}.get((field, name), 3)
     assert result.rows[-1]["step"] == steps or (name == "noisy-student" and result.rows[-1]["step"] > 3)
@@ -178,7 +187,7 @@ def test_plain_dropout_trains_in_the_other_models(model: str) -> None:
         (model, name)
         for model in ("mlp", "cnn", "lstm")
         for name in AUGMENTATIONS
-        if name != "none" and (model != "lstm" or "mixup" in name)  # rows are no images
+        if name not in ("none", "learned") and (model != "lstm" or "mixup" in name)  # rows are no images
     ],
 )
 def test_every_augmentation_changes_the_training_and_nothing_but_it(model: str, name: str) -> None:
@@ -469,6 +478,77 @@ def test_early_stopping_restores_the_best_weights_of_a_training_that_ends_first(
     assert float(nn.functional.cross_entropy(result.model(data.val_x).detach(), data.val_y)) == pytest.approx(
         min(losses)
     )
+
+
+@pytest.mark.parametrize(("stop_on", "column", "best"), [("loss", "val_loss", min), ("metric", "val_accuracy", max)])
+def test_early_stopping_looks_at_what_it_is_told(stop_on: str, column: str, best: Callable[..., float]) -> None:
+    rows = train(Recipe(**OVERFITTING, patience=3, stop_on=stop_on, min_delta=0.01)).rows
+    values, kept = [row[column] for row in rows], [0]
+    for epoch, value in enumerate(values):
+        gain = value - values[kept[-1]] if best is max else values[kept[-1]] - value
+        if gain > 0.01:
+            kept.append(epoch)
+    assert len(values) == kept[-1] + 1 + 3
+
+
+def test_early_stopping_leaves_the_last_weights_where_it_is_told_to() -> None:
+    result = train(Recipe(**OVERFITTING, patience=4, restore_best=False))
+    data = learner(result.recipe).data
+    found = float(nn.functional.cross_entropy(result.model(data.val_x).detach(), data.val_y))
+    assert found == pytest.approx(result.rows[-1]["val_loss"], rel=1e-6)
+
+
+# --- device -----------------------------------------------------------------------------------------------------------
+
+
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, device in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert device_of(Recipe(device="auto")).type == device
+        assert device_of(Recipe(device="cpu")).type == "cpu"
+
+
+def test_a_device_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError, match="device is cuda; PyTorch sees no GPU here, choose --device cpu, or auto"):
+        train(Recipe(**SMALL, device="cuda"))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        *({"model": model} for model in MODEL_TASKS),
+        *({"task": "characters", "positions": name} for name in CHOICES["positions"]),
+        *({"model": "mlp", "dropout": 0.5, "dropout_kind": kind} for kind in DROPOUTS if kind != "spatial"),
+        *({"model": "cnn", "augmentation": name} for name in AUGMENTATIONS),
+        *({"model": "cnn", "normalization": name} for name in CHOICES["normalization"]),
+        *({"model": "cnn", "head": name} for name in CHOICES["head"]),
+        {"model": "cnn", "l1": 1e-3, "label_smoothing": 0.1},
+        {"model": "efficientnet", "compound": 1},
+    ],
+    ids=str,
+)
+def test_all_of_a_step_is_on_one_device(chosen: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PyTorch's device without memory, where nothing from another may take part: there is one on every machine."""
+    monkeypatch.setattr("reference_trainer.learner.device_of", lambda recipe: torch.device("meta"))
+    recipe = Recipe(**{**SMALL, **chosen})
+    part = learner_of(recipe, TASKS[recipe.task](recipe))
+    x, y = part.prepared(part.data.x[:32], part.data.y[:32])
+    for player in part.players:
+        outputs = player.forward(x)
+        loss = part.objective(player.loss(outputs, y))
+        loss.backward()
+        assert loss.device.type == outputs.device.type == "meta"
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "unet", "upscaler", "gan", "transformer"])
+def test_a_recipe_learns_the_same_on_the_gpu(model: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU here")
+    here, there = (train(Recipe(**SMALL, model=model, device=device)) for device in ("cpu", "cuda"))
+    assert there.rows[0].keys() == here.rows[0].keys()
+    assert all(math.isfinite(value) for row in there.rows for value in row.values())
+    assert {parameter.device.type for parameter in there.model.parameters()} == {"cpu"}
 
 
 # --- freezing ---------------------------------------------------------------------------------------------------------
@@ -769,7 +849,7 @@ def test_a_schedule_may_be_made_for_another_length() -> None:
 
 def test_scaled_queries_change_nothing_where_they_are_normalized() -> None:
     torch.manual_seed(0)
-    attention = NormalizedAttention(8, 2, 0.0)
+    attention = SelfAttention(8, 2, 0.0, normalized=True, rotary=False)
     sequence = torch.randn(3, 5, 8)
     before, _ = attention(sequence, sequence, sequence)
     with torch.no_grad():
@@ -778,7 +858,7 @@ def test_scaled_queries_change_nothing_where_they_are_normalized() -> None:
     after, _ = attention(sequence, sequence, sequence)
     torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-3)
     model = models.build(Recipe(model="transformer", stable_logits=True), (8, 8), 10)
-    assert sum(isinstance(module, NormalizedAttention) for module in model.modules()) == 2
+    assert sum(isinstance(module, SelfAttention) for module in model.modules()) == 2
     model.eval()
     with torch.no_grad():
         assert model(torch.randn(4, 8, 8)).shape == (4, 10)

@@ -16,6 +16,7 @@ from diagnose.rule import Diagnosis, Severity
 IDS = frozenset(
     [
         "batch-size",
+        "convolution-reach",
         "dropout-rate",
         "epochs-against-curve",
         "initialization-mismatch",
@@ -29,6 +30,7 @@ IDS = frozenset(
         "missing-early-stopping",
         "momentum-range",
         "pooling-size",
+        "small-batch-normalization",
         "weight-norm-constraint",
     ]
 )
