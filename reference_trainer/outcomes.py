@@ -19,7 +19,7 @@ from diagnose.reports.manual import gain
 from diagnose.trials import Purpose, Trials, order, pool
 from reference_trainer import remedies
 from reference_trainer.faults import FAULTS
-from reference_trainer.trials import Training, Trial, purpose_of, rule_fixes
+from reference_trainer.trials import FIRST_SEED, Training, Trial, purpose_of, rule_fixes
 
 FIRST_LEAST = 0.90
 """Share of the runs with a finding that the first advice must resolve."""
@@ -110,6 +110,7 @@ def table(trainings: Iterable[Training]) -> list[Trials]:
         fault, cause, fix, task, seeds = key
         found = grouped[key]
         gain, low, high = _mean(100.0 * np.array([outcome.gain for outcome in found]))
+        recipe = Trial(fault, task, FIRST_SEED[seeds]).build()
         costs = [outcome.cost for outcome in found if math.isfinite(outcome.cost)]
         rows.append(
             Trials(
@@ -118,6 +119,8 @@ def table(trainings: Iterable[Training]) -> list[Trials]:
                 fix=fix,
                 fault=fault,
                 task=task,
+                kind=recipe.kind,
+                optimizer=recipe.optimizer,
                 seeds=seeds,
                 runs=runs[key],
                 trials=len(found),

@@ -278,6 +278,11 @@ def check_labels(recipe: Recipe, changes: Changes) -> Recipe | None:
     return replace(recipe, label_noise=0.0, task="digits" if recipe.task == "digits-noisy" else recipe.task)
 
 
+def check_inputs(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """The batches with values that are no numbers are found, and left out."""
+    return recipe if math.isfinite(recipe.corruption) else replace(recipe, corrupt_at=(), corrupt_every=None)
+
+
 REMEDIES: Mapping[str, Remedy] = {
     "early-stopping": early_stopping,
     "data-augmentation": data_augmentation,
@@ -328,6 +333,7 @@ REMEDIES: Mapping[str, Remedy] = {
     "shorter-warmup": shorter_warmup,
     "fit-schedule": set_to(schedule_epochs=None),
     "check-labels": check_labels,
+    "check-inputs": check_inputs,
 }
 """Fix of the catalogue -> what it does to a recipe."""
 
@@ -335,6 +341,12 @@ NO_TRAINING: Mapping[str, str] = {
     "overfit-one-batch": "it tells where to look, and changes nothing",
     "balanced-metric": "it changes what is measured, and not what is learned",
     "temperature-scaling": "it changes the outputs after the training",
+    "print-gradient-norms": "it tells where to look, and changes nothing",
+    "count-classes": "it tells where to look, and changes nothing",
+    "locate-non-finite": "it tells where to look, and changes nothing",
+    "check-reward": "it tells where to look, and changes nothing",
+    "check-training-loop": "the reference trainer's loop is in order",
+    "deeper-trees": "it is for trees, which the reference trainer does not grow",
     "profile-input": "it is looked at, on the machine that was slow",
     "shallower-trees": "it is for trees, which the reference trainer does not grow",
     "sample-rows": "it is for trees, which the reference trainer does not grow",

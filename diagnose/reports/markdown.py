@@ -14,6 +14,9 @@ from diagnose.reports.context import Context
 from diagnose.reports.phrases import (
     advice,
     by_severity,
+    cause_in_words,
+    cause_label,
+    causes_told,
     confidence,
     is_brief,
     labelled,
@@ -91,6 +94,8 @@ def _finding(finding: Finding, where: str) -> Iterator[str]:
     items = [f"- measured: {_text(finding.summary)}"]
     if not is_brief(finding):
         items.append(f"- means: {_text(finding.meaning)}")
+        for cause in causes_told(finding):
+            items.append(f"- {cause_label(finding, cause)}: {_text(cause_in_words(cause))}")
     if not finding.explained_by:
         items += [f"- {when(fix)}: {_text(advice(fix))}" for fix in finding.recommendations[:1]]
     yield "\n".join(items)

@@ -6,9 +6,9 @@
 
 Counted are the ill logs in which a practitioner sees the fault on the curve. The first advice is the first
 recommendation of the finding that the report prints first; none where it finds nothing. It is right where it undoes the
-fault, or where it is a test that tells the fault from its rivals; `RIGHT` says which these are. A change of the learning
-rate in the wrong direction is wrong, whatever it is called. `home` is what the advice may be mended on; `held-out` the
-other frameworks, to be looked at once.
+fault, or where it is a test that tells the fault from its rivals; `RIGHT` says which these are. A change of the
+learning rate in the wrong direction is wrong, whatever it is called. `home` is what the advice may be mended on;
+`held-out` the other frameworks, to be looked at once.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ HOME = ("keras", "xgboost", "sb3", "accelerate")
 
 BAR = 0.85
 """Share of the logs of a fault whose first advice must be right."""
+
+BARRED = ("overfit", "spike", "lrhigh", "frozen", "imbalance", "nan")
+"""Faults that every framework's logs are to have, and that the bar is for."""
 
 
 class Right(NamedTuple):
@@ -188,8 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         if one.verdict == "wrong":
             named = "nothing found" if one.finding is None else f"{one.finding.rule} [{one.finding.cause}]"
             print(f"{one.path}: {named} -> {one.advice.title if one.advice else 'no advice'}")
-    barred = [fault for fault in ("overfit", "spike", "lrhigh", "frozen", "imbalance", "nan")]
-    shares = {f: [one.verdict != "wrong" for one in found if one.fault == f] for f in barred}
+    shares = {fault: [one.verdict != "wrong" for one in found if one.fault == fault] for fault in BARRED}
     return int(any(sum(right) < BAR * len(right) for right in shares.values()))
 
 
