@@ -37,6 +37,9 @@ ALL_DIGITS = 1438
 LEAST_EPOCHS = 15
 """Epochs below which a log says little."""
 
+ABSURD = 1e6
+"""Times its usual size from which on an input is seen to be wrong at a glance."""
+
 JUDGED_EPOCHS = 8
 """Epochs of a log that was stopped early, at least; `overfitting` judges from fewer on, and a test compares."""
 
@@ -106,9 +109,9 @@ def smaller_network(recipe: Recipe, changes: Changes) -> Recipe | None:
 
 
 def larger_network(recipe: Recipe, changes: Changes) -> Recipe | None:
-    """Four times the width, and a layer or stage more."""
-    wider = _width(recipe, 4.0)
-    return None if wider is None else replace(wider, depth=1 + (recipe.depth or DEPTHS[recipe.model]))
+    """Four times the width, and a layer or stage more where their number is known."""
+    wider, depth = _width(recipe, 4.0), recipe.depth or DEPTHS.get(recipe.model)
+    return wider if wider is None or depth is None else replace(wider, depth=1 + depth)
 
 
 def _width(recipe: Recipe, factor: float) -> Recipe | None:
@@ -279,8 +282,8 @@ def check_labels(recipe: Recipe, changes: Changes) -> Recipe | None:
 
 
 def check_inputs(recipe: Recipe, changes: Changes) -> Recipe | None:
-    """The batches with values that are no numbers are found, and left out."""
-    return recipe if math.isfinite(recipe.corruption) else replace(recipe, corrupt_at=(), corrupt_every=None)
+    """The batches with values that are no numbers, or absurd ones, are found and left out."""
+    return recipe if recipe.corruption < ABSURD else replace(recipe, corrupt_at=(), corrupt_every=None)
 
 
 REMEDIES: Mapping[str, Remedy] = {
