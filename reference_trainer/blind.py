@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -84,6 +85,11 @@ class Case:
     def name(self) -> str:
         """What is tried."""
         return f"{self.fault}, {self.model}"
+
+    @property
+    def draw(self) -> int:
+        """The seed of what is drawn for this case alone: what its log tells, and the fixes taken at random."""
+        return zlib.crc32(f"{self.split}/{self.fault}/{self.model}/{self.seed}".encode())
 
     def sound(self) -> Recipe:
         """The recipe without the fault."""
@@ -269,14 +275,14 @@ def run(case: Case) -> list[Taken]:
     result, before = patient.trained(patient.ill)
     found = [Taken(case, "", "ill", 0, "", "", patient.ill.digest, before, False, False, "nothing")]
     for mode in MODES:
-        diagnosis = report(result, mode, case.seed)
+        diagnosis = report(result, mode, case.draw)
         for rank, advice in enumerate(first_advices(diagnosis, patient.ill), 1):
             found.append(_taken(patient, (mode, "advice", rank), advice, patient.ill, diagnosis))
     for arm, made in ARMS.items():
-        for rank, (name, changed) in enumerate(made(patient.ill, result, case.seed), 1):
+        for rank, (name, changed) in enumerate(made(patient.ill, result, case.draw), 1):
             found.append(_taken(patient, ("", arm, rank), Advice(name, "", changed), patient.ill, None))
     sound, best = patient.trained(patient.sound)
-    for advice in first_advices(report(sound, "usual", case.seed), patient.sound)[:1]:
+    for advice in first_advices(report(sound, "usual", case.draw), patient.sound)[:1]:
         found.append(_taken(patient, ("usual", "advice on sound", 1), advice, patient.sound, None))
     return [*found, Taken(case, "", "sound", 0, "", "", patient.sound.digest, best, False, False, "nothing")]
 
@@ -302,7 +308,7 @@ def _taken(
     if changed is None or changed == before:
         return Taken(case, mode, arm, rank, advice.id, rule, "", math.nan, False, False, "nothing")
     result, score = patient.trained(changed)
-    after = report(result, mode, case.seed) if said is not None else None
+    after = report(result, mode, case.draw) if said is not None else None
     gone = after is not None and rule not in {finding.rule for finding in after.findings}
     new = after is not None and bool(_alarms(after) - _alarms(said))
     kind = stratum(patient.sound, before, changed)
