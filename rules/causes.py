@@ -36,6 +36,9 @@ GROWN = 5.0
 JUMP = 3.0
 """Times its level at the end that a loss has reached: more than a start from random weights explains."""
 
+HELD = 3
+"""Points before its best level from which on a loss had learned something to be thrown from."""
+
 ENDED = 0.01
 """Of its peak, a learning rate below which next to nothing moves."""
 
@@ -501,7 +504,9 @@ def _loss_of_one_answer(context: Context) -> Iterator[Sign]:
         return
     share, entropy, end = known
     if end >= (1.0 - NEAR) * entropy:
-        yield Sign("for", f"the loss ends at {end:.3g}; always the answer of share {share:.1%} costs {entropy:.3g}")
+        yield Sign(
+            "for", f"the loss ends at {end:.3g}; always the answer of share {share:.1%} costs {entropy:.3g} at least"
+        )
 
 
 def _loss_of_many_answers(context: Context) -> Iterator[Sign]:
@@ -511,7 +516,8 @@ def _loss_of_many_answers(context: Context) -> Iterator[Sign]:
     share, entropy, end = known
     if end < 0.5 * entropy:
         yield Sign(
-            "for", f"the loss ends at {end:.3g}; always the answer of share {share:.1%} would cost {entropy:.3g}"
+            "for",
+            f"the loss ends at {end:.3g}; always the answer of share {share:.1%} would cost {entropy:.3g} at least",
         )
 
 
@@ -572,11 +578,13 @@ def _early_marks(context: Context) -> Iterator[Sign]:
 
 
 def _jumps_up(context: Context) -> Iterator[Sign]:
-    """The climb begins with a single step, from the best level on."""
+    """The climb is a single step away from a level that was held; one away from the start is that of the first steps."""
     loss = context.run.curve("train_loss")
     if loss is None or not context.finding.marks:
         return
     finite = loss.finite()
+    if (finite.steps < context.finding.marks[0]).sum() < HELD:
+        return
     since = finite.values[finite.steps >= context.finding.marks[0]]
     if since.size < 4:
         return
