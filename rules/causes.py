@@ -16,7 +16,7 @@ import numpy as np
 
 from diagnose.curves import Array, Run, Series
 from diagnose.measure import statistics
-from diagnose.names import optimizers, traits
+from diagnose.names import optimizers, roles, traits
 from diagnose.names.kinds import kind_of
 from diagnose.rule import Context, Signs, Suspect
 
@@ -536,6 +536,15 @@ def _no_accuracy_at_all(context: Context) -> Iterator[Sign]:
         yield Sign("for", f"{accuracy} is exactly {np.median(values):g}, which no class has as its share")
 
 
+def _still_decisions(context: Context) -> Iterator[Sign]:
+    """A share of right or wrong answers that never changes while the loss does: every example gets one answer."""
+    for column, series in context.run.series.items():
+        kind, values = roles.parse(column).kind, series.finite().values
+        if kind in ("accuracy", "error") and values.size >= 8 and 0.0 < values[0] < 1.0 and not np.ptp(values):
+            yield Sign("for", f"{column} is {values[0]:.4g} at every point, whatever the loss does")
+            return
+
+
 # --- spikes -----------------------------------------------------------------------------------------------------------
 
 
@@ -578,7 +587,7 @@ def _early_marks(context: Context) -> Iterator[Sign]:
 
 
 def _jumps_up(context: Context) -> Iterator[Sign]:
-    """The climb is a single step away from a level that was held; one away from the start is that of the first steps."""
+    """The climb is a single step away from a level that was held; one from the start on is that of the first steps."""
     loss = context.run.curve("train_loss")
     if loss is None or not context.finding.marks:
         return
@@ -833,6 +842,12 @@ SUSPECTS: Mapping[str, Suspects] = {
                 "the validation set is of other data",
                 ("check-split", "inspect-data", "early-stopping"),
                 _worse_from_the_start,
+            ),
+            _suspect(
+                "class-imbalance",
+                "one class outweighs the others, and gets every answer",
+                ("count-classes", "class-weights", "balance-data", "balanced-metric", "early-stopping"),
+                _still_decisions,
             ),
         ),
     ),

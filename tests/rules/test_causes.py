@@ -157,6 +157,16 @@ def test_the_loss_of_one_answer_tells_imbalance_from_a_broken_metric(level: floa
     assert finding.cause == cause
 
 
+def test_an_overfitting_whose_decisions_never_change_is_one_of_unequal_classes() -> None:
+    steps = np.arange(EPOCHS)
+    val = np.where(steps < 5, 0.24 - 0.002 * steps, 0.23 + 0.004 * (steps - 5))
+    losses = {"train-logloss": 0.17 * 0.98**steps, "eval-logloss": val}
+    run = run_of({**losses, "train-error": np.full(EPOCHS, 0.041), "eval-error": np.full(EPOCHS, 0.061)})
+    run = replace(run, roles={"train_loss": "train-logloss", "val_loss": "eval-logloss"})
+    finding = found("overfitting", run)
+    assert (finding.cause, first(finding)) == ("class-imbalance", "count-classes")
+
+
 def test_what_is_harmless_comes_first_beside_a_better_validation() -> None:
     run = synthetic.easy_validation(augmentation="mixup")
     finding = found("validation-better-than-training", run)
