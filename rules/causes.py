@@ -904,6 +904,13 @@ SUSPECTS: Mapping[str, Suspects] = {
             ),
         ),
     ),
+    "periodic-loss": Suspects(
+        (
+            _suspect("epoch", "the batches come in one order, epoch by epoch", ("shuffle-data", "inspect-data")),
+            _suspect("rare-batch", "one spoiled batch comes round", ("inspect-batch", "shuffle-data")),
+            _suspect("running-mean", "what is logged is a mean since the epoch began", ("log-plain-loss",)),
+        ),
+    ),
     "reward-flat": Suspects(
         (_suspect("rate-too-high", "the learning rate is too high", ("lower-learning-rate",), _high_rate),),
         "check-reward",

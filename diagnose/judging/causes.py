@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from diagnose.rule import Cause, Context, Finding, Rule
+from diagnose.rule import Cause, Context, Finding, Rule, Severity
 from diagnose.trials import Trials, failures_last, order
 
 
@@ -46,6 +46,16 @@ def advised(rule: Rule, finding: Finding, lead: Cause | None, rows: Sequence[Tri
     rest = order(rows, rule.id, finding.cause, list(dict.fromkeys((*(finding.fixes or rule.fixes), *likely))))
     test = [rule.test] if rule.test else []
     return [fix for fix in dict.fromkeys((*first, *rest, *test)) if fix not in idle]
+
+
+def of_cause(rule: Rule, cause: str, rows: Sequence[Trials]) -> list[str]:
+    """Ids of the fixes of a finding whose log tells this cause and speaks of no other, in the order to try; `cause` is
+    "" where it tells none.
+    """
+    told = (Cause(suspect.id, suspect.title, (suspect.title,) * (suspect.id == cause)) for suspect in rule.causes)
+    causes = tuple(sorted(told, key=lambda known: -known.weight))
+    finding = Finding(Severity.NOTE, 1.0, "", "", (0.0, 0.0), (), cause=cause, causes=causes)
+    return advised(rule, finding, leading(causes, cause), rows)
 
 
 def _first(rule: Rule, finding: Finding, lead: Cause | None, refuted: Collection[str]) -> list[str]:
