@@ -908,7 +908,9 @@ SUSPECTS: Mapping[str, Suspects] = {
         (
             _suspect("epoch", "the batches come in one order, epoch by epoch", ("shuffle-data", "inspect-data")),
             _suspect("rare-batch", "one spoiled batch comes round", ("inspect-batch", "shuffle-data")),
-            _suspect("running-mean", "what is logged is a mean since the epoch began", ("log-plain-loss",)),
+            _suspect(
+                "running-mean", "what is logged is a mean since the epoch began", ("log-plain-loss", "shuffle-data")
+            ),
         ),
     ),
     "reward-flat": Suspects(
