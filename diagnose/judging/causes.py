@@ -40,7 +40,7 @@ def advised(rule: Rule, finding: Finding, lead: Cause | None, rows: Sequence[Tri
     fixes = {suspect.id: suspect.fixes for suspect in rule.causes}
     refuted = {cause.id for cause in finding.causes if cause.against and cause.weight < 0}
     first = _first(rule, finding, lead, refuted)
-    likely = [fix for cause in finding.causes if cause.id not in refuted for fix in fixes[cause.id]]
+    likely = [fix for cause in _told(finding) if cause.id not in refuted for fix in fixes[cause.id]]
     idle = {fix for cause in refuted for fix in fixes[cause]} - {*likely, *first}
     first = failures_last(rows, rule.id, finding.cause, first)
     rest = order(rows, rule.id, finding.cause, list(dict.fromkeys((*(finding.fixes or rule.fixes), *likely))))
@@ -58,6 +58,11 @@ def of_cause(rule: Rule, cause: str, rows: Sequence[Trials]) -> list[str]:
     return advised(rule, finding, leading(causes, cause), rows)
 
 
+def _told(finding: Finding) -> list[Cause]:
+    """The causes of which the log says anything, if only that it lacks what would tell."""
+    return [cause for cause in finding.causes if cause.speaks_for or cause.against or cause.not_logged]
+
+
 def _first(rule: Rule, finding: Finding, lead: Cause | None, refuted: Collection[str]) -> list[str]:
     """What undoes the cause that leads; else the test; else what undoes each cause of which the log says anything."""
     fixes = {suspect.id: suspect.fixes for suspect in rule.causes}
@@ -65,8 +70,7 @@ def _first(rule: Rule, finding: Finding, lead: Cause | None, refuted: Collection
         return list(fixes[lead.id])
     if rule.test:
         return [rule.test]
-    told = (cause for cause in finding.causes if cause.speaks_for or cause.against or cause.not_logged)
-    in_play = [fixes[cause.id] for cause in told if cause.id not in refuted]
+    in_play = [fixes[cause.id] for cause in _told(finding) if cause.id not in refuted]
     if len(in_play) + len(refuted) < 2:
         return []
     return [fix for fix in in_play[0] if all(fix in others for others in in_play)] if in_play else []
