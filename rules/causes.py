@@ -635,7 +635,7 @@ SUSPECTS: Mapping[str, Suspects] = {
             _suspect(
                 "rate-too-high",
                 "the learning rate is too high",
-                ("typical-learning-rate", "lower-learning-rate", "warmup", "clip-gradients"),
+                _RATE_TOO_HIGH,
                 _high_rate,
                 _loud_start,
                 _rising,

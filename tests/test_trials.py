@@ -176,9 +176,15 @@ def test_published_trials_do_not_order() -> None:
     [
         (NOT_TRIED, "not tried on runs like this"),
         (Tally(60, 0, 0), "not tried on runs like this"),
-        (Tally(60, 60, 60, "accuracy", 2.1), "resolved 60/60 trials (95 % CI 94-100 %), +2.1 points val accuracy"),
-        (Tally(60, 60, 21, "r2", -1.2), "resolved 21/60 trials (95 % CI 24-48 %), -1.2 points val R2"),
-        (Tally(60, 60, 51), "resolved 51/60 trials (95 % CI 74-92 %)"),
+        (
+            Tally(60, 60, 60, "accuracy", 2.1),
+            "resolved 60/60 reference runs of one fault (95 % CI 94-100 %), +2.1 points val accuracy",
+        ),
+        (
+            Tally(60, 60, 21, "r2", -1.2, faults=2),
+            "resolved 21/60 reference runs of 2 faults (95 % CI 24-48 %), -1.2 points val R2",
+        ),
+        (Tally(60, 60, 51), "resolved 51/60 reference runs of one fault (95 % CI 74-92 %)"),
     ],
 )
 def test_an_outcome_is_said_with_its_interval(tally: Tally, words: str) -> None:

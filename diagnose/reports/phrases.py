@@ -242,15 +242,16 @@ def advice(fix: Recommendation, *, brief: bool = False) -> str:
 
 
 def outcome(tally: Tally, *, brief: bool = False) -> str:
-    """How a fix fared in trials: `resolved 60/60 trials (95 % CI 94-100 %), +2.1 points val accuracy`; or `not tried on
-    runs like this`.
+    """How a fix fared in trials: `resolved 60/60 reference runs of one fault (95 % CI 94-100 %), +2.1 points val
+    accuracy`; or `not tried on runs like this`.
 
     brief: without the words that the line before has said.
     """
     if not tally.trials:
         return "not tried" if brief else "not tried on runs like this"
     low, high = (100.0 * end for end in tally.interval)
-    share = f"({low:.0f}-{high:.0f} %)" if brief else f"trials (95 % CI {low:.0f}-{high:.0f} %)"
+    faults = "one fault" if tally.faults == 1 else f"{tally.faults} faults"
+    share = f"({low:.0f}-{high:.0f} %)" if brief else f"reference runs of {faults} (95 % CI {low:.0f}-{high:.0f} %)"
     gain = ""
     if math.isfinite(tally.gain):
         metric = {"accuracy": " val accuracy", "r2": " val R2"}.get(tally.metric, " val metric")
