@@ -20,7 +20,7 @@ from diagnose.names import optimizers, roles, traits
 from diagnose.names.kinds import kind_of
 from diagnose.rule import Context, Signs, Suspect
 
-HIGH = 5.0
+HIGH = 3.0
 """Times the usual rate of an optimizer that are high: half an order of magnitude is within what is tuned."""
 
 LOW = 0.01
@@ -412,6 +412,8 @@ def _few_examples(context: Context) -> Iterator[Sign]:
 
 def _unregularized(context: Context) -> Iterator[Sign]:
     config = context.run.config
+    if kind_of(context.run).name == "boosting":
+        return
     off = [name for name in ("dropout", "weight_decay", "augmentation") if config.get(name) in (0, "none", False)]
     on = [
         name for name in ("dropout", "weight_decay", "augmentation") if config.get(name) not in (None, 0, "none", False)
@@ -676,6 +678,7 @@ SUSPECTS: Mapping[str, Suspects] = {
                 "labels do not belong to their inputs",
                 ("inspect-data",),
                 _at_chance,
+                _not(_low_rate),
                 _not(_loud_start),
                 _not(_still_loss),
             ),

@@ -354,6 +354,18 @@ def _weights(context: Context) -> Proposal | None:
     )
 
 
+def _one_batch(context: Context) -> Proposal | None:
+    """With a higher rate beside it where the present one is low."""
+    if _can_fall(context):
+        return None
+    return Proposal("overfit one batch of ten examples, at this learning rate and at a hundred times it")
+
+
+def _more_examples(context: Context) -> Proposal | None:
+    """Without the weights, which trees have not."""
+    return Proposal("collect more training data") if kind_of(context.run).name == "boosting" else None
+
+
 def _augment(context: Context) -> Proposal | None:
     """With the condition that a log may leave open."""
     if _of_pictures(context):
@@ -495,6 +507,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "collect more training data, or start from weights trained on more",
         "the gap between training and validation closes with the size of the sample",
         PLAYBOOK,
+        _more_examples,
     ),
     Fix(
         "lower-learning-rate",
@@ -564,9 +577,10 @@ CATALOGUE: tuple[Fix, ...] = (
     Fix(
         "overfit-one-batch",
         "overfit one batch of ten examples, at this learning rate and at a hundredth of it",
-        "if neither loss falls, the bug is in the loss, the gradients or the loop; if the lower rate alone learns, it "
+        "if neither loss falls, the bug is in the loss, the gradients or the loop; if one rate alone learns, it "
         "was the rate; if both do, it is the labels or the data",
         NOTES + "Training milestone: learn anything",
+        _one_batch,
         test=True,
         not_for=("boosting", "reinforcement"),
     ),

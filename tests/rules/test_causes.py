@@ -100,6 +100,14 @@ def test_a_loss_above_that_of_random_answers_after_a_wild_start_is_a_rate_too_hi
     assert first(finding) in ("typical-learning-rate", "lower-learning-rate")
 
 
+def test_a_rate_far_below_the_usual_one_is_raised_and_no_label_blamed() -> None:
+    loss = np.log(10.0) - 1e-4 * np.arange(EPOCHS)
+    accuracy = 0.1 + 0.003 * RANDOM.standard_normal(EPOCHS)
+    config = {"optimizer": "SGD", "learning_rate": 1e-5, "num_classes": 10}
+    finding = found("non-convergence", run_of({"train_loss": loss, "val_accuracy": accuracy}, config))
+    assert (finding.cause, first(finding)) == ("rate-too-low", "raise-learning-rate")
+
+
 def test_without_a_sign_the_first_advice_is_a_test() -> None:
     finding = found("non-convergence", run_of({"train_loss": NOISY}))
     assert (finding.cause, first(finding)) == ("", "overfit-one-batch")

@@ -125,6 +125,13 @@ SAID = (
         (),
     ),
     Said(
+        "overfit-one-batch",
+        context({"optimizer": "SGD", "learning_rate": 1e-5}),
+        "overfit one batch of ten examples, at this learning rate and at a hundred times it",
+        (),
+    ),
+    Said("more-data", context({"num_leaves": 31}), "collect more training data", ()),
+    Said(
         "data-augmentation",
         context(),
         "augment the data, if it is images: flips and shifts first, then Mixup, CutOut or CutMix",
