@@ -41,7 +41,8 @@ def advised(rule: Rule, finding: Finding, lead: Cause | None, rows: Sequence[Tri
     refuted = {cause.id for cause in finding.causes if cause.against and cause.weight < 0}
     first = _first(rule, finding, lead, refuted)
     likely = [fix for cause in _told(finding) if cause.id not in refuted for fix in fixes[cause.id]]
-    idle = {fix for cause in refuted for fix in fixes[cause]} - {*likely, *first}
+    spared = {fix for cause in finding.causes if cause.id not in refuted for fix in fixes[cause.id]}
+    idle = {fix for cause in refuted for fix in fixes[cause]} - {*spared, *first}
     first = failures_last(rows, rule.id, finding.cause, first)
     rest = order(rows, rule.id, finding.cause, list(dict.fromkeys((*(finding.fixes or rule.fixes), *likely))))
     test = [rule.test] if rule.test else []

@@ -134,6 +134,14 @@ def test_trees_whose_losses_stand_still_far_apart_have_gone_too_far() -> None:
     assert (finding.cause, first(finding)) == ("rate-too-high", "lower-learning-rate")
 
 
+def test_what_undoes_a_cause_that_is_not_refuted_stays() -> None:
+    loss = 2.3 - 0.02 * np.arange(EPOCHS)
+    run = run_of({"train_loss": loss, "val_loss": loss + 0.1}, {"optimizer": "Adam", "learning_rate": 1e-3})
+    finding = found("slow-convergence", run)
+    assert next(cause for cause in finding.causes if cause.id == "rate-too-low").against
+    assert [advice.id for advice in finding.recommendations] == ["train-longer"]
+
+
 # --- other findings ---------------------------------------------------------------------------------------------------
 
 
