@@ -67,6 +67,7 @@ class Run:
     notes: what the reader had to decide, in sentences for the user.
     logged: `points` before the series were thinned (see `diagnose.judging.kept`); 0 where they are whole.
     lines: the line of the source, from 1, that each step stands on; None where the reader does not know.
+    resumes: the step that was reached before each resume, and the one to which the log went back.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Run:
     notes: tuple[str, ...] = ()
     logged: int = 0
     lines: Series | None = None
+    resumes: tuple[tuple[float, float], ...] = ()
 
     def curve(self, role: str) -> Series | None:
         """The series that plays `role`, or None where the log has none."""

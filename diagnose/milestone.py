@@ -14,12 +14,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from diagnose.curves import Run
+from diagnose.curves import Run, Series
 from diagnose.measure import statistics
+from diagnose.measure.curve import Curve
 from diagnose.names import roles
 
 LEARNED_NOISE = 3.0
-"""Standard deviations of its noise by which a loss must have fallen to count as having learned anything."""
+"""Standard deviations of its noise by which an accuracy must have risen to count as having learned anything."""
+
+LEARNED_SURE = 0.98
+"""Probability of a fall at all from which on a loss counts as having learned something."""
 
 FITTED_ACCURACY = 0.95
 """Training accuracy from which on the training set counts as fitted."""
@@ -64,10 +68,10 @@ def milestone(run: Run, problems: Collection[str], learns_by: Sequence[str] = ()
     still = "frozen-metric" in problems  # then the accuracies say nothing
     accuracy, val_accuracy = (None if still else _levels(run, f"{split}_accuracy") for split in ("train", "val"))
     comparable = roles.same_metric(run.roles.get("train_accuracy", ""), run.roles.get("val_accuracy", ""))
-    judged = train or val
-    if judged is None and accuracy is None and val_accuracy is None:
+    if train is None and val is None and accuracy is None and val_accuracy is None:
         return Milestone("unknown", "the log has no curve to tell it from")
-    if judged is not None and judged.gain <= LEARNED_NOISE * judged.noise and not _rises(accuracy or val_accuracy):
+    loss = run.curve("train_loss" if train is not None else "val_loss") if train or val else None
+    if loss is not None and not _falls(loss) and not _rises(accuracy or val_accuracy):
         which = "training" if train is not None else "validation"
         return Milestone("learn-anything", f"the {which} loss has not fallen beyond its noise")
     if "non-convergence" in problems:
@@ -85,11 +89,10 @@ def milestone(run: Run, problems: Collection[str], learns_by: Sequence[str] = ()
 
 
 class _Levels(NamedTuple):
-    """Levels of one curve: at the start and the end, the gain (best change from the start), and the noise."""
+    """Levels of one curve at the start and the end, and its noise."""
 
     start: float
     end: float
-    gain: float
     noise: float
 
 
@@ -114,11 +117,13 @@ def _levels(run: Run, role: str) -> _Levels | None:
         return None
     count = statistics.ends(values.size, 0.1, 2)
     start = statistics.level(values, 0, count)
-    smooth = statistics.rolling_median(values, statistics.ends(values.size, 0.05, 3) | 1)
-    best = float(smooth.min() if "loss" in role else smooth.max())
-    return _Levels(
-        start, statistics.level(values, values.size - count, values.size), abs(start - best), statistics.jitter(values)
-    )
+    end = statistics.level(values, values.size - count, values.size)
+    return _Levels(start, end, statistics.jitter(values))
+
+
+def _falls(loss: Series) -> bool:
+    """Whether a loss has come down from a level of its first points, beyond its noise."""
+    return any(fall.estimate.exceeds(0.0) > LEARNED_SURE for fall in Curve(loss.finite()).falls)
 
 
 def _rises(accuracy: _Levels | None) -> bool:

@@ -42,12 +42,14 @@ class Evidence:
 
     unit: `percent`, `standard deviations`, `epochs` ...; empty for a pure number.
     threshold: None where the number is context and decided nothing.
+    bound: whether it is at least this, and was measured no further.
     """
 
     statistic: str
     value: float
     threshold: float | None = None
     unit: str = ""
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,8 @@ class Rule:
     silences: ids of rules whose findings mean nothing beside a warning or an error of this one; they are left out.
     not_for: paradigm of learning (see `diagnose.names.kinds`) -> why the rule is "not judged" where a run learns by
         it.
+    precedence: its place among findings of one severity, the smaller the earlier: below 0 where it makes the curves
+        doubtful that others judge, above 0 where it is about a setting or a cost and not about what the training did.
     essential_for: kinds of training (see `diagnose.names.kinds`) of which no run is healthy without this rule's
         judgement.
     calibration: how often its findings are right, by how sure it is; None where nobody has measured that, and the
@@ -324,6 +328,7 @@ class Rule:
     explained_by: tuple[str, ...] = ()
     silences: tuple[str, ...] = ()
     not_for: Mapping[str, str] = field(default_factory=dict, hash=False)
+    precedence: int = 0
     essential_for: tuple[str, ...] = ()
     calibration: Calibration | None = None
     causes: tuple[Suspect, ...] = ()

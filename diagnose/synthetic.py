@@ -729,3 +729,182 @@ def softmaxed(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
     rng = np.random.default_rng(seed)
     above = _falling(epochs, math.log(CLASSES) - floor, 0.01, 6.0) * np.abs(1.0 + noise * rng.standard_normal(epochs))
     return _run("softmaxed", {"train_loss": floor + above}, config={"num_classes": CLASSES})
+
+
+def two_sets(seed: int = 0, noise: float = 0.02, epochs: int = 60, turn: float = 1.0, still: bool = False) -> Run:
+    """A healthy training that is validated on two sets, the second of them harder.
+
+    turn: share of the run after which both losses climb. still: the second stands where it began.
+    """
+    rng = np.random.default_rng(seed)
+    run = healthy(seed, noise, epochs)
+    climb = 0.8 * np.clip(np.linspace(0.0, 1.0, epochs) - turn, 0.0, None)
+    first = _noisy(_falling(epochs, 2.3, 0.4, 6.0) + climb, noise, rng)
+    second = _noisy((np.full(epochs, 2.3) if still else _falling(epochs, 2.9, 0.8, 5.0)) + climb, noise, rng)
+    return _run(
+        "two-sets",
+        {"train_loss": run.series["train_loss"].values, "val_loss": first, "val_loss[hard]": second},
+        config=run.config,
+    )
+
+
+def forgetting(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """Fine-tuning: the loss on the old task climbs by half while that on the new one falls."""
+    rng = np.random.default_rng(seed)
+    old = _noisy(0.8 + 0.45 * np.linspace(0.0, 1.0, epochs), noise, rng)
+    new = _noisy(_falling(epochs, 2.0, 0.5, 3.0), noise, rng)
+    train = _noisy(_falling(epochs, 2.0, 0.3, 3.0), noise, rng)
+    return _run("forgetting", {"train_loss": train, "val_loss": old, "val_loss[new]": new})
+
+
+def forgetting_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same in accuracies: that on the old task falls from 0.85 to 0.7, that on the new one rises."""
+    rng = np.random.default_rng(seed)
+    run = forgetting(seed, noise, epochs)
+    old = 0.85 - 0.15 * np.linspace(0.0, 1.0, epochs) + 0.2 * noise * rng.standard_normal(epochs)
+    new = 0.9 - _falling(epochs, 0.6, 0.05, 4.0) + 0.2 * noise * rng.standard_normal(epochs)
+    train = run.series["train_loss"].values
+    return _run("forgetting", {"train_loss": train, "val_accuracy": old, "val_accuracy[new]": new})
+
+
+def gone_back(seed: int = 0, noise: float = 0.02, epochs: int = 60, back: float = 12.0) -> Run:
+    """A healthy run that was broken off at epoch 40, and resumed from a checkpoint `back` epochs before."""
+    return replace(healthy(seed, noise, epochs), name="gone-back", resumes=((40.0, 40.0 - back),))
+
+
+def language_model(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """A language model that logs exp(loss), rounded, beside its loss."""
+    loss = _noisy(_falling(epochs, 8.0, 3.5, 5.0), 0.5 * noise, np.random.default_rng(seed)).round(4)
+    return _run("language-model", {"train_loss": loss, "train_perplexity": np.exp(loss).round(2)})
+
+
+def averaged_perplexity(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same, with the mean of exp(loss) over batches whose losses differ by half a nat to one."""
+    loss = language_model(seed, noise, epochs).series["train_loss"].values
+    above = 0.3 + 0.2 * np.random.default_rng(seed + 1).random(epochs)
+    return _run("averaged-perplexity", {"train_loss": loss, "train_perplexity": np.exp(loss + above)})
+
+
+def word_perplexity(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same, with the perplexity of words of 1.3 tokens each."""
+    loss = language_model(seed, noise, epochs).series["train_loss"].values
+    return _run("word-perplexity", {"train_loss": loss, "train_perplexity": np.exp(1.3 * loss)})
+
+
+def two_terms(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A loss of two terms, of which the second is a third; they add up to the total."""
+    rng = np.random.default_rng(seed)
+    first = _noisy(_falling(epochs, 2.0, 0.4, 5.0), noise, rng)
+    second = 0.5 * _noisy(_falling(epochs, 2.0, 0.4, 4.0), noise, rng)
+    return _run("two-terms", {"train_loss": first + second, "box_loss": first, "class_loss": second})
+
+
+def outweighed_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, the second a thousandth of the total, and where it began."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    second = _noisy(np.full(epochs, 0.0005), noise, np.random.default_rng(seed + 1))
+    return _run("outweighed-term", {"train_loss": first + second, "box_loss": first, "depth_loss": second})
+
+
+def fitted_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, the second half of the total at first, which falls to a thousandth of it."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    second = _noisy(_falling(epochs, 2.0, 0.0005, 20.0), noise, np.random.default_rng(seed + 1))
+    return _run("fitted-term", {"train_loss": first + second, "box_loss": first, "depth_loss": second})
+
+
+def one_class(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A detector of one class, whose class loss is 0 throughout."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    return _run("one-class", {"train_loss": first, "box_loss": first, "class_loss": np.zeros(epochs)})
+
+
+def dead_term(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, the second 0 throughout."""
+    first = two_terms(seed, noise, epochs).series["box_loss"].values
+    return _run("dead-term", {"train_loss": first, "box_loss": first, "depth_loss": np.zeros(epochs)})
+
+
+def harmless_rate_jump(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The learning rate grows tenfold half-way, and the loss falls on."""
+    run = healthy(seed, noise, epochs)
+    rate = np.where(np.arange(epochs) < epochs // 2, 1e-4, 1e-3)
+    return _run("harmless-rate-jump", {"train_loss": run.series["train_loss"].values, "learning_rate": rate})
+
+
+def rate_jump(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """The same, and the loss doubles there."""
+    run = harmless_rate_jump(seed, noise, epochs)
+    jump = np.where(np.arange(epochs) < epochs // 2, 1.0, 2.0)
+    return _with_train_loss(
+        run, "rate-jump", replace(run.series["train_loss"], values=run.series["train_loss"].values * jump)
+    )
+
+
+def timed(seed: int = 0, noise: float = 0.02, epochs: int = 40, stall: float = 0.0, pause: float = 0.0) -> Run:
+    """A healthy run that logs the seconds since its start, a minute per epoch.
+
+    stall: seconds that epoch 25 takes longer. pause: seconds that every fifth epoch takes longer.
+    """
+    taken = _noisy(np.full(epochs, 60.0), noise, np.random.default_rng(seed + 1))
+    taken += stall * (np.arange(epochs) == 25) + pause * (np.arange(epochs) % 5 == 4)
+    loss = healthy(seed, noise, epochs).series["train_loss"].values
+    return _run("timed", {"train_loss": loss, "elapsed_time": np.cumsum(taken)})
+
+
+def stalled(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same; one epoch takes an hour."""
+    return replace(timed(seed, noise, epochs, stall=3600.0), name="stalled")
+
+
+def slowing(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """A healthy run whose epochs take a minute, and two from half-way on."""
+    rng = np.random.default_rng(seed + 1)
+    taken = _noisy(np.where(np.arange(epochs) < epochs // 2, 60.0, 120.0), noise, rng)
+    loss = healthy(seed, noise, epochs).series["train_loss"].values
+    return _run("slowing", {"train_loss": loss, "epoch_time": taken})
+
+
+def pausing(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
+    """The same; every fifth epoch takes ten times as long."""
+    return replace(timed(seed, noise, epochs, pause=600.0), name="pausing")
+
+
+def undivided_accuracy(seed: int = 0, noise: float = 0.02, epochs: int = 60) -> Run:
+    """A healthy run whose validation accuracy is a third too large, so that it ends above 1."""
+    run = healthy(seed, noise, epochs)
+    curves = {name: curve.values for name, curve in run.series.items()}
+    return _run("undivided-accuracy", {**curves, "val_accuracy": 1.5 * curves["val_accuracy"]}, config=run.config)
+
+
+def masked_labels(seed: int = 0, noise: float = 0.02, steps: int = 60) -> Run:
+    """A loss and a gradient of exactly 0 at all steps."""
+    return _run("masked-labels", {"train_loss": np.zeros(steps), "grad_norm": np.zeros(steps)})
+
+
+def some_masked_labels(seed: int = 0, noise: float = 0.02, steps: int = 100) -> Run:
+    """A healthy loss that is exactly 0, without a gradient, at every tenth step."""
+    loss = healthy(seed, noise, steps).series["train_loss"].values * (np.arange(steps) % 10 != 3)
+    return _run("some-masked-labels", {"train_loss": loss, "grad_norm": np.where(loss == 0.0, 0.0, 1.0)})
+
+
+def rounded_to_zero(seed: int = 0, noise: float = 0.02, steps: int = 100) -> Run:
+    """A loss that falls until four decimals are all 0."""
+    loss = _noisy(_falling(steps, 2.0, 0.0, 14.0), noise, np.random.default_rng(seed))
+    return _run("rounded-to-zero", {"train_loss": np.round(loss, 4)})
+
+
+def determined(
+    seed: int = 0, noise: float = 0.02, epochs: int = 30, end: float = 0.0, drop: float = 0.0, late: bool = False
+) -> Run:
+    """A regression whose R2 on validation goes from -0.2 to `end`.
+
+    drop: by how much the last two points lie lower. late: it begins to rise after half of the run.
+    """
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0.0, 1.0, epochs)
+    rise = np.clip(2.0 * t - 1.0, 0.0, 1.0) ** 2 if late else 1.0 - np.exp(-12.0 * t)
+    r2 = (0.0 if late else -0.2) + (end - (0.0 if late else -0.2)) * rise + 0.2 * noise * rng.standard_normal(epochs)
+    r2[-2:] -= drop
+    loss = _noisy(1.0 - 0.9 * np.clip(r2, -0.2, 1.0), noise, rng)
+    return _run("determined", {"train_loss": loss, "val_loss": loss * 1.05, "val_r2": r2})

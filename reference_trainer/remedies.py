@@ -365,6 +365,14 @@ NO_TRAINING: Mapping[str, str] = {
     "mask-artefact": "what it resolves is seen in attributions, which the trials do not read",
     "collect-counter-examples": "what it resolves is seen in attributions, which the trials do not read",
     "cutout": "what it resolves is seen in attributions, which the trials do not read",
+    "replay-old-data": "the reference trainer has one task",
+    "train-fewer-weights": "the reference trainer has one task",
+    "compute-metric-anew": "it changes what is measured, and not what is learned",
+    "weigh-loss-terms": "the reference trainer's loss has one term",
+    "find-the-stall": "it is looked at, on the machine that stood still",
+    "undo-rate-jump": "it takes back what no fault of the reference trainer does",
+    "save-more-often": "it changes what is lost at a break, and not what is learned",
+    "unmask-labels": "the reference trainer masks no label",
 }
 """Fix that is no change of a training -> why."""
 

@@ -55,6 +55,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("power-of-two-batch",),
+    precedence=1,
     cases=(
         Case("a batch of 100", _configured(batch_size=100), Severity.NOTE),
         Case("a batch of 64", _configured(batch_size=64)),

@@ -25,6 +25,9 @@ from diagnose import synthetic
 from diagnose.measure.curve import Curve
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
+MOST = 10.0
+"""Times the best level, or the gain, beyond which a fall is not measured (as `measure.curve.Rise.lost` is not)."""
+
 
 def check(
     reward: Curve,
@@ -53,15 +56,17 @@ def check(
         confidence=min(certain, 0.99),
         summary=(
             f"{reward.series.name} was best at {axis} {place:g} ({-rise.lowest:.4g}) and ends at {end:.4g}, "
-            f"{100 * min(fall, 100.0):.3g} % below its best level."
+            f"{'more than ' if fall > MOST else ''}{100 * min(fall, MOST):.3g} % below its best level."
         ),
         meaning="The policy has lost what it had learned; a checkpoint from the best level is better than the last.",
         steps=(place, float(reward.steps[-1])),
         marks=(place,),
         series=("reward",),
         evidence=(
-            Evidence("fall", 100.0 * min(fall, 100.0), 100.0 * fall_least, "percent"),
-            Evidence("lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the gain"),
+            Evidence("fall", 100.0 * min(fall, MOST), 100.0 * fall_least, "percent", bound=fall > MOST),
+            Evidence(
+                "lost again", 100.0 * rise.lost, 100.0 * lost_warning, "percent of the gain", bound=rise.lost >= MOST
+            ),
             Evidence("probability of a fall", min(certain, 0.9999), sure),
         ),
     )

@@ -52,6 +52,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("usual-dropout",),
+    precedence=1,
     cases=(
         Case("a rate of 0.8", _configured(dropout=0.8), Severity.NOTE),
         Case("a rate of 0.5", _configured(dropout=0.5)),

@@ -130,6 +130,7 @@ RULE = Rule(
     min_points=10,
     fixes=("train-shorter", "train-longer", "early-stopping"),
     explained_by=("slow-convergence", "plateau"),
+    precedence=1,
     cases=(
         Case(
             "flat after a third", lambda: synthetic.configured(synthetic.overfit(rise=0.0), epochs=100), Severity.NOTE

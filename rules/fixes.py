@@ -980,5 +980,55 @@ CATALOGUE: tuple[Fix, ...] = (
         "Chen and Guestrin, XGBoost: A Scalable Tree Boosting System (2016)",
         only_for=("boosting",),
     ),
+    Fix(
+        "replay-old-data",
+        "mix examples of the old task into every batch, a tenth or more of it",
+        "what is rehearsed is not overwritten, and few examples are enough",
+        "Robins, Catastrophic Forgetting, Rehearsal and Pseudorehearsal (1995)",
+        not_for=("boosting",),
+    ),
+    Fix(
+        "train-fewer-weights",
+        "keep most weights as they were: freeze the lower layers, or train an adapter such as LoRA",
+        "what is not changed is not forgotten",
+        "Biderman et al., LoRA Learns Less and Forgets Less (2024)",
+        not_for=("boosting",),
+    ),
+    Fix(
+        "compute-metric-anew",
+        "compute the metric once over the whole set, from sums of numerators and denominators, and compare",
+        "means of batches, and sums without their number, are other quantities under the same name",
+        "torchmetrics documentation, Implementing a Metric: states are summed, and divided at the end",
+    ),
+    Fix(
+        "weigh-loss-terms",
+        "weigh the terms so that their gradients are of one size, and log each with its weight",
+        "a term that is a thousandth of the sum is a thousandth of the gradient",
+        "Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing (2018)",
+    ),
+    Fix(
+        "find-the-stall",
+        "look at the logs of the machine, the scheduler and the disk for that time, and save checkpoints often",
+        "a job that was suspended or waited for a disk says so there, and one that resumes loses little",
+        "Jeon et al., Analysis of Large-Scale Multi-Tenant GPU Clusters (2019)",
+    ),
+    Fix(
+        "unmask-labels",
+        "print the labels of one batch as the loss receives them, and count those that are not masked",
+        "a template that is not found, or a context that the prompt fills, masks every label",
+        "Hugging Face, TRL documentation, SFT Trainer",
+    ),
+    Fix(
+        "undo-rate-jump",
+        "set the learning rate back to what it was, and look for what changed it there",
+        "a resume with another config, a scheduler that is stepped twice and a warmup that begins anew all do",
+        PLAYBOOK,
+    ),
+    Fix(
+        "save-more-often",
+        "save checkpoints by time, every 15 to 30 minutes, and cut the log back to the checkpoint on resuming",
+        "what is lost at a break is what was trained since the last checkpoint",
+        "Eisenman et al., Check-N-Run (2022)",
+    ),
 )
 """All fixes, in no particular order; the rules name them by id in the order to try."""

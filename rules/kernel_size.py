@@ -63,6 +63,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("usual-kernel",),
+    precedence=1,
     cases=(
         Case("4 wide, stride 1", _configured(kernel_size=4, stride=1), Severity.NOTE),
         Case("3 wide, stride 5", _configured(kernel_size=3, stride=5), Severity.NOTE),

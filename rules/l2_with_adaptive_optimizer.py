@@ -66,6 +66,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("decouple-weight-decay",),
+    precedence=1,
     cases=(
         Case("Adam with weight decay", _configured(optimizer="Adam", weight_decay=5e-4), Severity.NOTE),
         Case("AdamW with weight decay", _configured(optimizer="adamw_torch", weight_decay=0.01)),

@@ -54,6 +54,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("plain-augmentation", "inspect-data"),
+    precedence=1,
     cases=(
         Case("AutoAugment", _configured(auto_augment="autoaugment"), Severity.NOTE),
         Case("a policy of timm", _configured(auto_augment="v0-mstd0.5"), Severity.NOTE),

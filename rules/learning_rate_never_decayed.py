@@ -71,6 +71,7 @@ RULE = Rule(
     min_points=5,
     fixes=("decay-learning-rate", "average-weights", "larger-batch"),
     not_for={"reinforcement": "the log has a reward: the loss of a policy need not settle"},
+    precedence=1,
     cases=(
         Case(
             "never decayed under a noisy loss",

@@ -112,6 +112,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("typical-learning-rate", "lower-learning-rate", "warmup"),
+    precedence=1,
     cases=(
         Case("SGD at 10", _configured(optimizer="SGD", learning_rate=10.0), Severity.WARNING),
         Case("Adam at 0.5", _configured(optimizer="torch.optim.Adam", learning_rate=0.5), Severity.WARNING),

@@ -75,6 +75,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("end-of-cycle", "restore-state"),
+    precedence=1,
     cases=(
         Case("warm restarts", synthetic.cyclic, Severity.NOTE),
         Case("learning rate cut twice", synthetic.decayed),

@@ -70,6 +70,7 @@ RULE = Rule(
     min_points=0,
     fixes=("scale-learning-rate", "warmup"),
     explained_by=("learning-rate-range",),
+    precedence=1,
     cases=(
         Case("0.01 for 8192", _configured(optimizer="sgd", learning_rate=0.01, batch_size=8192), Severity.NOTE),
         Case(

@@ -75,6 +75,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("shorter-warmup", "train-longer"),
+    precedence=1,
     cases=(
         Case("warmup over a third", partial(synthetic.scheduled, _ramp(0.33, 0.0)), Severity.NOTE),
         Case("warmup over a twentieth, then a decay", partial(synthetic.scheduled, _ramp(0.05, 0.0))),

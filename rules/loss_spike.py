@@ -7,7 +7,9 @@ Why it matters
 Statistics
     z       height of the peak over the higher of the medians just before and just after it, in local standard
             deviations (1.4826 * running median of the absolute residuals [1]; of the logarithm where the loss is
-            positive). Long curves need more: the highest of n Gaussian values grows with sqrt(2 ln n).
+            positive). Long curves need more: the highest of n Gaussian values grows with sqrt(2 ln n). Of fewer than
+            20 points the height is that over the line between the neighbours, and the noise that of the whole curve,
+            with the probability that it reaches so far.
     height  the same height in percent of that level
     spike score  share of all points 7 standard deviations or more from the mean of the last 1,000 [2], for comparison
 
@@ -20,8 +22,9 @@ Statistics
     of zero, that is a matter of one or two validation examples.
 
 Limits
-    Fewer than 12 points are not judged. A loss logged as a long running average hides spikes; one whose average
-    restarts at every epoch jumps there, and such small jumps, a whole number of periods apart, are left alone.
+    Fewer than 6 points are not judged, nor the first two and the last. A loss logged as a long running average hides
+    spikes; one whose average restarts at every epoch jumps there, and such small jumps, a whole number of periods
+    apart, are left alone.
     The cause (batch, logits, optimizer state) needs the gradient norm.
 
 References
@@ -49,9 +52,9 @@ from diagnose.measure.curve import Curve
 from diagnose.names import traits
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
-LEAST_POINTS = 12
+LEAST_POINTS = 6
+LOCAL = 20  # points from which on a peak has a neighbourhood; the noise of fewer is that of the whole curve
 PHASE_LOCKED_HEIGHT = 0.25  # of the local level; restarts of a running mean at the epochs stay below it
-PLAIN_LEAST = 20  # points below which the tenth highest excursion says nothing
 PLAIN_MOST = (
     100_000  # points; skewed noise reaches any number of standard deviations in longer logs (exponential: ln n)
 )
@@ -87,6 +90,7 @@ class Limits(NamedTuple):
     skip_start: float
     sight: float
     doubled: float
+    chance: float
 
 
 def check(
@@ -102,12 +106,13 @@ def check(
     height_warning: float = 0.1,  # of the local level; a smaller bump is invisible on the curve
     dip_factor: float = 2.0,  # times the deepest dip; of noise with long tails (t, 3 degrees) 1 in 9 peaks passes it
     skip_start: float = 0.05,  # of the curve; the first steps fall too fast for a local level
+    chance: float = 0.005,  # probability that the highest of fewer than 20 points is noise
     sight: float = 0.005,  # of the fall to the level around the peak; less is a pixel or two of a plot
     doubled: float = 1.0,  # of the level; twice the level is seen in any case
     alone: float = 0.1,  # of the fall, for a validation loss that jumps alone; less is a matter of a few examples
 ) -> Finding | None:
     """Judge the training loss and the validation loss, each on its own; the clearer one is reported."""
-    limits = Limits(z_warning, z_plain, height_warning, dip_factor, skip_start, sight, doubled)
+    limits = Limits(z_warning, z_plain, height_warning, dip_factor, skip_start, sight, doubled, chance)
     found = []
     judged = False
     for role, curve in (("train_loss", train_loss), ("val_loss", val_loss)):
@@ -140,22 +145,14 @@ def find_spikes(curve: Curve, learning_rate: Series | None, limits: Limits) -> S
     A positive loss is measured on its logarithm, where noise in proportion to the level is symmetric and even. On the
     plain scale its noise is skewed; there a spike must stand far out from the other excursions as well.
     """
-    size = len(curve)
+    size, values = len(curve), curve.scaled
     index = np.arange(size)
-    inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - 2)
-    window = min(max(5, int(0.05 * size) | 1), 25)
-    gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
-    positive, values = curve.positive, curve.scaled
+    inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - (2 if size >= LOCAL else 1))
+    window = _window(size)
     middle = statistics.rolling_median(curve.values, window)
-    seen = _excursions(values, np.log(middle) if positive else middle, window, inside)  # a log keeps the order
-    z, share = seen.z, _share(seen, curve.values, positive)
-    tails = limits.dip_factor if seen.deepest > gaussian else 1.0  # noise within a Gaussian's reach needs no margin
-    high = z >= max(limits.z_warning, gaussian, tails * seen.deepest)
-    if positive and PLAIN_LEAST <= size <= PLAIN_MOST:
-        plain = _excursions(curve.values, middle, window, inside)
-        tenth = float(np.partition(plain.z[inside], -min(10, size // 10))[-min(10, size // 10)])
-        far = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * tenth)
-        z, high = np.where(far, np.maximum(z, plain.z), z), high | far
+    seen = _excursions(values, np.log(middle) if curve.positive else middle, window, inside)  # a log keeps the order
+    share = _share(seen, curve.values, curve.positive)
+    z, high = _far_out(curve, seen, middle, inside, limits) if size >= LOCAL else _far_out_of_few(curve, inside, limits)
     candidate = inside & high & (share >= limits.height_warning) & ~_rising_rate(curve, learning_rate, window)
     starts, stops = statistics.stretches(_close_gaps(candidate, window // 2))
     peaks = np.array([a + int(np.argmax(share[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
@@ -166,6 +163,33 @@ def find_spikes(curve: Curve, learning_rate: Series | None, limits: Limits) -> S
     spikes = Spikes(peaks, z[peaks], share[peaks], settled)
     visible = _in_sight(curve, spikes, limits.sight, limits.doubled)
     return Spikes(*(part[visible] for part in spikes))
+
+
+def _far_out(
+    curve: Curve, seen: _Excursions, middle: Array, inside: npt.NDArray[np.bool_], limits: Limits
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Each point's height in local standard deviations and whether that is beyond the noise, both of shape (n,)."""
+    size, z = len(curve), seen.z
+    gaussian = math.sqrt(2.0 * math.log(size)) + 1.2  # the highest of `size` Gaussian values, and a margin
+    tails = limits.dip_factor if seen.deepest > gaussian else 1.0  # noise within a Gaussian's reach needs no margin
+    high = z >= max(limits.z_warning, gaussian, tails * seen.deepest)
+    if not (curve.positive and size <= PLAIN_MOST):
+        return z, high
+    plain = _excursions(curve.values, middle, _window(size), inside)
+    tenth = float(np.partition(plain.z[inside], -min(10, size // 10))[-min(10, size // 10)])
+    far = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * tenth)
+    return np.where(far, np.maximum(z, plain.z), z), high | far
+
+
+def _far_out_of_few(curve: Curve, inside: npt.NDArray[np.bool_], limits: Limits) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """The same for a curve too short to have neighbourhoods, by what its other points do [Bonferroni]."""
+    z, chance = curve.peaks
+    return z, chance * np.count_nonzero(inside) <= limits.chance
+
+
+def _window(size: int) -> int:
+    """Points that make the level around a peak."""
+    return min(max(5, int(0.05 * size) | 1), 25)
 
 
 def _in_sight(curve: Curve, spikes: Spikes, share: float, height: float) -> npt.NDArray[np.bool_]:

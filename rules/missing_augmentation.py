@@ -66,6 +66,7 @@ RULE = Rule(
     min_points=8,
     fixes=("data-augmentation", "more-data"),
     explained_by=("overfitting", "generalization-gap"),
+    precedence=1,
     cases=(
         Case(
             "overfitting without augmentation",

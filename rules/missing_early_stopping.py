@@ -88,6 +88,7 @@ RULE = Rule(
     min_points=8,
     fixes=("early-stopping",),
     explained_by=("overfitting", "overconfidence"),
+    precedence=1,
     cases=(
         Case("best at 30 % of 100", lambda: synthetic.configured(synthetic.overfit(), epochs=100), Severity.NOTE),
         Case("a patience", lambda: synthetic.configured(synthetic.overfit(), epochs=100, patience=20)),

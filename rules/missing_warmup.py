@@ -79,6 +79,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("warmup", "lower-learning-rate"),
+    precedence=1,
     cases=(
         Case(
             "transformer without warmup, the loss rises first",

@@ -63,6 +63,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("usual-momentum",),
+    precedence=1,
     cases=(
         Case("SGD without momentum", _configured(optimizer="sgd", momentum=0.0), Severity.NOTE),
         Case("SGD with momentum 1", _configured(optimizer="torch.optim.SGD", momentum=1.0), Severity.WARNING),

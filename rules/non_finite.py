@@ -27,9 +27,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diagnose import synthetic
-from diagnose.curves import Series
+from diagnose.curves import Array, Series
 from diagnose.measure import statistics
 from diagnose.names import traits
+from diagnose.names.columns import keeps_margin
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 
@@ -102,12 +103,22 @@ def _plain(role: str, curve: Series) -> Seen | None:
     if not bad.any():
         return None
     places = np.flatnonzero(bad)
-    kind = "is NaN" if np.isnan(curve.values[places]).any() else "is infinite"
     lasting = bool(bad[-1])
-    start = int(np.flatnonzero(~bad)[-1]) + 1 if lasting and not bad.all() else int(places[0])
-    start = min(start, int(places[0])) if not lasting else start
+    if lasting and not bad.all():
+        places = places[places > np.flatnonzero(~bad)[-1]]
     first = float(curve.steps[places[0]])
+    kind = _kinds(curve.values[places])
     return Seen(role, kind, float(bad.mean()), first, float(curve.steps[places[-1]]), lasting, 0.99)
+
+
+def _kinds(bad: Array) -> str:
+    """What values that are not finite are, in the order in which they come."""
+    nan = np.isnan(bad)
+    if nan.all():
+        return "is NaN"
+    if not nan.any():
+        return "is infinite"
+    return "is NaN, and infinite in between," if nan[0] else "is infinite, and then NaN,"
 
 
 def _blank(role: str, curve: Series, last_step: float) -> Seen | None:
@@ -128,6 +139,8 @@ def _masked(train_loss: Series, others: list[Series], zero_tail: int) -> Seen | 
     first = float(train_loss.steps[start])
     window = train_loss.steps[start - 1]
     witness = any(not np.isfinite(s.values[s.steps >= window]).all() for s in others)
+    if not witness and keeps_margin(train_loss.name):
+        return None
     fell = statistics.level(train_loss.values, max(0, start - 5), start)
     if not witness and fell < 1e-3 * float(np.abs(train_loss.values).max()):
         return None  # a loss that had already fallen to nothing may round to 0.0
@@ -143,6 +156,7 @@ RULE = Rule(
     check=check,
     min_points=1,
     fixes=("lower-learning-rate", "clip-gradients", "stable-precision", "inspect-batch", "normalize-inputs"),
+    precedence=-1,
     cases=(
         Case("NaN from two thirds on", synthetic.non_finite, Severity.ERROR),
         Case("cells go blank from two thirds on", synthetic.blank_tail, Severity.ERROR),

@@ -51,6 +51,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("usual-pooling",),
+    precedence=1,
     cases=(
         Case("5 x 5", _configured(pool_size=5), Severity.NOTE),
         Case("2 x 2", _configured(pool_size=2)),

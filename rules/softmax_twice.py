@@ -67,6 +67,7 @@ RULE = Rule(
     check=check,
     min_points=6,
     fixes=("check-loss",),
+    precedence=-1,
     cases=(
         Case("ten classes, ends at 1.47", synthetic.softmaxed, Severity.WARNING),
         Case("healthy run", synthetic.healthy_with_classes),

@@ -1,9 +1,9 @@
 """Validation better than training: val_loss lies below train_loss through most of the run.
 
 Why it matters
-    Often it is harmless: dropout and augmentation handicap training, and the training loss is the mean over an epoch
-    while the network improves. It can also mean that the validation set is easier, or leaks into the training set, and
-    then every later choice made on it is wrong.
+    Mostly it is harmless: dropout, augmentation and label smoothing handicap training, and the training loss is the
+    mean over an epoch while the network improves. It can also mean that the validation set is easier, or leaks into the
+    training set, and then every later choice made on it is wrong.
 
 Statistics
     share   share of validations with val_loss below train_loss
@@ -33,8 +33,11 @@ from diagnose.curves import Array
 from diagnose.measure import statistics
 from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 
-HANDICAPS = ("dropout", "augmentation", "mixup", "cutmix", "auto_augment")
-"""Hyperparameters of what makes training harder and is off in validation."""
+HANDICAPS = ("dropout", "drop_path", "augmentation", "mixup", "cutmix", "auto_augment", "label_smoothing", "l1", "l2")
+"""Hyperparameters of what makes training harder, or its loss larger, and is off in validation."""
+
+HARMLESS = "handicapped-training"
+"""The cause that is to be looked for first: a leak alone makes the validation no better than the training."""
 
 
 def check(
@@ -70,9 +73,10 @@ def check(
         meaning=(
             f"The config has {' and '.join(handicaps)}, active in training alone: most likely that is why."
             if handicaps
-            else "Either training is handicapped (dropout, augmentation), or the validation set is easier than the "
-            "training set or shares examples with it."
+            else "Mostly harmless: dropout, augmentation, label smoothing or a penalty is in the training loss alone. "
+            "If there is none, the validation set is easier than the training set, or shares examples with it."
         ),
+        cause=HARMLESS,
         steps=(float(step[0]), float(step[-1])),
         series=("val_loss", "train_loss"),
         evidence=(
@@ -88,6 +92,7 @@ RULE = Rule(
     check=check,
     min_points=6,
     fixes=("evaluate-training-set", "check-split"),
+    precedence=1,
     cases=(
         Case("val_loss at 60 % of train_loss", synthetic.easy_validation, Severity.NOTE),
         Case("val_loss at 40 %", partial(synthetic.easy_validation, share=0.4), Severity.NOTE),

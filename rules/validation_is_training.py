@@ -55,6 +55,7 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("check-split", "check-metric"),
+    precedence=-1,
     cases=(
         Case("one column written twice", synthetic.repeated, Severity.ERROR),
         Case("healthy run", synthetic.healthy),

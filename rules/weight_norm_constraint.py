@@ -67,6 +67,7 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("usual-max-norm",),
+    precedence=1,
     cases=(
         Case("a radius of 20", _configured(max_norm_constraint=20.0), Severity.NOTE),
         Case("beside weight decay", _configured(max_norm_constraint=3.0, weight_decay=1e-4), Severity.NOTE),

@@ -56,11 +56,13 @@ def fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_ill_run_exits_1_and_a_healthy_one_0(ill: Path, fine: Path) -> None:
     found = run(ill, *ONLY)
     assert (found.exit_code, found.stderr) == (1, "")
-    assert found.stdout.startswith("ill.csv: 1 problem: overfitting (error)\n")
+    assert found.stdout.startswith("ill.csv: overfitting since epoch ")
+    assert "  verdict:    1 problem: overfitting (error)\n" in found.stdout
     assert "try first:" in found.stdout
     healthy = run(fine, *ONLY)
     assert (healthy.exit_code, healthy.stderr) == (0, "")
-    assert healthy.stdout.startswith("fine.csv: nothing found by 2 rules; not asked: non-convergence\n")
+    assert healthy.stdout.startswith("fine.csv: nothing found by 2 rules, and not known to be healthy\n")
+    assert "nothing found by 2 rules; not asked: non-convergence" in healthy.stdout
 
 
 @pytest.mark.parametrize(("level", "code"), [("note", 1), ("warning", 1), ("error", 1), ("never", 0)])
@@ -226,6 +228,29 @@ def test_a_mapped_column_that_is_not_there_is_an_error_of_the_source(ill: Path) 
     assert result.stderr == "ill.csv: no column 'vall_loss' for val_loss; did you mean val_loss?\n"
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (
+            "val_accuracy=seconds",
+            "seconds, named for val_accuracy, goes from 100 to 109, and an accuracy is a fraction",
+        ),
+        ("learning_rate=seconds", "seconds, named for learning_rate, goes from 100 to 109, and no learning rate is"),
+        ("train_loss=epoch", "epoch, named for train_loss, counts the points of the log"),
+    ],
+)
+def test_a_mapped_column_that_cannot_be_what_it_is_mapped_to_is_refused(ill: Path, named: str, said: str) -> None:
+    Path("timed.csv").write_text("epoch,loss,seconds\n" + "".join(f"{i},{1 / (i + 1)},{100 + i}\n" for i in range(10)))
+    result = run("timed.csv", "--map", named)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_mapped_column_whose_name_says_something_else_is_noted(ill: Path) -> None:
+    Path("odd.csv").write_text(ill.read_text().replace("val_loss", "val_acc"))
+    assert "val_acc is judged as val_loss" in " ".join(run("odd.csv", "--map", "val_loss=val_acc").stdout.split())
+
+
 def test_json_is_one_document_and_errors_are_in_it_too(ill: Path, fine: Path) -> None:
     result = run(ill, fine, "gone.csv", "--format", "json")
     assert result.exit_code == 2
@@ -255,7 +280,7 @@ def test_width(ill: Path) -> None:
 def test_standard_input(ill: Path) -> None:
     result = run("-", *ONLY, input=ill.read_text())
     assert result.exit_code == 1
-    assert result.stdout.startswith("<stdin>: 1 problem: overfitting (error)\n")
+    assert result.stdout.startswith("<stdin>: overfitting since epoch ")
     empty = run("-", input="")
     assert (empty.exit_code, empty.stderr) == (2, "<stdin>: the file is empty\n")
 

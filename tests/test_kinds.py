@@ -41,13 +41,51 @@ def judged(folder: Path, *options: str, **columns: Any) -> dict[str, Any]:
         (("d_loss", "g_loss"), "adversarial"),
         (("loss", "recon_loss", "kl_loss"), "variational"),
         (("contrastive_loss", "train_loss"), "contrastive"),
+        (("byol_loss", "lr"), "contrastive"),
+        (("train_loss", "knn_acc"), "contrastive"),
+        (("loss", "train/infonce"), "contrastive"),
+        (("loss", "rlhf/kl"), "reinforcement"),
+        (("loss", "approx_kl"), "reinforcement"),
+        (("dpo_loss", "lr"), "preference"),
+        (("loss", "chosen_reward", "rejected_reward"), "preference"),
+        (("elbo", "val_elbo"), "variational"),
         (("validation_0-logloss", "validation_1-logloss"), "boosting"),
+        (("train-rmse", "val_a-rmse"), "boosting"),
+        (("train_loss", "train-mae", "val-mae"), "regression"),
     ],
 )
 def test_the_columns_tell_the_kind(tmp_path: Path, columns: tuple[str, ...], kind: str) -> None:
     run = judged(tmp_path, **dict.fromkeys(columns, FALLING))
     assert run["run_kind"] == kind
     assert run["run_kind_reason"]
+
+
+def test_the_config_names_the_method(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("method: byol\n")
+    run = judged(tmp_path, "--config", str(tmp_path / "config.yaml"), train_loss=FALLING, lr=0.1 * FALLING)
+    assert (run["run_kind"], run["run_kind_reason"]) == ("contrastive", "the config has method = byol")
+
+
+def test_a_probe_is_no_training_accuracy(tmp_path: Path) -> None:
+    roles = judged(tmp_path, train_loss=FALLING, knn_acc=0.9 - 0.3 * FALLING, linear_probe_acc=0.9 - 0.2 * FALLING)[
+        "roles"
+    ]
+    assert "train_accuracy" not in roles
+    assert roles["val_accuracy"] == "knn_acc"
+    beside = judged(tmp_path, train_loss=FALLING, train_acc=0.9 - 0.3 * FALLING, val_knn_top1=0.6 - 0.2 * FALLING)[
+        "roles"
+    ]
+    assert beside["train_accuracy"] == "train_acc"
+    assert "val_accuracy" not in beside
+
+
+@pytest.mark.parametrize("elbo", [-100.0 - 50.0 * FALLING, 30.0 - 20.0 * FALLING, 100.0 + 50.0 * FALLING])
+def test_an_elbo_is_judged_as_a_loss(tmp_path: Path, elbo: Any) -> None:
+    noise = RNG.standard_normal((2, 40))
+    run = judged(tmp_path, train_elbo=elbo + 0.1 * noise[0], val_elbo=elbo - 1.0 + 0.1 * noise[1])
+    assert not found(run) & {"divergence", "overfitting", "non-convergence"}
+    assert (run["roles"]["train_loss"], run["roles"]["val_loss"]) == ("train_elbo", "val_elbo")
+    assert any("sign turned" in note for note in run["notes"]) == (elbo[0] < elbo[-1])
 
 
 def test_the_user_knows_better(tmp_path: Path) -> None:

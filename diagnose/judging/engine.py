@@ -17,10 +17,12 @@ from diagnose.judging.confidence import calibrated
 from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.inputs import Known, handed
 from diagnose.judging.installed import load_fixes, load_rules, load_trials
-from diagnose.judging.needs import arguments, compares_runs, needs_baseline
+from diagnose.judging.needs import arguments, compares_runs, needs, needs_baseline
+from diagnose.judging.sets import over_sets
 from diagnose.milestone import milestone
 from diagnose.names import roles
 from diagnose.names.kinds import kind_of, paradigms
+from diagnose.names.sets import HELD_OUT, of_set, sets_of
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule, Severity
 from diagnose.trials import Trials
 
@@ -50,6 +52,7 @@ def judge(
     catalogue = load_fixes() if fixes is None else fixes
     known, kind = handed(run, baseline), kind_of(run)
     learns_by = paradigms(run, kind)
+    other_sets = {name: _handed_of_set(name, run, baseline) for name in sets_of(run.roles)}
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
@@ -60,13 +63,23 @@ def judge(
             missing.append(said)
             continue
         judged.append(rule.id)
+        if other_sets and any(need.name in HELD_OUT for need in needs(rule)):
+            others = {
+                name: _said(rule, partial(_check, rule, of, learns_by, overrides)) for name, of in other_sets.items()
+            }
+            said = over_sets(said, others, run)
         if said is not None:
             findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)
-    findings = _lead_with_causes(findings, {rule.id: rule.explained_by for rule in rules})
+    findings = _lead_with_causes(findings, {rule.id: rule for rule in rules})
     stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE}, learns_by)
     rests_on = tuple(rule.id for rule in load_rules() if kind.name in rule.essential_for)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason, kind, rests_on)
+
+
+def _handed_of_set(name: str, run: Run, baseline: Sequence[Run]) -> Known:
+    """What is known of a run on another validation set, with the earlier runs that were validated on it."""
+    return handed(of_set(run, name), [of_set(other, name) for other in baseline if name in sets_of(other.roles)])
 
 
 def _check(rule: Rule, known: Known, learns_by: Sequence[str], thresholds: Mapping[str, Any]) -> Finding | None:
@@ -112,7 +125,7 @@ def judge_together(
                 kind = kind_of(group[0]).name
                 finding = _complete(said, rule, group[0], kind, overrides, catalogue, trials)
                 found.append(finding if finding.runs else replace(finding, runs=tuple(run.name for run in group)))
-        findings += sorted(found, key=_worst_first)
+        findings += sorted(found, key=partial(_worst_first, rules={rule.id: rule for rule in across}))
     alone = f"no {FEWEST} of the runs are comparable"
     missing = [NotJudged(rule.id, reasons.get(rule.id, alone)) for rule in across if rule.id not in judged]
     return tuple(findings), tuple(missing)
@@ -142,17 +155,18 @@ def _without_silenced(findings: Sequence[Finding], rules: Sequence[Rule]) -> lis
     return [finding for finding in findings if finding.rule not in silent]
 
 
-def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tuple[str, ...]]) -> list[Finding]:
+def _lead_with_causes(findings: Sequence[Finding], rules: Mapping[str, Rule]) -> list[Finding]:
     """The findings worst first, each cause directly before its effects and as high as the worst of them.
 
     A note explains no error: what hardly matters is no reason for what matters most.
     """
     severities = {f.rule: f.severity for f in reversed(findings)}
     effects: dict[str, list[Finding]] = {}
-    for finding in sorted(findings, key=_worst_first):
+    order = partial(_worst_first, rules=rules)
+    for finding in sorted(findings, key=order):
         causes = (
             name
-            for name in explanations.get(finding.rule, ())
+            for name in rules[finding.rule].explained_by
             if name in severities
             and name != finding.rule
             and not (finding.severity is Severity.ERROR and severities[name] is Severity.NOTE)
@@ -166,13 +180,13 @@ def _lead_with_causes(findings: Sequence[Finding], explanations: Mapping[str, tu
     chains = [chain(root) for root in effects.pop("", [])]
     while effects:  # causes that name each other: start anywhere
         chains.extend(chain(first) for first in effects.pop(next(iter(effects))))
-    chains.sort(key=lambda links: min(map(_worst_first, links)))
+    chains.sort(key=lambda links: min(map(order, links)))
     return [link for links in chains for link in links]
 
 
-def _worst_first(finding: Finding) -> tuple[int, float, str]:
-    """Sorting key: severity, then confidence, then name."""
-    return -finding.severity.rank, -finding.confidence, finding.rule
+def _worst_first(finding: Finding, rules: Mapping[str, Rule]) -> tuple[int, int, float, str]:
+    """Sorting key: severity, then the precedence of the rule, then confidence, then name."""
+    return -finding.severity.rank, rules[finding.rule].precedence, -finding.confidence, finding.rule
 
 
 def _complete(

@@ -112,9 +112,12 @@ def handed(run: Run, baseline: Sequence[Run]) -> Known:
     }
 
 
+_SPOKEN = ("learning_rate", "grad_norm", "loss_terms", "r2_scores")
+
+
 def plain(name: str) -> str:
     """A canonical name as it is said in a sentence."""
-    return name.replace("_", " ") if name in ("learning_rate", "grad_norm") else name
+    return name.replace("_", " ") if name in _SPOKEN else name
 
 
 def absent(names: Iterable[str]) -> str:

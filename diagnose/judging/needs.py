@@ -10,7 +10,12 @@ The signature of `Rule.check` is the contract. Parameters before the star are ne
     weight_decay: float           a hyperparameter of the run (`str`, `int`, `float`, `bool`)
     axis: str                     what the steps count: `epoch`, `step` or `row`
     last_step: float              the last step at which anything was logged
+    resumes: Sequence[tuple[float, float]]   the step reached before each resume, and the one to which the log went back
+    speeds: Sequence[Speed]       what was done per second, and the times that points took
     config: Mapping[str, Any]     the whole configuration of the run
+    validation_losses: Mapping[str, Curve]   those on two or more validation sets, by role; `validation_accuracies` too
+    perplexities, loss_terms, times, accuracies, r2_scores   columns that play no role, see
+                                  `diagnose.names.columns`
     baseline: Sequence[Run]       earlier runs of the same thing, which the user names
     runs: Sequence[Run]           comparable runs; such a rule is applied by `judge_together` and asks for nothing else
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from diagnose.curves import Array, Run, Series
 from diagnose.judging.inputs import plain
 from diagnose.measure.align import align
 from diagnose.measure.curve import Curve
+from diagnose.measure.intervals import taken
+from diagnose.names import columns
+from diagnose.names.sets import curves_of
 from diagnose.rule import CannotJudge
 
 
@@ -90,9 +93,48 @@ def last_step(run: Run) -> float:
     return run.last_step
 
 
+def resumes(run: Run) -> Sequence[tuple[float, float]]:
+    """The step that was reached before each resume, and the one to which the log went back."""
+    return run.resumes
+
+
+class Speed(NamedTuple):
+    """A curve that tells how fast the training was. inverse: it is the time that each point took."""
+
+    series: Series
+    inverse: bool
+
+
+def speeds(run: Run) -> Sequence[Speed] | None:
+    """What the training did per second, and the times that its points took."""
+    throughput = run.curve("throughput")
+    found = [] if throughput is None else [Speed(throughput.finite(), inverse=False)]
+    clocks = columns.times(run) or {}
+    return [*found, *(Speed(taken(clock), inverse=True) for clock in clocks.values() if len(clock) > 1)] or None
+
+
 def config(run: Run) -> Mapping[str, Any]:
     """The whole configuration of the run."""
     return run.config
+
+
+def validation_losses(run: Run) -> Mapping[str, Curve]:
+    """The losses on two or more validation sets, by their roles (see `diagnose.names.sets`)."""
+    return _on_sets("val_loss", run)
+
+
+def validation_accuracies(run: Run) -> Mapping[str, Curve]:
+    """The accuracies on two or more validation sets, by their roles."""
+    return _on_sets("val_accuracy", run)
+
+
+def _on_sets(role: str, run: Run) -> Mapping[str, Curve]:
+    """The finite curves of a role on all sets. Raises CannotJudge where there are not two."""
+    finite = {name: run.series[column].finite() for name, column in curves_of(role, run).items()}
+    curves = {name: Curve(series) for name, series in finite.items() if len(series)}
+    if len(curves) < 2:
+        raise CannotJudge(f"the log has not {plain(role)} on two validation sets")
+    return curves
 
 
 def step(arrays: tuple[str, ...], alignment: Alignment) -> Array | None:
@@ -115,5 +157,28 @@ def alignment(run: Run) -> Alignment:
     return aligned
 
 
-PROVIDERS = (series, array, curve, family, text, whole, number, switch, axis, last_step, config, step, alignment)
+PROVIDERS = (
+    series,
+    array,
+    curve,
+    family,
+    text,
+    whole,
+    number,
+    switch,
+    axis,
+    last_step,
+    resumes,
+    speeds,
+    config,
+    step,
+    alignment,
+    validation_losses,
+    validation_accuracies,
+    columns.perplexities,
+    columns.loss_terms,
+    columns.times,
+    columns.accuracies,
+    columns.r2_scores,
+)
 """All of them."""

@@ -6,6 +6,7 @@ outcome(source, asked).diagnoses                          # whatever goes wrong 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from diagnose.judging.needs import compares_runs, needs_baseline, thresholds_of
 from diagnose.measure import downsample
 from diagnose.measure.between_runs import CURVES
 from diagnose.names import config as configuration
-from diagnose.names.roles import AXES, ROLES
+from diagnose.names.roles import AXES, METRICS, ROLES, parse
 from diagnose.readers import Source, read
 from diagnose.rule import Diagnosis
 from diagnose.settings import Settings
@@ -33,6 +34,20 @@ Keep = Literal["whole", "drawn", "extent"]
 
 COMPARED_POINTS = 32
 """Points of each curve that are kept to compare runs with each other."""
+
+_RANGES: Mapping[str, tuple[float, float, str]] = {
+    **dict.fromkeys(
+        ("train_accuracy", "val_accuracy"), (-math.inf, 100.5, "an accuracy is a fraction or a percentage")
+    ),
+    "learning_rate": (0.0, 100.0, "no learning rate is negative, or so large"),
+    "grad_norm": (0.0, math.inf, "no norm is negative"),
+    "throughput": (0.0, math.inf, "no throughput is negative"),
+    "dead_units": (0.0, 100.0, "it is a share of the units"),
+}
+"""Role -> least and most that its curve can hold, and why."""
+
+_AN: Mapping[str, str] = {"loss": "a loss", "accuracy": "an accuracy", "reward": "a reward"}
+"""Quantity -> how it is said."""
 
 
 @dataclass(frozen=True)
@@ -201,8 +216,9 @@ def mapped(read: Callable[[Mapping[str, str]], list[Run]], wanted: Wanted, *, tw
     twice: whether it can be read once more. Raises ReadError.
     """
     of_project = {role: column for role, column in wanted.settings.map.items() if role not in wanted.map}
+    named = {**of_project, **wanted.map}
     try:
-        return read({**of_project, **wanted.map})
+        return [_as_named(run, named) for run in read(named)]
     except ValueError as error:
         if not wanted.map and not of_project:
             raise
@@ -211,6 +227,26 @@ def mapped(read: Callable[[Mapping[str, str]], list[Run]], wanted: Wanted, *, tw
         note = f"the map of the settings was not applied: {error}"
     runs = mapped(read, replace(wanted, settings=Settings()), twice=twice)
     return [replace(run, notes=(*run.notes, note)) for run in runs]
+
+
+def _as_named(run: Run, named: Mapping[str, str]) -> Run:
+    """The run with a note on each column whose name says another thing than the role that it is named for.
+
+    named: role -> column. Raises ValueError where a column holds what its role cannot.
+    """
+    notes = []
+    for role in named:
+        curve = run.curve(role)
+        if curve is None or not len(finite := curve.finite()):
+            continue
+        low, high = float(finite.values.min()), float(finite.values.max())
+        least, most, why = _RANGES.get(role, (-math.inf, math.inf, ""))
+        if low < least or high > most:
+            raise ValueError(f"{curve.name}, named for {role}, goes from {low:g} to {high:g}, and {why}")
+        said, wanted = parse(curve.name).quantity, role.removeprefix("train_").removeprefix("val_")
+        if said in METRICS and wanted in METRICS and said != wanted:
+            notes.append(f"{curve.name} is judged as {role}, as it was said, and its name is that of {_AN[said]}")
+    return replace(run, notes=(*run.notes, *notes)) if notes else run
 
 
 def is_path(source: Any) -> bool:

@@ -56,6 +56,16 @@ _PHI = np.array([0.0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.92, 0.95])
 _REFITS = 3
 """Times that a trend is fitted anew with less weight on points far off it, of which a jump to another level is one."""
 
+STEP = 5.0
+"""Standard deviations of the differences of neighbours from which on a change of level is a step, and no noise."""
+
+PEAK_DEGREES = 1.0
+"""Degrees of freedom of the prior where one point is held against it: a loss of single batches has ten times the noise.
+"""
+
+PEAK = 0.005
+"""Probability below which the highest peak of a short curve is no noise."""
+
 _CALM = 3.0
 """Of the prior over phi, exp(-_CALM * phi): most logs hold one value per epoch, and those are nearly independent."""
 
@@ -220,10 +230,9 @@ class Curve:
 
     def noise(self, start: int, stop: int) -> Noise:
         """The noise of the points [start, stop) around a trend through them."""
-        stretch = self.scaled[start:stop]
-        if stretch.size >= LONG:
-            return _noise([stretch], falling=True)
-        return _short_noise(stretch, self._unit())
+        if stop - start >= LONG:
+            return _noise([self.scaled[start:stop]], falling=True)
+        return _short_noise(self.calm[start:stop], self._unit())
 
     def level(self, start: int, stop: int) -> Estimate:
         """The level of the points [start, stop), on the scale: their median, or the mean of one or two."""
@@ -287,6 +296,42 @@ class Curve:
         return tuple(falls)
 
     @functools.cached_property
+    def peaks(self) -> tuple[Array, Array]:
+        """How far each point of a short curve stands above both its neighbours: in standard deviations of what noise
+        does there, and the probability that noise does it, both of shape (n,); 0 and 1 for a point that is no peak.
+
+        A point is held against the line between its neighbours. What the others but these do in the same direction is
+        noise: a curve that falls ever more slowly bends the other way. Each tells a third of a degree of freedom, half
+        of them being below the line and neighbours sharing points.
+        """
+        y, size = self.scaled, len(self)
+        z, chance = np.zeros(size), np.ones(size)
+        if size < 4:
+            return z, chance
+        bulge = np.concatenate([[0.0], y[1:-1] - 0.5 * (y[:-2] + y[2:]), [0.0]])
+        squares = np.maximum(bulge, 0.0) ** 2 / 0.75  # half of a variance of 1.5, on average
+        near = np.convolve(squares, np.ones(3), mode="same")
+        degrees = PEAK_DEGREES + (size - 5) / 3.0
+        known = PEAK_DEGREES * (PRIOR * self._unit()) ** 2
+        for place in 1 + np.flatnonzero((y[1:-1] > y[:-2]) & (y[1:-1] > y[2:])):
+            variance = (known + (squares.sum() - near[place]) / 3.0) / degrees
+            z[place] = bulge[place] / math.sqrt(1.5 * variance)
+            chance[place] = statistics.student_above(float(z[place]), degrees)
+        return z, chance
+
+    @functools.cached_property
+    def calm(self) -> Array:
+        """The curve on its scale, of a short one without the peaks that are no noise: brought to the line between their
+        neighbours, shape (n,).
+        """
+        if len(self) >= 2 * LONG:
+            return self.scaled
+        out = np.flatnonzero(self.peaks[1] * len(self) < PEAK)
+        calm = self.scaled.copy()
+        calm[out] = 0.5 * (calm[out - 1] + calm[out + 1])
+        return calm
+
+    @functools.cached_property
     def end(self) -> float:
         """The level over the last tenth."""
         return self.at(statistics.median(self.scaled[-max(1, round(len(self) / 10)) :]))
@@ -318,7 +363,7 @@ class Curve:
         before = self.scaled[max(0, 2 * turn - len(self) + 1) : turn]
         if after.size >= LONG:
             return _noise([after, before] if before.size >= LONG else [after], falling=False)
-        return _short_noise(after, self._unit(), before=self.scaled[max(0, turn - 10) : turn + 1])
+        return _short_noise(self.calm[turn:], self._unit(), before=self.calm[max(0, turn - 10) : turn + 1])
 
     def _unit(self) -> float:
         """What the prior's share is a share of, on the scale."""
@@ -351,7 +396,9 @@ def _noise(stretches: list[Array], *, falling: bool) -> Noise:
         if measured and size > 1:
             break  # its memory is that of blocks of another length
         count = stretch.size // size
-        blocks = _without_outliers(stretch)[stretch.size - count * size :].reshape(count, size)
+        even = _without_outliers(stretch)
+        even = even if falling or measured else _without_step(even)
+        blocks = even[stretch.size - count * size :].reshape(count, size)
         levels = blocks.mean(axis=1)
         likelihood, variance, degrees = _likelihoods(levels, falling or bool(measured))
         weight = weight + likelihood
@@ -397,14 +444,14 @@ def _whitened(n: int, falling: bool) -> Array:
 
 @functools.lru_cache(maxsize=512)
 def _basis(n: int, falling: bool) -> Array:
-    """Trends that a stretch of n >= `LONG` points may have, orthonormal, shape (n, p): decays at several rates, and
-    polynomials as far as n allows.
+    """Trends that a stretch of n >= `LONG` points may have, orthonormal, shape (n, p), as far as n allows: of one that
+    falls decays at several rates and a cubic, of another a parabola and a growth that sets in late.
     """
     u = (np.arange(n) + 0.5) / n
     columns = [np.ones(n), u, *([np.exp(-u / 0.15), np.exp(-u / 0.04)] if falling else [u**2])]
-    columns += [u**2] if n >= 24 and falling else []
+    columns += [u**2 if falling else np.exp((u - 1.0) / 0.15)] if n >= 24 else []
     columns += [np.exp(-u / 0.012)] if n >= 40 and falling else []
-    columns += [u**3] if n >= 60 else []
+    columns += [u**3] if n >= 60 and falling else []
     basis: Array = np.linalg.qr(np.stack(columns, axis=1))[0]
     return basis
 
@@ -414,6 +461,23 @@ def _without_outliers(y: Array) -> Array:
     middle = statistics.rolling_median(y, 5)
     limit = 4.0 * statistics.spread(y - middle) / 0.8  # a point is part of its own median
     return np.asarray(middle + np.clip(y - middle, -limit, limit))
+
+
+def _without_step(y: Array) -> Array:
+    """The points with the largest change of level, if it is beyond what neighbours differ by, taken out of those after.
+
+    A step is one great difference of neighbours after which the level stays; whatever memory the noise has, that
+    difference is an outlier among the others.
+    """
+    steps = np.diff(y)
+    place = int(np.argmax(np.abs(steps))) + 1
+    before, after = y[max(0, place - 5) : place], y[place : place + 5]
+    if min(before.size, after.size) < 2:
+        return y
+    change = float(np.median(after) - np.median(before))
+    if abs(change) < STEP * statistics.spread(steps):
+        return y
+    return np.concatenate([y[:place], y[place:] - change])
 
 
 def _middle(y: Array, last: int) -> float:
@@ -427,7 +491,7 @@ def _short_noise(after: Array, unit: float, before: Array | None = None) -> Nois
     before: the last points of the fall before. Whatever goes up there is noise: for white noise around a level, the
     mean of the squared rises from point to point is the variance, and a fall only makes it less.
     """
-    squares, degrees = _around_polynomial(after)
+    squares, degrees = _around_trend(after)
     if before is not None and before.size >= 3:
         step = np.maximum(np.diff(before), 0.0)
         squares += 0.5 * float(step @ step)
@@ -437,9 +501,9 @@ def _short_noise(after: Array, unit: float, before: Array | None = None) -> Nois
     return Noise(np.ones(1), np.array([sd]), np.array([SHORT_TIME]), total)
 
 
-def _around_polynomial(y: Array) -> tuple[float, float]:
-    """Sum of squares around the line, or from five points on the parabola, that leaves the smaller variance; and the
-    degrees of freedom left, (0, 0) for fewer than four points.
+def _around_trend(y: Array) -> tuple[float, float]:
+    """Sum of squares around the line, from five points on the parabola, or from eight on two levels, whichever leaves
+    the smallest variance; and the degrees of freedom left, (0, 0) for fewer than four points.
     """
     if y.size < 4:
         return 0.0, 0.0
@@ -448,7 +512,17 @@ def _around_polynomial(y: Array) -> tuple[float, float]:
         powers = _powers(y.size, degree)
         residual = y - powers @ (powers.T @ y)
         fits.append((float(residual @ residual), float(y.size - degree - 1)))
+    if y.size >= 8:
+        fits.append((_around_step(y), float(y.size - 3)))
     return min(fits, key=lambda fit: fit[0] / fit[1])
+
+
+def _around_step(y: Array) -> float:
+    """Sum of squares around two levels, the second from where it leaves the least, which takes a degree of freedom."""
+    before = np.arange(1.0, y.size)
+    total = np.cumsum(y)
+    apart = (total[:-1] - before / y.size * total[-1]) ** 2 * y.size / (before * (y.size - before))
+    return max(float(((y - y.mean()) ** 2).sum() - apart.max()), 0.0)
 
 
 @functools.lru_cache(maxsize=64)

@@ -35,9 +35,12 @@ UNKNOWN = Kind("unknown", "no column says what is learned")
 
 _NAMES: Mapping[str, str] = {
     "boosting": r"(m|binary_|multi_)?logloss|merror|(binary|multi)_error|training_s_.*|valid(ation)?_\d+_.*",
-    "preference": r"rewards?_(chosen|rejected|margins?|accuracies)|logps_(chosen|rejected)|dpo|kto|orpo",
-    "variational": r"elbo|kld(_loss)?|kl(_div|_divergence)?(_loss)?|recon(s|struction)?(_.*)?",
-    "contrastive": r".*(contrastive|infonce|info_nce|nt_?xent|simclr|triplet).*",
+    "preference": r"rewards?_(chosen|rejected|margins?|accuracies)|(chosen|rejected)_rewards?|logps_(chosen|rejected)"
+    r"|(dpo|kto|orpo|simpo|cpo)(_.*)?",
+    "reinforcement": r"(rlhf|ppo|grpo|rloo|a2c|a3c|ddpg|td3|dqn)(_.*)?|approx_?kl(_.*)?|clip_?frac(tion)?(_.*)?",
+    "variational": r"n?elbo|kld(_loss)?|kl(_div|_divergence)?(_loss)?|recon(s|struction)?(_.*)?",
+    "contrastive": r"(.*_)?(contrastive|infonce|info_nce|nt_?xent|simclr|triplet|byol|simsiam|moco|dino|barlow(_twins)?"
+    r"|vicreg|swav|mocov?\d?|supcon|clip_loss)(_.*)?",
     "detection": r".*(box_loss|bbox|rpn|giou|obj_loss|map_?50|dfl_loss).*",
     "segmentation": r".*(iou|dice|jaccard).*",
     "language-model": r".*(perplexity|ppl|bpc|bits_per_(char|byte)|num_tokens|tokens_(seen|per_second)|bleu|rouge).*",
@@ -53,7 +56,13 @@ _ERRORS = frozenset({"mse", "rmse", "mae", "mape", "correlation"})
 _GENERATORS = frozenset({"generator", "gen", "netg"})
 _CRITICS = frozenset({"critic", "discriminator", "disc", "netd"})
 
+_METHODS = ("method", "algorithm", "algo", "trainer", "objective", "model")
+"""Keys of a config that may name the method of a training."""
+
 _BOOSTING = ("xgboost", "lightgbm", "catboost")
+_OF_XGBOOST = re.compile(r"[\w.]+-(rmsle|rmse|mae|mape|mphe|m?logloss|m?error|auc|aucpr|ndcg|map)(@[\d.]+)?")
+"""A set and a metric as XGBoost joins them."""
+
 _TREES = frozenset({"num_leaves", "n_estimators", "max_leaves", "boosting_type", "num_boost_round", "min_child_weight"})
 
 
@@ -70,6 +79,7 @@ def kind_of(run: Run) -> Kind:
         or _of_opponents(run)
         or _of_trees(run)
         or _of_names(run, tuple(name for name in _NAMES if name != "preference"))
+        or _of_probes(run)
         or _of_config(run.config)
         or _of_quantities(run)
         or UNKNOWN
@@ -112,9 +122,12 @@ def _of_opponents(run: Run) -> Kind | None:
 
 
 def _of_trees(run: Run) -> Kind | None:
-    """Boosting, by the reader that knew the log or by hyperparameters of trees."""
+    """Boosting, by the reader that knew the log, XGBoost's names of columns, or hyperparameters of trees."""
     if any(name in run.format for name in _BOOSTING):
         return Kind("boosting", f"the log is one of {run.format}")
+    evaluated = [column for column in run.series if _OF_XGBOOST.fullmatch(column)]
+    if len(evaluated) > 1 and not any(roles.parse(column).kind == "loss" for column in run.series):
+        return Kind("boosting", f"the log has {evaluated[0]} and {evaluated[1]}")
     known = next((name for name in run.config if name in _TREES), None)
     return None if known is None else Kind("boosting", f"the config has {known}")
 
@@ -130,8 +143,22 @@ def _of_names(run: Run, kinds: tuple[str, ...]) -> Kind | None:
     return None
 
 
+def _of_probes(run: Run) -> Kind | None:
+    """Contrastive, where the features are tried by what is fitted to them and no other accuracy is measured."""
+    scores = {column: facets for column in run.series if (facets := roles.parse(column)).quantity == "accuracy"}
+    probes = [column for column, facets in scores.items() if facets.kind == "probe"]
+    return Kind("contrastive", f"the log has {probes[0]}") if probes and len(probes) == len(scores) else None
+
+
 def _of_config(config: Mapping[str, Any]) -> Kind | None:
-    """Classification by a number of classes, a language model by the name of a decoder."""
+    """The kind of a method that is named, classification by a number of classes, a language model by the name of a
+    decoder.
+    """
+    for name in _METHODS:
+        words = "_".join(re.findall(r"[a-z0-9]+", str(config.get(name, "")).lower()))
+        for kind in ("preference", "reinforcement", "contrastive"):
+            if re.fullmatch(rf"(?:.*_)?(?:{_NAMES[kind]})", words):
+                return Kind(kind, f"the config has {name} = {config[name]}")
     classes, model = config.get("num_classes"), str(config.get("model", ""))
     if isinstance(classes, int) and classes > 1:
         return Kind("classification", f"the config has {classes} classes")

@@ -10,12 +10,14 @@ Everything here works on names; all that is asked about the values is where they
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from diagnose.errors import nearest
+from diagnose.names.sets import sets_of
 
 ROLES = (
     "train_loss",
@@ -169,8 +171,27 @@ _MINOR_LOSSES = _set(
 """Parts of a loss that need not fall in a healthy run."""
 _POLICY = _set("policy pi actor")
 _VALUE = _set("value vf critic")
+LOSS_PARTS = (
+    _MINOR_LOSSES
+    | _POLICY
+    | _VALUE
+    | _set(
+        "nll vlb box bbox cls clf obj objectness dfl giou iou rpn mask seg segmentation kpt keypoint class "
+        "classification conf loc localization offset wh hm heatmap ce bce focal dice mse mae l recon rec "
+        "reconstruction perceptual lpips vgg style content g d gan gen generator disc discriminator feat feature fm "
+        "commit vq codebook quant latent router load balance z consistency contrastive distill distillation kd "
+        "teacher student triplet center mlm nsp mtp ctc att attn attention depth pose trans rot translation "
+        "rotation velocity energy force forces stress virial bc ic pde data physics residual smooth smoothness edge "
+        "sparsity orth kld divergence prior var log x y"
+    )
+)
+"""Words of a part of a loss, or of one of several outputs."""
 _DISCRIMINATORS = _set("disc discriminator dis netd d")
 """What the network is called that tells real from generated; `d` counts beside a loss of `g` only."""
+_PROBES = _set("knn probe probing")
+"""What is fitted to the features of a network to see how good they are; it is asked on held-out data."""
+_NUMBERED = _set("task fold domain dataset set session class client idx loader dataloader head exp experience")
+"""What is counted by the number behind it."""
 _GENERATED = _set("fake generated synthetic agent adversarial attack")
 """Accuracy on what a model made says less than accuracy on data."""
 
@@ -193,10 +214,14 @@ _LOSS_PREFERENCE = {
     "error": 6,
     "term": 7,
 }
-_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo")
+_TERMS = _set("gan l1 l2 smoothl1 huber recon reconstruction cycle cyc idt elbo nelbo likelihood loglikelihood")
 """Terms that are printed without the word loss: `G_L1: 17.8`, `recon 93.1`."""
-_TERM_PARTS = _set("g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat")
+_TERM_PARTS = _set(
+    "g d a b real fake netg netd gen disc generator discriminator kl kld identity hinge adv feat neg negative log"
+)
 """What may stand beside a term, or beside a network that is told from its opponent: `G_A`, `D_real`."""
+_MAXIMISED = _set("elbo likelihood loglikelihood")
+_NEGATED = _set("neg negative minus nll loss")
 _OPPONENTS = _set("g d netg netd gen disc generator discriminator")
 _ACCURACY_KINDS = _table(
     accuracy="accuracy accuracies acc accs aacc bacc macc oacc wacc top",
@@ -228,11 +253,13 @@ _ACCURACY_PREFERENCE = {
     "ranking": 4,
     "recall": 5,
     "precision": 5,
+    "probe": 5,
     "similarity": 6,
     "score": 7,
 }
 _REWARDS = _set("reward rewards rew return returns epreward eprew eprewmean epret averageepret avgepret")
 _TIMES = _set("time runtime times timestamp elapsed duration seconds secs sec ms minutes hours eta walltime latency")
+_SECONDS = _set("sec second seconds s")
 _EPOCHS = _set("epoch epochs")
 _STEPS = _set("step steps iter iters iteration iterations it update updates timestep timesteps batch batches")
 _INDICES = _set("index idx unnamed row rows round generation")
@@ -355,6 +382,9 @@ def _finish(
     splits = [SPLITS[word] for word in everything if word in SPLITS]
     spans = [_SPANS[word] for word in everything if word in _SPANS]
     parts = _rest(rest, quantity) + _rest(after, quantity)
+    linear = "linear" in everything and "train" not in splits
+    if kind == "accuracy" and (linear or _PROBES.intersection(everything)):
+        kind, preference = "probe", preference + _ACCURACY_PREFERENCE["probe"]
     return Facets(
         split=splits[-1] if splits else "",  # eval/train_loss: the word next to the quantity counts
         quantity=quantity,
@@ -375,6 +405,17 @@ def named(columns: Iterable[str]) -> dict[str, Facets]:
     return {column: parse(column) for column in columns}
 
 
+def is_maximised(facets: Facets) -> bool:
+    """Whether a name is that of a term that is maximised: an ELBO, or a log-likelihood, that is not called negative."""
+    said = set(facets.words)
+    return facets.kind == "term" and bool(said & _MAXIMISED) and not said & _NEGATED
+
+
+def is_silent(word: str) -> bool:
+    """Whether a word of a name says only of which split it is, over what it was averaged, or nothing."""
+    return word in SPLITS or word in _SPANS or word in _FILLERS or word == "%"
+
+
 def is_metric_name(name: str) -> bool:
     """Whether a name speaks of a loss, an accuracy or another measure of quality, not of a hyperparameter."""
     return parse(name).is_metric
@@ -383,11 +424,7 @@ def is_metric_name(name: str) -> bool:
 def _rest(left: Iterable[str], quantity: str) -> tuple[str, ...]:
     """What remains when split, span and filler words are taken out."""
     silent = {"categorical", "sparse", "binary", "balanced"} if quantity == "accuracy" else set()
-    return tuple(
-        word
-        for word in left
-        if word not in SPLITS and word not in _SPANS and word not in _FILLERS and word not in silent and word != "%"
-    )
+    return tuple(word for word in left if not is_silent(word) and word not in silent)
 
 
 def _axis(folders: list[tuple[str, ...]]) -> str:
@@ -485,7 +522,7 @@ def _accuracy(leaf: tuple[str, ...]) -> _Found:
     preference = _ACCURACY_PREFERENCE[kind]
     if joined[best] in ("aacc", "macc"):
         preference = 2
-    numbers = [word for word in joined[min(hits) :] if word[0].isdigit()]
+    numbers = [word for before, word in itertools.pairwise(joined[min(hits) :]) if _is_k(before, word)]
     left = tuple(w for i, w in enumerate(joined) if i not in hits and not (i > min(hits) and w in numbers))
     if kind == "map":
         preference += _iou_threshold(numbers)
@@ -496,6 +533,11 @@ def _accuracy(leaf: tuple[str, ...]) -> _Found:
         preference = 6  # top-k without its number
         left = _without(left, "k")
     return "accuracy", kind, preference, left
+
+
+def _is_k(before: str, word: str) -> bool:
+    """Whether a word behind an accuracy is a number of its own, as in `acc@5`, and not that of a task."""
+    return word[0].isdigit() and before not in _NUMBERED
 
 
 def _join_phrases(leaf: tuple[str, ...]) -> tuple[str, ...]:
@@ -552,7 +594,7 @@ def _term(leaf: tuple[str, ...]) -> _Found:
             joined[-1] = pairs[joined[-1], word]
         else:
             joined.append(word)
-    terms = {word for word in joined if word not in SPLITS and word not in _SPANS}
+    terms = {word for word in joined if not is_silent(word) and not word.isdigit()}
     named = terms & _TERMS or (terms & _OPPONENTS and len(terms) > 1)
     if not named or not terms <= _TERMS | _TERM_PARTS:
         return None
@@ -560,9 +602,8 @@ def _term(leaf: tuple[str, ...]) -> _Found:
 
 
 def _throughput(leaf: tuple[str, ...]) -> _Found:
-    if {"throughput", "fps", "wps", "sps", "ips", "tps", "ups"} & set(leaf) or (
-        "per" in leaf and {"sec", "second", "seconds", "s"} & set(leaf) and leaf.index("per") > 0
-    ):
+    after = leaf[leaf.index("per") + 1 :] if "per" in leaf[1:] else ()  # seconds per step are a time
+    if {"throughput", "fps", "wps", "sps", "ips", "tps", "ups", "mfu"} & set(leaf) or _SECONDS & set(after):
         return "throughput", "throughput", 0, leaf
     return None
 
@@ -671,13 +712,13 @@ def _candidates(
         facets = parsed[column]
         if facets.split:
             return facets.split
-        evaluated = facets.quantity == "accuracy" and facts[column].apart
+        evaluated = facets.quantity == "accuracy" and (facts[column].apart or facets.kind == "probe")
         return "val" if evaluated or column in late else "train"
 
     def look(quantity: str, split: str) -> list[_Candidate]:
         fit = [c for c, f in parsed.items() if f.quantity == quantity and not f.extreme and facts[c].points > 1]
         if split == "train":
-            fit = [c for c in fit if side(c) == "train"]
+            fit = [c for c in fit if side(c) == "train" and parsed[c].kind != "probe"]
         elif split == "val":
             held_out = [[c for c in fit if side(c) == name] for name in ("val", "test")]
             fit = next((some for some in held_out if some), [])
@@ -770,6 +811,8 @@ def _pair(
             return pair
     t, v = train[0], val[0]
     kinds = {t.facets.kind, v.facets.kind}
+    if "probe" in kinds:
+        return t, None
     if t.facets.quantity == "loss" and len(kinds) > 1 and not kinds <= _COMPARABLE:
         return t, None
     return t, v
@@ -798,7 +841,8 @@ def remarks(roles: Mapping[str, str], columns: Sequence[str] | Mapping[str, Face
     """What had to be decided in choosing these roles among these columns, in sentences for the user."""
     facets = columns if isinstance(columns, Mapping) else named(columns)
     said = [_part_remark(roles[role], facets) for role in ("train_loss", "train_accuracy") if role in roles]
-    whole = "train_loss" not in roles or facets[roles["train_loss"]].total
+    apart = bool(sets_of(roles))  # then all sets are judged
+    whole = not apart and ("train_loss" not in roles or facets[roles["train_loss"]].total)
     said += [_held_out_remark(roles[role], facets, whole) for role in ("val_loss", "val_accuracy") if role in roles]
     train, val = roles.get("train_accuracy"), roles.get("val_accuracy")
     if train is not None and val is not None and not _same_kind(facets[train], facets[val]):
@@ -819,14 +863,16 @@ def _part_remark(column: str, columns: Mapping[str, Facets]) -> str:
 def _held_out_remark(column: str, columns: Mapping[str, Facets], of_one_thing: bool) -> str:
     """That a test split stands for validation, or one evaluation set for several, where it does.
 
-    of_one_thing: the training loss is no part of something.
+    of_one_thing: the training loss is no part of something, and the sets were not told apart.
     """
     facets = columns[column]
     if facets.split == "test":
         return f"no validation {facets.quantity}: {column} stands for it"
     sets = _rivals(facets, columns)
     if facets.quantity == "loss" and not facets.total and len(sets) > 1 and of_one_thing:
-        return f"{column} is judged, the first of {len(sets)} evaluation sets"
+        parts = all(LOSS_PARTS.intersection(columns[other].parts) for other in sets)
+        what = f"one of {len(sets)} parts of the loss" if parts else f"the first of {len(sets)} evaluation sets"
+        return f"{column} is judged, {what}"
     return ""
 
 

@@ -93,7 +93,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
             }
             for cause in finding.causes
         ],
-        "series": list(finding.series),
+        "series": [_text(name) for name in finding.series],
         "steps": [compact(step) for step in finding.steps],
         "marks": [compact(mark) for mark in finding.marks],
         "evidence": [

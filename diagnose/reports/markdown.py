@@ -13,6 +13,7 @@ from diagnose.report import Report
 from diagnose.reports.context import Context
 from diagnose.reports.phrases import (
     advice,
+    amount,
     by_severity,
     cause_in_words,
     cause_label,
@@ -103,7 +104,7 @@ def _finding(finding: Finding, where: str) -> Iterator[str]:
         rows = ["| statistic | value | threshold | unit |", "|---|---:|---:|---|"]
         for e in finding.evidence:
             limit = "" if e.threshold is None else number(e.threshold)
-            rows.append(f"| {_text(e.statistic)} | {number(e.value)} | {limit} | {_text(e.unit)} |")
+            rows.append(f"| {_text(e.statistic)} | {amount(e)} | {limit} | {_text(e.unit)} |")
         yield "\n".join(rows)
 
 

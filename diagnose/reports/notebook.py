@@ -10,7 +10,8 @@ from diagnose.reports import panels, svg
 from diagnose.reports.context import Context
 from diagnose.reports.html.parts import SIGNS
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.phrases import FIXES_SHOWN, confidence, labelled, outcome, stage, verdict, when
+from diagnose.reports.phrases import FIXES_SHOWN, confidence, kind, labelled, outcome, stage, verdict, when
+from diagnose.reports.summary import summary
 from diagnose.reports.words import count, one_line, place, span
 from diagnose.rule import Diagnosis, Finding, Severity, verdict_word
 
@@ -93,6 +94,8 @@ def _run(diagnosis: Diagnosis, label: str) -> Markup:
     head = tag("p", tag("b", label), ": ", tag("span", SIGNS[word], aria_hidden="true"), f" {verdict(diagnosis)}")
     return join(
         head,
+        tag("p", one_line(summary(diagnosis))) if diagnosis.findings else "",
+        tag("p", tag("small", f"kind: {kind(diagnosis)}")),
         tag("p", tag("small", f"milestone: {stage(diagnosis)}{reason}")),
         *(_finding(finding, diagnosis) for finding in diagnosis.findings),
     )

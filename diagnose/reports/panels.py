@@ -74,8 +74,8 @@ class Panel:
 
 
 def quantity(name: str) -> str:
-    """What a curve measures, without its split: `loss` of `val_loss`."""
-    bare = name.removeprefix("train_").removeprefix("val_").removeprefix("test_")
+    """What a curve measures, without its split and its set: `loss` of `val_loss`, and of `val_loss[german]`."""
+    bare = name.partition("[")[0].removeprefix("train_").removeprefix("val_").removeprefix("test_")
     return _BESIDE.get(name, bare)
 
 

@@ -90,6 +90,11 @@ def facts(run: Run) -> str:
     return ", ".join(filter(None, (run.format, count(run.points, "point"), extent(run))))
 
 
+def kind(diagnosis: Diagnosis) -> str:
+    """What kind of training the run is, and why: `boosting; the log has train-logloss and eval-logloss`."""
+    return one_line(f"{diagnosis.kind.name}; {diagnosis.kind.reason}")
+
+
 def stage(diagnosis: Diagnosis) -> str:
     """The milestone that the run works on."""
     return TITLES.get(diagnosis.milestone, "unknown")
@@ -201,7 +206,12 @@ def evidence_in_words(evidence: Evidence) -> str:
     """`GL 38.2 percent (threshold 5)`."""
     limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
     unit = f" {evidence.unit}" if evidence.unit else ""
-    return one_line(f"{evidence.statistic} {number(evidence.value)}{unit}{limit}")
+    return one_line(f"{evidence.statistic} {amount(evidence)}{unit}{limit}")
+
+
+def amount(evidence: Evidence) -> str:
+    """The measured number: `38.2`, `more than 1000`."""
+    return f"{'more than ' if evidence.bound else ''}{number(evidence.value)}"
 
 
 # --- fixes ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The report for a person at a terminal: verdict, milestone, findings with their curve, and what was not judged.
 
-    run.csv: 1 problem: overfitting (error)
+    run.csv: overfitting since epoch 31; try first: stop at epoch 31
+      verdict:   1 problem: overfitting (error)
       keras-csv, 100 points, epochs 1-100; train_loss = loss, val_loss = val_loss
       milestone: learn everything (2 of 3). The training loss fell by 95 %.
 
@@ -35,6 +36,7 @@ from diagnose.reports.phrases import (
     evidence_in_words,
     facts,
     is_brief,
+    kind,
     labelled,
     listed,
     reasons,
@@ -44,6 +46,7 @@ from diagnose.reports.phrases import (
     verdict,
     when,
 )
+from diagnose.reports.summary import summary
 from diagnose.reports.words import count, one_line, place, span
 from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 
@@ -98,9 +101,11 @@ def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
 
 def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """One run in full."""
-    lines = _headline(diagnosis, label, page)
+    lines = [page.paint(line, verdict_word(diagnosis)) for line in wrapped(f"{label}: {summary(diagnosis)}", page)]
+    whole = verdict(diagnosis)
+    lines += item("verdict:", whole if whole not in summary(diagnosis) else "", page)
     lines += item("", _read(diagnosis.run), page)
-    lines += item("kind:", one_line(f"{diagnosis.kind.name}; {diagnosis.kind.reason}"), page)
+    lines += item("kind:", kind(diagnosis), page)
     lines += _milestone(diagnosis, page)
     if diagnosis.findings:
         lines += ["", *findings(diagnosis, page), ""]

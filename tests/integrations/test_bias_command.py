@@ -90,7 +90,8 @@ def test_other_rules_say_nothing_of_a_recorded_check() -> None:
     call(*SOUND, "--out", "focus.csv")
     result = CliRunner().invoke(cli.app, ["focus.csv"], prog_name="diagnose")
     assert result.exit_code == 1
-    assert "focus.csv: 1 problem: attribution-bias (error)" in result.stdout
+    assert "focus.csv: attribution-bias throughout" in result.stdout
+    assert "verdict:    1 problem: attribution-bias (error)" in result.stdout
     assert "mosaics 1-60" in result.stdout
 
 

@@ -139,7 +139,8 @@ def test_one_run_is_told_in_full_with_its_configuration(serve: Callable[..., Wan
     serve(project(3))
     result = run("team/project/r0000")
     assert result.exit_code == 1, result.output
-    assert result.stdout.startswith("team/project/r0000: 2 problems: overfitting (error)")
+    assert result.stdout.startswith("team/project/r0000: overfitting since ")
+    assert "verdict:    2 problems: overfitting (error)" in result.stdout
     assert "measured:" in result.stdout
     table = Server().read(next(iter(Server().runs(parse("team/project/r0000")))))
     assert table.config["learning_rate"] == 0.1

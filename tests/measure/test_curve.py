@@ -181,3 +181,26 @@ def test_every_finite_curve_is_measured(values: list[float]) -> None:
     rise = measured.rise
     assert math.isfinite(measured.start)
     assert rise is None or 0.0 <= rise.estimate.exceeds(0.0) <= 1.0
+
+
+@pytest.mark.parametrize("size", [6, 8, 12, 19])
+def test_noise_rarely_peaks_beyond_its_chance_in_a_short_curve(size: int) -> None:
+    rng = np.random.default_rng(size)
+    lowest = []
+    for _ in range(400):
+        fall = 1.0 + 2.0 * np.exp(-np.arange(size) / (0.3 * size))
+        _, chance = curve(fall * np.exp(0.03 * rng.standard_normal(size))).peaks
+        lowest.append(float(chance.min()) * (size - 2))
+    assert np.mean(np.array(lowest) < 0.01) < 0.02
+
+
+@pytest.mark.parametrize("size", [6, 8, 12, 19])
+def test_a_point_twice_as_high_is_the_peak_of_a_short_curve(size: int) -> None:
+    rng = np.random.default_rng(size)
+    for _ in range(50):
+        place = int(rng.integers(2, size - 1))
+        values = (1.0 + np.exp(-np.arange(size) / 3.0)) * np.exp(0.01 * rng.standard_normal(size))
+        values[place] *= 2.0
+        z, chance = curve(values).peaks
+        assert int(np.argmax(z)) == place
+        assert chance[place] < 0.005

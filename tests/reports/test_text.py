@@ -22,7 +22,8 @@ def render(diagnoses: Sequence[Diagnosis], *, page: Page = PLAIN_PAGE) -> str:
 
 def test_one_ill_run_in_full(ill: Diagnosis) -> None:
     assert render([ill], page=Page(ascii=True)) == textwrap.dedent("""\
-        run.csv: 1 problem: overfitting (error)
+        run.csv: overfitting since epoch 17; try first: stop at epoch 17
+          verdict:    1 problem: overfitting (error)
           keras-csv, 40 points, epochs 1-40; train_loss = loss, val_loss
           kind:       unknown; no column says what is learned
           milestone:  learn the right thing (3 of 3); val_loss is 5 times train_loss
@@ -103,17 +104,19 @@ def test_runs_of_one_source_are_told_apart_by_name(healthy: Diagnosis) -> None:
 
 
 def test_a_note_alone_is_no_problem(noted: Diagnosis) -> None:
-    assert render([noted]).startswith("slow.csv: no problem found by 1 rule; 1 note: slow-convergence\n")
+    report = render([noted])
+    assert report.startswith("slow.csv: no problem, but slow-convergence ")
+    assert "verdict:    no problem found by 1 rule; 1 note: slow-convergence\n" in report
 
 
 def test_problems_and_notes_are_counted_apart(ill: Diagnosis, noted: Diagnosis) -> None:
     both = replace(ill, findings=(*ill.findings, *noted.findings))
-    assert render([both]).startswith("run.csv: 1 problem: overfitting (error); 1 note: slow-convergence\n")
+    assert "verdict:    1 problem: overfitting (error); 1 note: slow-convergence\n" in render([both])
 
 
 def test_a_run_no_rule_could_judge_says_why(unjudged: Diagnosis) -> None:
     report = render([unjudged])
-    assert report.startswith("odd.csv: not judged\n")
+    assert report.startswith("odd.csv: not judged: the log has no val_loss\n")
     assert "overfitting (the log has no val_loss)" in report
     assert "checked" not in report
 
@@ -185,3 +188,17 @@ def test_a_curve_without_finite_values_is_said_in_words(ill: Diagnosis) -> None:
 
 def test_nothing_to_report_is_nothing() -> None:
     assert render([]) == ""
+
+
+def test_the_first_line_says_what_since_when_and_what_to_do(ill: Diagnosis, noted: Diagnosis) -> None:
+    [lead] = ill.findings
+    effect = replace(lead, rule="overconfidence", explained_by="overfitting")
+    passing = replace(lead, steps=(20.0, 25.0))
+    first = [
+        render([replace(ill, findings=findings)], page=Page(width=200)).splitlines()[0]
+        for findings in ((lead, effect), (passing,), (replace(lead, steps=(1.0, 40.0)),), noted.findings)
+    ]
+    assert first[0] == "run.csv: overfitting since epoch 17, and with it overconfidence; try first: stop at epoch 17"
+    assert first[1] == "run.csv: overfitting at epochs 20-25; try first: stop at epoch 17"
+    assert first[2] == "run.csv: overfitting throughout; try first: stop at epoch 17"
+    assert first[3].startswith("run.csv: no problem, but slow-convergence ")

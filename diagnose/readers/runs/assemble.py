@@ -21,7 +21,7 @@ from diagnose.names import config as configuration
 from diagnose.names import roles
 from diagnose.names.roles import Facets
 from diagnose.readers.runs import axis as axes
-from diagnose.readers.runs import layout, trainings, values
+from diagnose.readers.runs import evaluation_sets, layout, trainings, values
 from diagnose.readers.runs.casting import Cast
 from diagnose.readers.runs.refusals import no_curve, refuse, too_short
 from diagnose.readers.tables.table import Column, Table
@@ -76,6 +76,8 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         raise no_curve(table, facets)
     order = axes.out_of_order(axis, columns[curves[0]].logged)
     if order is not None:
+        if axis.column in fixed.values() and np.any(axis.steps != np.rint(axis.steps)):
+            raise ReadError(f"{axis.column}, named for {axis.name}, goes up and down, and counts nothing")
         columns = {name: _cut(column, order) for name, column in columns.items()}
         table = replace(table, lines=[table.lines[i] for i in order] if table.lines else ())
         axis = replace(axis, steps=axis.steps[order], notes=(*axis.notes, UNORDERED.format(axis.name)))
@@ -89,6 +91,8 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
         axis = replace(axis, name="epoch", notes=(*axis.notes, NO_AXIS))
     if axis.name != "epoch":
         found |= _epochs(series, facets)
+    found |= evaluation_sets.others(found, series, cast.facets)
+    series, turn_notes = values.minimised(series, found, facets)
     scaled, scale_notes = values.fractions(series, found, columns, facets)
     if not part.shared:
         scaled = values.with_blank_tails(scaled, found, chosen, facets, steps)
@@ -108,12 +112,15 @@ def _run(part: layout.Part, source: str, overrides: Mapping[str, str]) -> Run:
             *selection.notes,
             *_repetition(repeated, found, axis.name),
             *cast.remarks(found, series),
+            *evaluation_sets.remarks(found),
             *values.constant_metric(found, series, facets),
+            *turn_notes,
             *scale_notes,
             *bounds_notes,
             *config_notes,
         ),
         lines=lines,
+        resumes=selection.resumes,
     )
 
 
@@ -242,7 +249,9 @@ def _check(
     """Raise ReadError where no main curve has points enough, or a curve that the user named has none at all."""
     for role, column in wanted.items():
         if role in roles.ROLES and column not in series:
-            raise ReadError(f"{column}, named for {role}, is blank in every row")
+            blank = not part.table.columns[column].logged.any()
+            why = "is blank in every row" if blank else "counts the points of the log"
+            raise ReadError(f"{column}, named for {role}, {why}")
     main = {found[role]: len(series[found[role]]) for role in roles.MAIN_ROLES if role in found}
     if not main:
         raise no_curve(part.table, part.facets)

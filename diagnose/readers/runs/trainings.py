@@ -23,11 +23,13 @@ class Selection:
 
     rows: a slice of rows.
     keep: shape (rows in the slice,), False for rows that a resume replaced; None where all are kept.
+    resumes: the step that was reached before each resume, and the one to which it went back.
     notes: what had to be decided, in sentences for the user.
     """
 
     rows: slice
     keep: Mask | None = None
+    resumes: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -66,7 +68,8 @@ def select(steps: Array, logged: Mask, axis: str = "step") -> Selection:
             + ": the later values replace the earlier ones"
         )
     keep = _replaced(steps[begin:end], [(row - begin, step) for row, step in resumed])
-    return Selection(slice(begin, end), keep, tuple(notes))
+    overlaps = tuple((float(there[first:i].max()), float(there[i])) for i in resumes if first < i < last)
+    return Selection(slice(begin, end), keep, overlaps, tuple(notes))
 
 
 def _classify(there: Array, back: npt.NDArray[np.intp], interval: float) -> tuple[list[int], list[int]]:

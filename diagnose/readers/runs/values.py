@@ -89,6 +89,29 @@ def fractions(
     return scaled, [f"{' and '.join(percents)}: read as percent, shown as a fraction"]
 
 
+def minimised(
+    series: Mapping[str, Series], found: Mapping[str, str], facets: Mapping[str, Facets]
+) -> tuple[dict[str, Series], list[str]]:
+    """The series with every loss that is maximised (an ELBO, a log-likelihood) negated, and a note that says which."""
+    names = [name for role, name in found.items() if "loss" in role and _grows(series[name], facets[name])]
+    if not names:
+        return dict(series), []
+    negated = {name: replace(series[name], values=-series[name].values) for name in names}
+    return {**series, **negated}, [f"{' and '.join(names)}: maximised, and judged as a loss with the sign turned"]
+
+
+def _grows(series: Series, facets: Facets) -> bool:
+    """Whether a term is meant to grow: by its name, and because it is negative throughout or does grow.
+
+    The negative of an ELBO is often called by the same name: it is positive, and falls.
+    """
+    values = series.values[np.isfinite(series.values)]
+    if not roles.is_maximised(facets) or not values.size:
+        return False
+    part = max(1, values.size // 3)
+    return bool(values.max() < 0.0) or float(np.median(values[-part:])) > float(np.median(values[:part]))
+
+
 def _is_percent(series: Series, column: Column, facets: Facets, family: Sequence[Series]) -> bool:
     """Whether an accuracy-like column is in percent: by its cells, its name, its values, or its family."""
     level = _level(series.values)

@@ -28,8 +28,10 @@ from diagnose.reports.phrases import (
     confidence,
     facts,
     is_brief,
+    kind,
     verdict,
 )
+from diagnose.reports.summary import summary
 from diagnose.reports.words import number, one_line, span
 from diagnose.rule import Diagnosis, Finding, verdict_word
 
@@ -97,9 +99,16 @@ def _head(diagnosis: Diagnosis, label: str, level: int, link: str) -> Markup:
         tag(f"h{level}", label, class_="source"),
         tag("p", facts(run), class_="facts"),
         tag("p", tag("a", link, href=link, rel="noreferrer")) if link.startswith(("https://", "http://")) else "",
-        tag("div", chip(word), tag("p", capital(verdict(diagnosis))), class_=f"verdict {word}"),
+        tag("div", chip(word), tag("p", capital(_said(diagnosis))), class_=f"verdict {word}"),
+        tag("p", tag("b", "Kind: "), f"{kind(diagnosis)}.", class_="kind"),
         _milestone(diagnosis),
     )
+
+
+def _said(diagnosis: Diagnosis) -> str:
+    """The summary, and the verdict where that says more."""
+    first, whole = summary(diagnosis), verdict(diagnosis)
+    return first if whole in first else f"{first}. {capital(whole)}"
 
 
 def _milestone(diagnosis: Diagnosis) -> Markup:
