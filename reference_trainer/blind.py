@@ -25,7 +25,8 @@ import numpy as np
 from diagnose import parallel
 from diagnose.api import diagnose
 from diagnose.errors import ReadError, SettingsError, unknown
-from diagnose.rule import Diagnosis, Severity
+from diagnose.judging.installed import load_fixes
+from diagnose.rule import Context, Diagnosis, Severity
 from reference_trainer import ledger, remedies
 from reference_trainer.recipe import Recipe, RecipeError
 from reference_trainer.splits import SPLITS
@@ -289,12 +290,15 @@ def run(case: Case) -> list[Taken]:
 
 def first_advices(diagnosis: Diagnosis | None, recipe: Recipe) -> list[Advice]:
     """What the report prints first, second and third of the run of a recipe: of the first finding, then of the next."""
-    findings = () if diagnosis is None else diagnosis.findings
+    if diagnosis is None:
+        return []
     listed: dict[str, Advice] = {}
-    for finding in findings:
+    own = replace(diagnosis.run, config=recipe.config())
+    for finding in diagnosis.findings:
         for fix in finding.recommendations[:RANKS]:
-            known = fix.id in remedies.REMEDIES
-            changed = remedies.apply(fix.id, recipe, fix.changes) if known else None
+            # Who takes an advice knows the settings that the log does not tell.
+            changes = fix.changes or load_fixes()[fix.id].offered(Context(own, finding)).changes
+            changed = remedies.apply(fix.id, recipe, changes) if fix.id in remedies.REMEDIES else None
             listed.setdefault(fix.id, Advice(fix.id, finding.rule, changed))
     return list(listed.values())[:RANKS]
 

@@ -63,6 +63,26 @@ def test_strata() -> None:
     assert blind.stratum(sound, ill, replace(ill, epochs=99)) == "another knob"
 
 
+def test_the_record_is_that_of_the_frozen_test_split() -> None:
+    lines = list(ledger.read(Path(__file__).with_name("reference_blind.csv"), blind.COLUMNS, blind._read))
+    assert {line.case.fault for line in lines} == set(SPLITS["test"].faults)
+    for line in lines:
+        if line.arm in ("ill", "sound"):
+            assert line.recipe == (line.case.ill() if line.arm == "ill" else line.case.sound()).digest
+    assert "14 cases, 11 of them harmed" in blind.summary(lines)
+
+
+def test_an_advice_without_numbers_is_taken_with_those_of_the_run() -> None:
+    from diagnose import synthetic
+    from diagnose.judging.engine import judge
+
+    recipe = Recipe(model="mlp", optimizer="sgd", learning_rate=2.0)
+    diagnosis = judge(replace(synthetic.diverging(), config={}), trials=())
+    lower = next(advice for advice in blind.first_advices(diagnosis, recipe) if advice.id == "lower-learning-rate")
+    assert lower.recipe is not None
+    assert lower.recipe.learning_rate < 2.0
+
+
 def taken(fault: str, arm: str, score: float, mode: str = "", rank: int = 1, stratum: str = "another knob") -> Taken:
     case = Case("ranking", fault, "inception", 7000)
     return Taken(case, mode, arm, rank, "dropout", "overfitting", "", score, False, False, stratum)
