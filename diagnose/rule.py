@@ -1,4 +1,4 @@
-"""The words every rule speaks: Rule, Finding, Evidence, Fix, Change, Severity, Case.
+"""The words every rule speaks: Rule, Finding, Evidence, Cause, Fix, Change, Severity, Case.
 
 All of them are frozen values: they can be listed, compared, replaced (`dataclasses.replace`) and passed around in a
 test without a registry.
@@ -60,6 +60,52 @@ class Context:
     finding: Finding
 
 
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a log and its config say of one cause of a finding; each sign in words that can follow a colon.
+
+    speaks_for: what is there and would be there if this were the cause.
+    against: what is there and would not be.
+    not_logged: what would tell, and is not there.
+    """
+
+    speaks_for: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    not_logged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A cause that the findings of a rule may have.
+
+    id: stable; the word that a finding's own `cause` has, where the rule can tell it.
+    title: what is wrong, in a few words: `the learning rate is too high`.
+    signs: what the log says of it.
+    fixes: ids of the catalogue that undo it, in the order to try.
+    """
+
+    id: str
+    title: str
+    signs: Callable[[Context], Signs]
+    fixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A cause of one finding with what the log says of it (see `Suspect` and `Signs`)."""
+
+    id: str
+    title: str
+    speaks_for: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    not_logged: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """Signs for it less those against it."""
+        return len(self.speaks_for) - len(self.against)
+
+
 Value = float | int | str | bool
 """A value of a hyperparameter."""
 
@@ -107,11 +153,13 @@ class Proposal:
         `dropout 0 -> 0.2`, `{dropout.new:g}` gives `0.2`), an argument of an action and a fact by their own (`{at:g}`).
     changes: what to do.
     facts: what else the words name.
+    conditional: whether the words leave open if it is for this run at all; it then stands behind what is.
     """
 
     words: str
     changes: Changes = ()
     facts: Mapping[str, Value] = field(default_factory=dict)
+    conditional: bool = False
 
     @property
     def sentence(self) -> str:
@@ -138,6 +186,8 @@ class Fix:
     source: where the advice comes from: the lecture notes' heading, or a paper.
     propose: what it comes down to in a run, with the words for it; None where the run's numbers are unknown.
     only_for, not_for: kinds of training (see `diagnose.names.kinds`); it is offered to no others, and not to these.
+    suits: whether it means anything to this run: a rate that is low already is not lowered; None where it always does.
+    test: whether it changes nothing and tells rival causes apart.
     """
 
     id: str
@@ -147,17 +197,26 @@ class Fix:
     propose: Callable[[Context], Proposal | None] | None = None
     only_for: tuple[str, ...] = ()
     not_for: tuple[str, ...] = ()
+    suits: Callable[[Context], bool] | None = None
+    test: bool = False
 
     def fits(self, kind: str) -> bool:
         """Whether it means anything to a training of this kind."""
         return kind not in self.not_for and (not self.only_for or kind in self.only_for)
 
+    def means_something(self, context: Context, kind: str) -> bool:
+        """Whether it fits the kind of training and suits the run."""
+        return self.fits(kind) and (self.suits is None or self.suits(context))
+
     def offered(self, context: Context, tally: Tally = NOT_TRIED) -> Recommendation:
         """The fix as it is offered for one finding of a run: as it proposes, else by its title."""
         proposal = None if self.propose is None else self.propose(context)
         if proposal is None:
-            return Recommendation(self.id, self.title, self.why, self.source, tally)
-        return Recommendation(self.id, proposal.sentence, self.why, self.source, tally, proposal.changes)
+            return Recommendation(self.id, self.title, self.why, self.source, tally, test=self.test)
+        tally = NOT_TRIED if proposal.conditional else tally
+        return Recommendation(
+            self.id, proposal.sentence, self.why, self.source, tally, proposal.changes, self.test, proposal.conditional
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +225,8 @@ class Recommendation:
 
     tally: the published trials; none of them means that it was not tried.
     changes: what the title says, as data; empty where it has no numbers of the run.
+    test: whether it changes nothing and tells rival causes apart.
+    conditional: whether its words leave open if it is for this run at all.
     """
 
     id: str
@@ -174,6 +235,8 @@ class Recommendation:
     source: str
     tally: Tally = NOT_TRIED
     changes: Changes = ()
+    test: bool = False
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +256,8 @@ class Finding:
     evidence: the numbers behind it.
     fixes: ids of the catalogue in the order to try, where the finding knows better than its rule; empty otherwise.
     cause: what most likely lies behind it, where the log and its config tell: a word of the rule's own, such as
-        `initialization`; "" where they do not. Trials of fixes are counted for each.
+        `initialization`, or the id of one of `causes`; "" where they do not. Trials of fixes are counted for each.
+    causes: the rival causes, the likeliest first, with what the log says of each; the engine fills them in.
     rule: id of the rule; the engine fills it in.
     explained_by: id of the rule whose finding in the same run explains this one, or ""; the engine fills it in.
     recommendations: the fixes in concrete words; the engine fills them in.
@@ -211,6 +275,7 @@ class Finding:
     marks: tuple[float, ...] = ()
     fixes: tuple[str, ...] = ()
     cause: str = ""
+    causes: tuple[Cause, ...] = ()
     rule: str = ""
     explained_by: str = ""
     recommendations: tuple[Recommendation, ...] = ()
@@ -250,6 +315,8 @@ class Rule:
         judgement.
     calibration: how often its findings are right, by how sure it is; None where nobody has measured that, and the
         confidence is the rule's own.
+    causes: the rival causes of its findings, the most common first; the engine weighs them by the log.
+    test: id of the fix that is the cheapest test to tell the causes apart where the log does not; "" for none.
     """
 
     id: str
@@ -264,6 +331,8 @@ class Rule:
     precedence: int = 0
     essential_for: tuple[str, ...] = ()
     calibration: Calibration | None = None
+    causes: tuple[Suspect, ...] = ()
+    test: str = ""
 
     @property
     def title(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from diagnose.errors import TableError
 from diagnose.measure import statistics
+from diagnose.names import optimizers
 
 Purpose = Literal["ranking", "published"]
 
@@ -35,6 +36,7 @@ class Trials:
 
     rule, cause: of the finding (see `Finding`); fix: id in the catalogue.
     fault, task: what was caused on purpose, and in what.
+    kind, optimizer: of the runs: a kind of training (see `diagnose.names.kinds`), and the optimizer's name.
     seeds: which set of seeds it was.
     runs: those in which the finding came and the fix with it; trials: those of them in which it could be tried (a
         table of numbers has nothing to augment); resolved: those after which the finding was gone, no other warning or
@@ -51,6 +53,8 @@ class Trials:
     fix: str
     fault: str
     task: str
+    kind: str
+    optimizer: str
     seeds: Purpose
     runs: int
     trials: int
@@ -69,7 +73,8 @@ COLUMNS = tuple(field.name for field in fields(Trials))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """Trials of one fix put together. Everything is as in `Trials`; metric is "" where there were several.
+    """Trials of one fix put together. Everything is as in `Trials`; metric is "" where there were several, or where the
+    user's run does not measure it. faults: how many different ones it was tried on.
 
     What is not known, a NaN, equals itself: findings of one log are equal however often it is judged.
     """
@@ -82,6 +87,7 @@ class Tally:
     gain_low: float = NO_DIFFERENCE
     gain_high: float = NO_DIFFERENCE
     cost: float = math.nan
+    faults: int = 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tally) and repr(self) == repr(other)
@@ -101,8 +107,14 @@ class Tally:
 
     @property
     def rare(self) -> bool:
-        """Whether the fix resolves less than half of the trials for sure."""
-        return self.trials > 0 and self.interval[1] < HALF
+        """Whether the fix resolves less than half of the trials for sure, of several faults: what fails on one may be
+        right for another that looks the same.
+        """
+        return self.trials > 0 and self.faults > 1 and self.interval[1] < HALF
+
+    def without_gain(self) -> Tally:
+        """The same without the gain, for a run whose metric is another."""
+        return replace(self, metric="", gain=NO_DIFFERENCE, gain_low=NO_DIFFERENCE, gain_high=NO_DIFFERENCE)
 
 
 NOT_TRIED = Tally(0, 0, 0)
@@ -161,6 +173,7 @@ def pool(rows: Sequence[Trials]) -> Tally:
     mean: Cochran, Sampling Techniques, 1977, section 5.3). The cost is the mean of the rows' medians, by their trials.
     """
     runs, count, resolved = (sum(getattr(row, name) for row in rows) for name in ("runs", "trials", "resolved"))
+    faults = len({row.fault for row in rows if row.trials})
     metrics = {row.metric for row in rows if row.trials}
     metric = metrics.pop() if len(metrics) == 1 else ""
     if count == 0:
@@ -171,27 +184,24 @@ def pool(rows: Sequence[Trials]) -> Tally:
     compared = [row for row in rows if math.isfinite(row.gain) and row.trials]
     weight = sum(row.trials for row in compared)
     if not weight:
-        return Tally(runs, count, resolved, metric, cost=cost)
+        return Tally(runs, count, resolved, metric, cost=cost, faults=faults)
     gain = sum(row.trials * row.gain for row in compared) / weight
     half = math.hypot(*(row.trials * (row.gain_high - row.gain_low) / 2.0 for row in compared)) / weight
-    return Tally(runs, count, resolved, metric, gain, gain - half, gain + half, cost)
+    return Tally(runs, count, resolved, metric, gain, gain - half, gain + half, cost, faults)
+
+
+def alike(row: Trials, kind: str, optimizer: object) -> bool:
+    """Whether trials were on runs like one of this kind and optimizer: the kind is the same, and so is the family of
+    the optimizer where both name one.
+    """
+    known = optimizers.known(optimizer) if isinstance(optimizer, str) else None
+    ours = optimizers.known(row.optimizer)
+    return row.kind == kind and (known is None or ours is None or known.family == ours.family)
 
 
 def of(rows: Iterable[Trials], rule: str, cause: str, fix: str, seeds: Purpose) -> Tally:
-    """All trials of a fix for a finding of `rule` with `cause`.
-
-    Where the log does not tell the cause, those after which the log did not tell it either. Where it always did, those
-    of every cause; the runs are then all those with the finding, also where the cause spoke against this fix.
-    """
-    of_rule = [row for row in rows if row.rule == rule and row.seeds == seeds]
-    alike = [row for row in of_rule if row.cause == cause]
-    if alike or cause:
-        return pool([row for row in alike if row.fix == fix])
-    runs: dict[tuple[str, str, str], int] = {}
-    for row in of_rule:
-        bench = (row.cause, row.fault, row.task)
-        runs[bench] = max(runs.get(bench, 0), row.runs)
-    return replace(pool([row for row in of_rule if row.fix == fix]), runs=sum(runs.values()))
+    """All trials of a fix for a finding of `rule` with `cause`; with "", those whose log did not tell the cause."""
+    return pool([r for r in rows if (r.rule, r.cause, r.fix, r.seeds) == (rule, cause, fix, seeds)])
 
 
 def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> list[str]:
@@ -211,3 +221,9 @@ def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -
         return (0 if low >= HELPS else 2), -low, -gain
 
     return sorted(fixes, key=place)
+
+
+def failures_last(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> list[str]:
+    """The fixes as they are given, but for those that resolve no fifth of the runs for sure, which come last."""
+    known = {fix: of(rows, rule, cause, fix, "ranking") for fix in fixes}
+    return sorted(fixes, key=lambda fix: known[fix].trials > 0 and known[fix].helped[0] < HELPS)

@@ -71,7 +71,7 @@ def _one(rank: int, tried: Try, rehearsal: Rehearsal, page: Page) -> list[str]:
         lines += _wrapped(f"after: {_summary(tried.training)}", page)
     word = "resolved" if tried.resolved else "not resolved"
     why = f": {tried.why_not}" if tried.why_not else ""
-    said = f"{word}{why}. In all trials: {outcome(evidence(rehearsal, tried.advice.id))}."
+    said = f"{word}{why}. In trials on runs like yours: {outcome(evidence(rehearsal, tried.advice.id))}."
     wrapped = _wrapped(said, page)
     color = Severity.WARNING.value if not tried.resolved else "healthy"
     return [*lines, wrapped[0].replace(word, page.paint(word, color), 1), *wrapped[1:]]

@@ -37,6 +37,9 @@ app = typer.Typer(
     help="Train small networks with a known illness, or none, and write their logs.",
 )
 
+NEEDED = ("torch", "sklearn", "matplotlib", "mlxtend", "skimage")
+"""Libraries of the extra."""
+
 EXTRA = "pip install 'training-diagnose[trainer]'"
 
 
@@ -46,7 +49,7 @@ def needs_trainer() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("torch", "sklearn", "matplotlib"):
+        if error.name is None or error.name.partition(".")[0] not in NEEDED:
             raise
         raise SettingsError(f"the reference trainer needs {error.name}, which is not installed; {EXTRA}") from error
 
@@ -254,6 +257,34 @@ def trials(
     scores = outcomes.scores(trainings, rows)
     typer.echo(outcomes.summary(scores), nl=False)
     raise typer.Exit(0 if outcomes.passed(scores) else 1)
+
+
+@app.command()
+def blind(
+    split: Annotated[str, typer.Option(metavar="ranking|test", help="Which faults, models and data.")] = "ranking",
+    seeds: Annotated[int, typer.Option(min=1, max=999, help="Runs of each fault in each model.")] = 1,
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="Processes; auto: one per core.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Every training; what is there already is not run again.")] = Path(
+        "reference_blind.csv"
+    ),
+) -> None:
+    """Take the advice on faults, models and data that nothing was built on, beside baselines that read no log.
+
+    Prints how often the first advice, and one of the first three, brings back what the fault cost.
+    """
+    with needs_trainer():
+        import mlxtend  # noqa: F401
+        import skimage  # noqa: F401
+        import torch  # noqa: F401
+
+    from reference_trainer import blind as trial
+
+    wanted = trial.cases(split, seeds)
+    with terminal.bar(len(wanted), "trying") as step:
+        lines = trial.measure(
+            wanted, out, parallel.workers(jobs), step and (lambda done, total, name: step(done, name))
+        )
+    typer.echo(trial.summary(lines), nl=False)
 
 
 @app.command()

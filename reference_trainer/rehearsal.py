@@ -13,13 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from diagnose import trials
 from diagnose.curves import Run
 from diagnose.errors import SettingsError, unknown
 from diagnose.judging.installed import load_trials
 from diagnose.names import optimizers, traits
+from diagnose.names.kinds import UNKNOWN
+from diagnose.names.kinds import kind_of as task_kind
 from diagnose.rule import Diagnosis, Finding, Recommendation
 from reference_trainer import remedies
 from reference_trainer.benches import BENCHES
@@ -95,31 +97,64 @@ class Rehearsal:
     tries: tuple[Try, ...]
 
 
-def rehearsable(findings: Sequence[Finding], rule: str | None = None) -> Finding | None:
-    """The first finding, or that of `rule`, that a fault of the reference trainer gives; None where there is none."""
-    caused = {fault.finding for fault in FAULTS.values()}
+def rehearsable(findings: Sequence[Finding], rule: str | None = None, kind: str = UNKNOWN.name) -> Finding | None:
+    """The first finding, or that of `rule`, that a fault of the reference trainer gives in a training of this kind;
+    None where there is none.
+    """
+    caused = {FAULTS[bench.fault].finding for bench in _benches(kind)}
     return next((found for found in findings if found.rule in caused and rule in (None, found.rule)), None)
 
 
-def nearest(run: Run, finding: Finding, fault: str | None = None) -> Bench:
-    """The bench that is most like the user's run, among those whose fault gives the finding, by its cause where known.
+class _Place(NamedTuple):
+    """A fault on one of its benches."""
 
-    fault: only this one. Raises SettingsError where it gives another finding, or is none.
+    fault: str
+    name: str
+
+    @property
+    def kind(self) -> str:
+        """The kind of training that it is."""
+        return Trial(self.fault, self.name, FIRST_SEED).build().kind
+
+
+def _benches(kind: str) -> list[_Place]:
+    """All benches that a training of this kind may be held against: a classifier learns no numbers, and what learns
+    numbers no classes; what is neither stands nearest to a classifier.
     """
+    places = (_Place(fault, name) for fault, benches in BENCHES.items() for name in benches)
+    if kind in ("classification", "regression"):
+        return [place for place in places if place.kind == kind]
+    return sorted(places, key=lambda place: place.kind != "classification")
+
+
+def nearest(run: Run, finding: Finding, fault: str | None = None) -> Bench:
+    """The bench that is most like the user's run: of its kind of training, then by the cause that the log tells, then
+    by its settings.
+
+    fault: only this one. Raises SettingsError where it gives another finding, or is none, or where the finding is
+    caused in no training of this kind.
+    """
+    kind = task_kind(run).name
     giving = [name for name, known in FAULTS.items() if known.finding == finding.rule]
     if fault is not None and fault not in giving:
         raise SettingsError(unknown(f"fault that gives {finding.rule}", fault, giving))
+    chosen = [place for place in _benches(kind) if place.fault in ([fault] if fault is not None else giving)]
+    if not chosen:
+        which = f"{finding.rule} by {fault}" if fault is not None else finding.rule
+        raise SettingsError(f"{which} cannot be caused in a {kind} on the reference trainer; choose another --finding")
     alike = {row.fault for row in load_trials() if (row.rule, row.cause) == (finding.rule, finding.cause)}
-    chosen = [fault] if fault is not None else [name for name in giving if name in alike] or giving
-    benches = [_compared(run, name, bench) for name in chosen for bench in BENCHES[name]]
-    return max(benches, key=lambda bench: len(bench.like))
+    compared = {place: _compared(run, place.fault, place.name) for place in chosen}
+    first = chosen[0].kind
+    best = max(chosen, key=lambda place: (place.kind == first, place.fault in alike, len(compared[place].like)))
+    return compared[best]
 
 
 def _compared(run: Run, fault: str, name: str) -> Bench:
     """A bench, held against the user's configuration."""
     ours = FAULTS[fault].recipe(**BENCHES[fault][name]).config()
-    like: list[str] = []
-    unlike: list[str] = []
+    kind, own_kind = task_kind(run).name, Trial(fault, name, FIRST_SEED).build().kind
+    like: list[str] = [own_kind] if kind == own_kind else []
+    unlike: list[str] = [] if kind in (own_kind, "supervised", UNKNOWN.name) else [f"{own_kind} (yours {kind})"]
     for field, same in SAME.items():
         theirs, own = run.hyperparameter(field), ours.get(field)
         if theirs is None or own is None or isinstance(theirs, (dict, list)):
@@ -191,9 +226,9 @@ def rehearse(
     """
     if rule is not None and rule not in {found.rule for found in diagnosis.findings}:
         raise SettingsError(unknown("finding of this run", rule, [found.rule for found in diagnosis.findings]))
-    finding = rehearsable(diagnosis.findings, rule)
+    finding = rehearsable(diagnosis.findings, rule, diagnosis.kind.name)
     if finding is None:
-        can = ", ".join(sorted({known.finding for known in FAULTS.values()}))
+        can = ", ".join(sorted({FAULTS[place.fault].finding for place in _benches(diagnosis.kind.name)}))
         which = f"{rule} cannot" if rule is not None else "no finding of this run can"
         raise SettingsError(f"{which} be caused on the reference trainer; those that can: {can}")
     bench = nearest(diagnosis.run, finding, fault)
@@ -252,5 +287,6 @@ def _train(recipe: Recipe) -> Training:
 
 
 def evidence(rehearsal: Rehearsal, fix: str) -> trials.Tally:
-    """What the published trials say of a fix for the user's finding."""
-    return trials.of(load_trials(), rehearsal.finding.rule, rehearsal.finding.cause, fix, "published")
+    """What the published trials on runs like the user's say of a fix for the finding."""
+    told = (advice.tally for advice in rehearsal.finding.recommendations if advice.id == fix)
+    return next(told, trials.NOT_TRIED)

@@ -42,8 +42,12 @@ def rehearse(
 
     plot.check(out, "--out")
     report = audit.diagnose(source, config=config)
-    ill = max(report.diagnoses, key=lambda found: rehearsal.rehearsable(found.findings, finding) is not None)
-    if finding is None and not rehearsal.rehearsable(ill.findings) and ill.worst in (None, Severity.NOTE):
+    ill = max(
+        report.diagnoses,
+        key=lambda found: rehearsal.rehearsable(found.findings, finding, found.kind.name) is not None,
+    )
+    can = rehearsal.rehearsable(ill.findings, None, ill.kind.name)
+    if finding is None and not can and ill.worst in (None, Severity.NOTE):
         terminal.write(f"{place(source)}: no problem was found, so there is nothing to rehearse\n")
         return
     with terminal.bar(1 + rehearsal.FIXES, "rehearsing") as step:

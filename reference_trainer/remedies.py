@@ -37,6 +37,9 @@ ALL_DIGITS = 1438
 LEAST_EPOCHS = 15
 """Epochs below which a log says little."""
 
+ABSURD = 1e6
+"""Times its usual size from which on an input is seen to be wrong at a glance."""
+
 JUDGED_EPOCHS = 8
 """Epochs of a log that was stopped early, at least; `overfitting` judges from fewer on, and a test compares."""
 
@@ -106,9 +109,9 @@ def smaller_network(recipe: Recipe, changes: Changes) -> Recipe | None:
 
 
 def larger_network(recipe: Recipe, changes: Changes) -> Recipe | None:
-    """Four times the width, and a layer or stage more."""
-    wider = _width(recipe, 4.0)
-    return None if wider is None else replace(wider, depth=1 + (recipe.depth or DEPTHS[recipe.model]))
+    """Four times the width, and a layer or stage more where their number is known."""
+    wider, depth = _width(recipe, 4.0), recipe.depth or DEPTHS.get(recipe.model)
+    return wider if wider is None or depth is None else replace(wider, depth=1 + depth)
 
 
 def _width(recipe: Recipe, factor: float) -> Recipe | None:
@@ -285,6 +288,11 @@ def check_labels(recipe: Recipe, changes: Changes) -> Recipe | None:
     return replace(recipe, label_noise=0.0, task="digits" if recipe.task == "digits-noisy" else recipe.task)
 
 
+def check_inputs(recipe: Recipe, changes: Changes) -> Recipe | None:
+    """The batches with values that are no numbers, or absurd ones, are found and left out."""
+    return recipe if recipe.corruption < ABSURD else replace(recipe, corrupt_at=(), corrupt_every=None)
+
+
 REMEDIES: Mapping[str, Remedy] = {
     "early-stopping": early_stopping,
     "data-augmentation": data_augmentation,
@@ -337,6 +345,7 @@ REMEDIES: Mapping[str, Remedy] = {
     "shorter-warmup": shorter_warmup,
     "fit-schedule": set_to(schedule_epochs=None),
     "check-labels": check_labels,
+    "check-inputs": check_inputs,
 }
 """Fix of the catalogue -> what it does to a recipe."""
 
@@ -344,6 +353,12 @@ NO_TRAINING: Mapping[str, str] = {
     "overfit-one-batch": "it tells where to look, and changes nothing",
     "balanced-metric": "it changes what is measured, and not what is learned",
     "temperature-scaling": "it changes the outputs after the training",
+    "print-gradient-norms": "it tells where to look, and changes nothing",
+    "count-classes": "it tells where to look, and changes nothing",
+    "locate-non-finite": "it tells where to look, and changes nothing",
+    "check-reward": "it tells where to look, and changes nothing",
+    "check-training-loop": "the reference trainer's loop is in order",
+    "deeper-trees": "it is for trees, which the reference trainer does not grow",
     "profile-input": "it is looked at, on the machine that was slow",
     "shallower-trees": "it is for trees, which the reference trainer does not grow",
     "sample-rows": "it is for trees, which the reference trainer does not grow",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from diagnose import parallel
 from diagnose.errors import SettingsError, unknown
-from diagnose.judging.installed import load_rules
 from diagnose.rule import Diagnosis
 from diagnose.trials import Purpose
 from reference_trainer import ledger, remedies
@@ -83,7 +82,7 @@ class Training:
     fix: the advice taken; "" for the training before.
     recipe: digest.
     findings: `rule:severity:cause` of each, and `rule:not-judged:` of what the log could not tell.
-    offered: for the training before, the fixes that come with the fault's finding, in the rule's own order.
+    offered: for the training before, the fixes that come with the fault's finding, in the order of the report.
     metric: name; best: its best value in the validations, NaN where none was finite.
     comparable: whether the validation measures the same as before.
     seconds: CPU time of the training; 0 where the advice changed nothing and nothing was trained.
@@ -151,7 +150,7 @@ def run(trial: Trial) -> list[Training]:
 
     findings = () if diagnosis is None else diagnosis.findings
     finding = next((f for f in findings if f.rule == FAULTS[trial.fault].finding), None)
-    offered = finding.fixes or rule_fixes(finding.rule) if finding is not None else ()
+    offered = tuple(advice.id for advice in finding.recommendations) if finding is not None else ()
 
     def line(fix: str, made: Recipe, found: Diagnosis | None, best: float, took: float) -> Training:
         same = all(getattr(made, name) == getattr(recipe, name) for name in MEASURES)
@@ -172,11 +171,6 @@ def run(trial: Trial) -> list[Training]:
             result, found, seconds = trained(changed)
             after.append(line(advice.id, changed, found, best_of(result), seconds))
     return [*after, before]
-
-
-def rule_fixes(rule: str) -> tuple[str, ...]:
-    """The fixes that a rule recommends where its finding names none."""
-    return next(known.fixes for known in load_rules() if known.id == rule)
 
 
 def trained(recipe: Recipe) -> tuple[Result, Diagnosis | None, float]:

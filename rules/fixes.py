@@ -8,9 +8,33 @@ sentence over them. A number is rounded where the change is made, so that what i
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 
 from diagnose.names import optimizers, traits
+from diagnose.names.kinds import kind_of
 from diagnose.rule import Action, Change, Changes, Context, Fix, Proposal, Value
+
+LOW_RATE = 5e-5
+"""A rate that nothing is gained by lowering, where the optimizer is not known: only fine-tuning takes less."""
+
+LEAST_USUAL = 1e-3
+"""The lowest of the usual rates that a search starts from; above it one is raised for a known optimizer alone."""
+
+MOST_OF_TRANSFORMERS = 3e-4
+"""Rate that transformers and policies are usually trained with at most."""
+
+SMALL_RATES = ("language-model", "preference", "reinforcement")
+
+_PICTURES = re.compile(
+    r"cnn|conv|resne|vgg|densenet|efficientnet|mobilenet|inception|alexnet|lenet|unet|yolo|(?<![a-z])(vit|swin|deit)"
+    r"|mnist|cifar|imagenet|svhn|celeba|coco|image|digits"
+)
+_NO_PICTURES = re.compile(
+    r"bert|gpt|llama|(?<![a-z])t5|lstm|gru|rnn|text|token|imdb|glue|squad|wiki|tabular|table|csv|diabetes|iris|boost|tree"
+    r"|linear|logistic|audio|speech|wav|time.?series"
+)
+_PICTURE_SIZES = re.compile(r"(image|img|crop)_?(size|sz|height|width)|imgsz")
 
 NOTES = "lecture notes, "
 PLAYBOOK = "Godbole et al., Deep Learning Tuning Playbook (2023)"
@@ -34,6 +58,103 @@ def _adaptive(context: Context) -> bool:
     """Whether the run's optimizer scales its steps per parameter."""
     name = str(context.run.config.get("optimizer", "")).lower()
     return any(part in name for part in ("adam", "adagrad", "adadelta", "rmsprop", "lion", "lamb"))
+
+
+def _usual_rate(context: Context) -> float | None:
+    """The rate that a search starts from with the run's optimizer; for transformers and policies, which take less, a
+    third of Adam's. None where the optimizer is not known.
+    """
+    name = _optimizer(context)
+    usual = optimizers.usual_rate(name) if name else None
+    small = kind_of(context.run).name in SMALL_RATES or traits.is_transformer(str(context.run.config.get("model", "")))
+    return usual if usual is None or not small else min(usual, MOST_OF_TRANSFORMERS)
+
+
+def _has_decayed(context: Context) -> bool:
+    """Whether the logged rate has come down to half of its peak, or the config names a schedule."""
+    curve = context.run.curve("learning_rate")
+    rate = None if curve is None else curve.finite().values
+    if rate is not None and rate.size >= 3:
+        return bool(rate.max() > 0.0 and rate[-1] <= 0.5 * rate.max())
+    said = str(context.run.config.get("scheduler") or "none").casefold()
+    return not re.search(r"none|constant|false|^no$|^warmup$", said)
+
+
+def _ends_worse(context: Context) -> bool:
+    """Whether the training loss ends above its start, or in nothing finite."""
+    loss = context.run.curve("train_loss")
+    values = None if loss is None else loss.values
+    if values is None or not values.size:
+        return False
+    return not math.isfinite(values[-1]) or bool(values[-1] > values[0])
+
+
+def _can_fall(context: Context) -> bool:
+    """Whether a rate is not low already: a hundredth of the usual one, or what only fine-tuning takes."""
+    rate, usual = _number(context, "learning_rate"), _usual_rate(context)
+    return rate is None or rate > (LOW_RATE if usual is None else 0.01 * usual)
+
+
+def _can_rise(context: Context) -> bool:
+    """Whether a rate is below the usual one, has not been lowered on purpose, and has thrown nothing off."""
+    rate, usual = _number(context, "learning_rate"), _usual_rate(context)
+    low = rate is None or rate < (LEAST_USUAL if usual is None else usual)
+    return low and (rate == 0.0 or not (_has_decayed(context) or _ends_worse(context)))
+
+
+def _leads_away(context: Context) -> bool:
+    """Whether the usual rate is another one, and on the side that the cause asks for."""
+    rate, usual = _number(context, "learning_rate"), _usual_rate(context)
+    if rate is None:
+        return True
+    usual = LEAST_USUAL if usual is None else usual
+    if context.finding.cause == "rate-too-high":
+        return usual < rate
+    return usual > rate if context.finding.cause == "rate-too-low" else usual != rate
+
+
+def _unset(context: Context, *names: str) -> bool:
+    return all(context.run.hyperparameter(name) is None for name in names)
+
+
+def _of_pictures(context: Context) -> bool | None:
+    """Whether the inputs are images; None where nothing says."""
+    run = context.run
+    said = " ".join(str(run.config.get(name, "")) for name in ("model", "task", "dataset", "data", "architecture"))
+    if kind_of(run).name in ("detection", "segmentation") or _PICTURES.search(said.casefold()):
+        return True
+    if any(_PICTURE_SIZES.fullmatch(name.rpartition("/")[2].casefold()) for name in run.config):
+        return True
+    return False if _NO_PICTURES.search(said.casefold()) else None
+
+
+def _half(context: Context) -> bool:
+    """Whether anything says that the training computes in float16."""
+    return traits.half_precision(context.run.config) or traits.loss_scaler(context.run.series) is not None
+
+
+def _warms_up_long(context: Context) -> bool:
+    """Whether the logged rate rises over a tenth of the run already."""
+    rate = context.run.curve("learning_rate")
+    if rate is None or len(rate) < 5 or not rate.values[0] < 0.5 * rate.values.max():
+        return False
+    span = float(rate.steps[-1] - rate.steps[0])
+    return bool(rate.steps[rate.values.argmax()] - rate.steps[0] >= 0.1 * span)
+
+
+def _decay_most(context: Context) -> float:
+    """The most weight decay that is usual."""
+    return 0.1 if _adaptive(context) else 1e-3
+
+
+def _below(name: str, most: float) -> Callable[[Context], bool]:
+    """Whether a hyperparameter is unknown, or below what is the most of it."""
+    return lambda context: (value := _number(context, name)) is None or value < most
+
+
+def _above(name: str, least: float) -> Callable[[Context], bool]:
+    """Whether a hyperparameter is unknown, or above what is enough of it."""
+    return lambda context: (value := _number(context, name)) is None or value > least
 
 
 def _change(context: Context, name: str, new: Value) -> Change:
@@ -68,8 +189,7 @@ def _rate_times(context: Context, factor: float, words: str, *, most: float = ma
 
 def _lower_rate(context: Context) -> Proposal | None:
     """A tenth; where that is still above the optimizer's usual rate, a tenth of the usual one."""
-    old, name = _number(context, "learning_rate"), _optimizer(context)
-    usual = optimizers.usual_rate(name) if name else None
+    old, name, usual = _number(context, "learning_rate"), _optimizer(context), _usual_rate(context)
     if old is None or not name or usual is None or old <= 10.0 * usual:
         return _rate_times(context, 0.1, "lower the learning rate by an order of magnitude: {learning_rate}")
     return Proposal(
@@ -80,21 +200,26 @@ def _lower_rate(context: Context) -> Proposal | None:
 
 
 def _raise_rate(context: Context) -> Proposal | None:
-    """Ten times the rate; from 0, the usual one of an optimizer that the sentence names."""
-    if _number(context, "learning_rate") != 0.0:
-        words = "raise the learning rate by an order of magnitude: {learning_rate}"
-        return _rate_times(context, 10.0, words, most=0.9)
+    """Ten times the rate, the usual one at most; from 0, the usual one of an optimizer that the sentence names."""
+    old, usual = _number(context, "learning_rate"), _usual_rate(context)
+    if old != 0.0:
+        most = LEAST_USUAL if usual is None else usual
+        if old is None or 10.0 * old <= most * (1.0 + 1e-9):
+            words = "raise the learning rate by an order of magnitude: {learning_rate}"
+            return _rate_times(context, 10.0, words)
+        return _rate_times(context, 10.0, "raise the learning rate to the usual one: {learning_rate}", most=most)
+    if kind_of(context.run).name == "boosting":
+        return Proposal("set a learning rate above 0: 0.1 to 0.3 is usual for trees")
     kind = optimizers.known(_optimizer(context) or "")
     named = kind is not None and kind.family in ("adaptive", "sgd")
     return Proposal(
         "set a learning rate above 0: 1e-3 for Adam, 0.1 for SGD with momentum, then search by powers of ten",
-        (_change(context, "learning_rate", optimizers.USUAL_RATES[kind.family]),) if kind and named else (),
+        (_change(context, "learning_rate", usual),) if usual is not None and named else (),
     )
 
 
 def _typical_rate(context: Context) -> Proposal | None:
-    name = _optimizer(context)
-    usual = optimizers.usual_rate(name) if name else None
+    name, usual = _optimizer(context), _usual_rate(context)
     if not name or usual is None or _number(context, "learning_rate") is None:
         return None
     rate = _change(context, "learning_rate", usual)
@@ -142,12 +267,13 @@ def _momentum(context: Context) -> Proposal | None:
 
 
 def _decay(context: Context) -> Proposal | None:
-    """Three times the decay, and the usual one at least."""
+    """Three times the decay, the usual one at least and the most that is usual at most."""
     old = _number(context, "weight_decay")
-    if old is None:
+    if old is None or old >= _decay_most(context):
         return None
     adaptive = _adaptive(context)
-    decay = _change(context, "weight_decay", _rounded(max(3.0 * old, 0.01 if adaptive else 1e-4)))
+    more = min(max(3.0 * old, 0.01 if adaptive else 1e-4), _decay_most(context))
+    decay = _change(context, "weight_decay", _rounded(more))
     if not adaptive:
         return Proposal("use weight decay: {weight_decay}", (decay,))
     return Proposal("use decoupled weight decay (AdamW): {weight_decay}", (*_adam_decoupled(context), decay))
@@ -228,6 +354,40 @@ def _weights(context: Context) -> Proposal | None:
     )
 
 
+def _one_batch(context: Context) -> Proposal | None:
+    """With a higher rate beside it where the present one is low."""
+    if _can_fall(context):
+        return None
+    return Proposal("overfit one batch of ten examples, at this learning rate and at a hundred times it")
+
+
+def _more_examples(context: Context) -> Proposal | None:
+    """Without the weights, which trees have not."""
+    return Proposal("collect more training data") if kind_of(context.run).name == "boosting" else None
+
+
+def _augment(context: Context) -> Proposal | None:
+    """With the condition that a log may leave open."""
+    if _of_pictures(context):
+        return None
+    words = "augment the data, if it is images: flips and shifts first, then Mixup, CutOut or CutMix"
+    return Proposal(words, conditional=True)
+
+
+def _metric_by_hand(context: Context) -> Proposal | None:
+    """Where there are no classes, the metric itself."""
+    if kind_of(context.run).name not in ("regression", "reinforcement", "language-model", "preference", "detection"):
+        return None
+    return Proposal("compute the metric by hand for ten examples, and hold it against what the log has")
+
+
+def _unfitting_weights(context: Context) -> bool:
+    """Whether the weights do not start already as fits the activation."""
+    start, activation = (str(context.run.config.get(name, "")).casefold() for name in ("initialization", "activation"))
+    fits = r"kaiming|(?<![a-z])he(?![a-z])" if "relu" in activation else r"glorot|xavier"
+    return not (activation and re.search(fits, start))
+
+
 def _precision(context: Context) -> Proposal | None:
     if not traits.half_precision(context.run.config):
         return None
@@ -299,7 +459,9 @@ CATALOGUE: tuple[Fix, ...] = (
         "augment the data: flips and shifts first, then Mixup, CutOut or CutMix",
         "more variants of each example are harder to memorise",
         NOTES + "Data Augmentation",
+        _augment,
         not_for=("boosting", "language-model", "regression", "preference", "reinforcement"),
+        suits=lambda context: _of_pictures(context) is not False,
     ),
     Fix(
         "weight-decay",
@@ -308,6 +470,7 @@ CATALOGUE: tuple[Fix, ...] = (
         NOTES + "Parameter Norm Penalty Method",
         _decay,
         not_for=("boosting",),
+        suits=lambda context: _below("weight_decay", _decay_most(context))(context),
     ),
     Fix(
         "dropout",
@@ -316,6 +479,7 @@ CATALOGUE: tuple[Fix, ...] = (
         NOTES + "Dropout and its variants",
         _dropout,
         not_for=("boosting",),
+        suits=_below("dropout", 0.5),
     ),
     Fix(
         "smaller-network",
@@ -343,6 +507,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "collect more training data, or start from weights trained on more",
         "the gap between training and validation closes with the size of the sample",
         PLAYBOOK,
+        _more_examples,
     ),
     Fix(
         "lower-learning-rate",
@@ -350,6 +515,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "steps that are too long jump out of the valley; in case of doubt, go small",
         NOTES + "Learning Rate",
         _lower_rate,
+        suits=_can_fall,
     ),
     Fix(
         "raise-learning-rate",
@@ -357,6 +523,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "steps that are too short leave the loss where it starts; search by orders of magnitude, below 1",
         NOTES + "Learning Rate",
         _raise_rate,
+        suits=_can_rise,
     ),
     Fix(
         "warmup",
@@ -364,6 +531,8 @@ CATALOGUE: tuple[Fix, ...] = (
         "the first gradients are large and the optimizer's averages are not filled yet",
         PLAYBOOK,
         _warm_up,
+        suits=lambda context: not _warms_up_long(context),
+        not_for=("boosting",),
     ),
     Fix(
         "clip-gradients",
@@ -371,6 +540,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "one exploding gradient can no longer move the weights far",
         NOTES + "Diagnosing the model: exploding gradients; percentile from the " + PLAYBOOK,
         _clip,
+        not_for=("boosting",),
     ),
     Fix(
         "inspect-batch",
@@ -378,6 +548,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "a single problematic instance is enough for a spike",
         NOTES + "Diagnosing the model: problematic data instance",
         _inspect,
+        not_for=("boosting",),
     ),
     Fix(
         "larger-batch",
@@ -385,12 +556,14 @@ CATALOGUE: tuple[Fix, ...] = (
         "the mean over more examples is less at the mercy of one",
         NOTES + "Batch Size",
         _batch,
+        not_for=("boosting",),
     ),
     Fix(
         "normalize-inputs",
         "normalize the inputs to mean 0 and standard deviation 1",
         "inputs of very different scale make the loss steep in some directions and flat in others",
         NOTES + "Diagnosing the model: preprocessing",
+        not_for=("boosting", "language-model", "preference"),
     ),
     Fix(
         "stable-precision",
@@ -398,12 +571,18 @@ CATALOGUE: tuple[Fix, ...] = (
         "float16 overflows above 65504",
         "Micikevicius et al., Mixed Precision Training (2018)",
         _precision,
+        suits=_half,
+        not_for=("boosting",),
     ),
     Fix(
         "overfit-one-batch",
-        "try to overfit a single batch first",
-        "a network that cannot memorise one batch has a bug in its loss, labels or gradients, not a tuning problem",
+        "overfit one batch of ten examples, at this learning rate and at a hundredth of it",
+        "if neither loss falls, the bug is in the loss, the gradients or the loop; if one rate alone learns, it "
+        "was the rate; if both do, it is the labels or the data",
         NOTES + "Training milestone: learn anything",
+        _one_batch,
+        test=True,
+        not_for=("boosting", "reinforcement"),
     ),
     Fix(
         "initialize-weights",
@@ -411,6 +590,8 @@ CATALOGUE: tuple[Fix, ...] = (
         "weights that are too small or too large let the signal vanish or explode from layer to layer",
         NOTES + "Weight Initialization",
         _weights,
+        suits=_unfitting_weights,
+        not_for=("boosting",),
     ),
     Fix(
         "inspect-data",
@@ -423,18 +604,22 @@ CATALOGUE: tuple[Fix, ...] = (
         "make it simpler: fewer classes, a smaller network without regularization, an easier sample of the data",
         "little capacity and an easy problem make it easier to learn anything at all",
         NOTES + "Training milestone: learn anything",
+        not_for=("boosting",),
     ),
     Fix(
         "check-frozen-weights",
-        "check that the optimizer holds the parameters and that they require gradients",
+        "check that the optimizer holds the parameters, that they require gradients, and that step() is called",
         "frozen or unregistered weights cannot move",
         PLAYBOOK,
+        not_for=("boosting",),
     ),
     Fix(
         "check-metric",
         "print the confusion matrix at two epochs",
         "it shows at once whether one class is predicted for everything, or the metric is computed wrongly",
         NOTES + "Diagnosing the model: threshold metric is not met",
+        _metric_by_hand,
+        test=True,
     ),
     Fix(
         "check-loss",
@@ -447,24 +632,28 @@ CATALOGUE: tuple[Fix, ...] = (
         "weight the classes in the loss by the inverse of their share",
         "rare classes then count as much as the majority",
         NOTES + "Diagnosing the model: imbalance?",
+        not_for=("regression", "reinforcement", "language-model", "preference"),
     ),
     Fix(
         "balanced-metric",
         "judge with balanced accuracy or macro F1 instead of accuracy",
         "accuracy rewards answering with the majority class",
         NOTES + "Diagnosing the model: imbalance?",
+        not_for=("regression", "reinforcement", "language-model", "preference"),
     ),
     Fix(
         "balance-data",
         "sample the rare classes more often, or collect more of them",
         "every batch then shows every class",
         NOTES + "Diagnosing the model: imbalance?",
+        not_for=("regression", "reinforcement", "language-model", "preference"),
     ),
     Fix(
         "label-smoothing",
         "smooth the labels (0.1)",
         "the loss then stops rewarding certainty beyond what the labels carry",
         "Szegedy et al., Rethinking the Inception Architecture (2016)",
+        not_for=("regression", "reinforcement", "boosting"),
     ),
     Fix(
         "profile-input",
@@ -483,6 +672,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "give the network more capacity: more filters or layers",
         "the training set has to be fitted before it can be fitted well",
         NOTES + "Training milestone: learn everything",
+        not_for=("boosting",),
     ),
     Fix(
         "less-regularization",
@@ -495,6 +685,8 @@ CATALOGUE: tuple[Fix, ...] = (
         "compute the training loss once more in evaluation mode, at the same weights as the validation",
         "it takes dropout, augmentation and the average over the epoch out of the comparison",
         PLAYBOOK,
+        not_for=("boosting",),
+        test=True,
     ),
     Fix(
         "check-split",
@@ -513,12 +705,14 @@ CATALOGUE: tuple[Fix, ...] = (
         "keep an exponential moving average of the weights and validate that",
         "averaged weights lie between the walls the last step jumps between",
         "Polyak and Juditsky (1992); Izmailov et al., Averaging Weights Leads to Wider Optima (2018)",
+        not_for=("boosting",),
     ),
     Fix(
         "decay-learning-rate",
         "let the learning rate decay: cosine, or divide it by ten where the loss gets stuck",
         "when stuck, reduce it",
         NOTES + "Learning Rate",
+        suits=lambda context: not _has_decayed(context),
     ),
     Fix(
         "train-longer",
@@ -540,6 +734,8 @@ CATALOGUE: tuple[Fix, ...] = (
         "from there the right one is found in a few runs, searching by orders of magnitude",
         NOTES + "Learning Rate",
         _typical_rate,
+        suits=_leads_away,
+        not_for=("boosting",),
     ),
     Fix(
         "scale-learning-rate",
@@ -547,6 +743,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "fewer updates per epoch go as far when each is longer by as much",
         "Goyal et al., Accurate, Large Minibatch SGD (2017)",
         _scale_rate,
+        not_for=("boosting",),
     ),
     Fix(
         "usual-momentum",
@@ -554,6 +751,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "each update then keeps nine tenths of the one before: enough inertia, and it fades",
         NOTES + "Optimizer: SGD + Momentum",
         _momentum,
+        not_for=("boosting",),
     ),
     Fix(
         "decouple-weight-decay",
@@ -561,6 +759,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "it decays all weights alike; an L2 term is scaled away where gradients are large",
         NOTES + "Parameter Norm Penalty Method; Loshchilov and Hutter (2019)",
         _decouple,
+        not_for=("boosting",),
     ),
     Fix(
         "power-of-two-batch",
@@ -568,6 +767,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "it fills memory and compute units evenly",
         NOTES + "Batch Size",
         _power_of_two,
+        not_for=("boosting",),
     ),
     Fix(
         "usual-max-norm",
@@ -581,6 +781,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "half of the units is the most that hidden layers usually bear",
         NOTES + "Dropout and its variants; Srivastava et al. (2014)",
         _less_dropout,
+        suits=_above("dropout", 0.5),
     ),
     Fix(
         "plain-augmentation",
@@ -605,6 +806,7 @@ CATALOGUE: tuple[Fix, ...] = (
         "shuffle the training data anew in every epoch",
         "batches in a fixed or sorted order give correlated gradients, and the order itself is learned",
         "Bottou, Stochastic Gradient Descent Tricks (2012)",
+        not_for=("boosting",),
     ),
     Fix(
         "log-plain-loss",
@@ -618,36 +820,43 @@ CATALOGUE: tuple[Fix, ...] = (
         "a network that recognises its examples learns no more from them",
         "Howard and Whitaker, Can LLMs learn from a single example? (2023)",
         _fewer_epochs,
+        suits=_above("epochs", 3),
+        not_for=("boosting",),
     ),
     Fix(
         "restore-state",
         "resume with everything saved: optimizer, scheduler, loss scaler, position of the sampler and random state",
         "without its averages the optimizer takes wrong steps, and a sampler that starts over repeats examples",
         "PyTorch documentation, Saving and Loading a General Checkpoint",
+        not_for=("boosting",),
     ),
     Fix(
         "residual-connections",
         "add skip connections around the layers or blocks, so that each learns what to add to its input",
         "the gradient then has a way that no layer can make smaller",
         "He et al., Deep Residual Learning for Image Recognition (2016)",
+        not_for=("boosting",),
     ),
     Fix(
         "normalization-layers",
         "normalize after each layer: batch normalization, or layer or group normalization where batches are small",
         "units that are standardised neither saturate nor die all at once, and no layer scales the gradient down",
         "Ioffe and Szegedy, Batch Normalization (2015); Wu and He, Group Normalization (2018)",
+        not_for=("boosting",),
     ),
     Fix(
         "relu-activation",
         "use ReLU, or one of its kin that never dies (leaky ReLU, ELU), in the hidden layers",
         "saturated units and long products of small slopes let no gradient through",
         NOTES + "Activation Function",
+        not_for=("boosting",),
     ),
     Fix(
         "stabilize-logits",
         "normalize queries and keys (QK-norm) and add a z-loss on the output logits",
         "logits that grow make the gradient grow with them",
         "Wortsman et al., Small-scale proxies for large-scale Transformer training instabilities (2023)",
+        not_for=("boosting",),
     ),
     Fix(
         "shorter-warmup",
@@ -728,6 +937,62 @@ CATALOGUE: tuple[Fix, ...] = (
         "augment with CutOut, or CutMix, so that no single place is always there",
         "a network that often has to do without one place learns the others, too",
         NOTES + "Data Augmentation: CutOut",
+    ),
+    Fix(
+        "print-gradient-norms",
+        "print the norm of the gradient of each layer, and how far a step moves its weights, for ten steps",
+        "0 or None is a layer cut off or frozen, a norm that grows is a missing zero_grad() or an explosion, and a "
+        "weight that moves by less than a millionth of itself is a rate too low",
+        "Karpathy, A Recipe for Training Neural Networks (2019)",
+        not_for=("boosting",),
+        test=True,
+    ),
+    Fix(
+        "count-classes",
+        "count the examples of each class in the training and the validation set, and the answers of each class",
+        "an accuracy that is the share of the largest class is imbalance; if the answers differ, the metric is wrong",
+        NOTES + "Diagnosing the model: imbalance?",
+        not_for=("regression", "reinforcement", "language-model", "preference"),
+        test=True,
+    ),
+    Fix(
+        "locate-non-finite",
+        "find the first value that is not finite: stop at the first NaN of the inputs, the outputs, the loss and the "
+        "gradients in turn (torch.autograd.set_detect_anomaly, tf.debugging.enable_check_numerics)",
+        "inputs point at the data, outputs at the weights and so at the rate, the loss alone at a logarithm or "
+        "division of 0, the gradients at an explosion",
+        "PyTorch documentation, Anomaly detection",
+        not_for=("boosting",),
+        test=True,
+    ),
+    Fix(
+        "check-inputs",
+        "check the inputs and labels for NaN, infinite and extreme values, first in the batches where it broke",
+        "one value that is not finite makes every weight so in a single step",
+        NOTES + "Diagnosing the model: problematic data instance",
+    ),
+    Fix(
+        "check-training-loop",
+        "check the order of the loop: zero_grad(), forward, backward(), step(), once per batch",
+        "gradients that are never set to zero add up, and the steps grow with them",
+        "PyTorch documentation, Optimizing Model Parameters",
+        not_for=("boosting",),
+    ),
+    Fix(
+        "check-reward",
+        "print the return of random actions, the entropy of the policy, and the reward of each step of one episode",
+        "a return no better than that of random actions with an entropy of 0 has stopped exploring; a reward that "
+        "never comes cannot be learned from",
+        "Henderson et al., Deep Reinforcement Learning that Matters (2018)",
+        only_for=("reinforcement", "preference"),
+        test=True,
+    ),
+    Fix(
+        "deeper-trees",
+        "grow larger trees: a higher max_depth or num_leaves, and more of them",
+        "the training set has to be fitted before it can be fitted well",
+        "Chen and Guestrin, XGBoost: A Scalable Tree Boosting System (2016)",
+        only_for=("boosting",),
     ),
     Fix(
         "replay-old-data",

@@ -17,7 +17,7 @@ from diagnose import synthetic
 from diagnose.calibration import features
 from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge
-from diagnose.rule import Diagnosis, Finding, Severity
+from diagnose.rule import Change, Diagnosis, Finding, Recommendation, Severity
 
 FOLDER = Path(__file__).parent / "benchmarks"
 
@@ -35,6 +35,7 @@ import _power  # noqa: E402
 import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
+import advice  # noqa: E402
 import benches  # noqa: E402
 import binary_logs  # noqa: E402
 import calibration  # noqa: E402
@@ -670,3 +671,42 @@ def test_calibration_prints_its_figures_and_writes_the_table(
         assert name in out
     assert {ANY, "overfitting"} <= set(read(table))
     assert picture.stat().st_size > 0
+
+
+# --- advice -----------------------------------------------------------------------------------------------------------
+
+
+def recommended(fix: str, *changes: Change) -> Recommendation:
+    return Recommendation(fix, fix, "", "", changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("fault", "framework", "given", "verdict"),
+    [
+        ("nan", "plain", recommended("inspect-batch"), "undoes"),
+        ("nan", "plain", recommended("locate-non-finite"), "tells"),
+        ("nan", "plain", recommended("stable-precision"), "wrong"),
+        ("nan", "plain", None, "wrong"),
+        ("lrhigh", "plain", recommended("typical-learning-rate", Change("learning_rate", 0.1, 3.0)), "undoes"),
+        ("lrhigh", "plain", recommended("typical-learning-rate", Change("learning_rate", 0.1, 0.01)), "wrong"),
+        ("frozen", "keras", recommended("check-frozen-weights"), "undoes"),
+        ("frozen", "xgboost", recommended("check-frozen-weights"), "wrong"),
+    ],
+)
+def test_an_advice_is_right_for_a_fault_or_a_test_or_wrong(
+    fault: str, framework: str, given: Recommendation | None, verdict: str
+) -> None:
+    assert advice.judged(given, framework, fault) == verdict
+
+
+def test_first_advice_is_scored_by_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["path,framework,fault,practitioner", "a.csv,keras,nan,non-finite", "b.csv,plain,nan,non-finite"]
+    (tmp_path / "verdicts.csv").write_text("\n".join([*rows, "c.csv,keras,sound,healthy"]) + "\n")
+    losses = [2.3 * 0.9**epoch for epoch in range(12)]
+    for name in ("a.csv", "b.csv"):
+        lines = [f"{epoch},{loss if epoch < 9 else 'nan'}" for epoch, loss in enumerate(losses)]
+        (tmp_path / name).write_text("epoch,loss\n" + "\n".join(lines) + "\n")
+    assert advice.main([str(tmp_path), "--wrong"]) == 0
+    assert "nan                            1/1" in capsys.readouterr().out  # the other framework is held out
+    with pytest.raises(SystemExit, match=r"verdicts.csv: not there"):
+        advice.main([str(tmp_path / "nowhere")])

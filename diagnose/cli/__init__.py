@@ -233,7 +233,7 @@ def explain(
     plain: options.Plain = False,
 ) -> None:
     """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
-    from diagnose import trials
+    from diagnose.judging.causes import of_cause
     from diagnose.judging.installed import load_fixes, load_rules, load_trials
     from diagnose.judging.needs import needs, thresholds_of
     from diagnose.reports import manual
@@ -243,7 +243,7 @@ def explain(
         raise typer.BadParameter(unknown("rule", rule, known), param_hint="RULE")
     found, catalogue = known[rule], load_fixes()
     tried = load_trials()
-    fixes = [catalogue[name] for name in trials.order(tried, found.id, "", found.fixes) if name in catalogue]
+    fixes = [catalogue[name] for name in of_cause(found, "", tried) if name in catalogue]
     write(manual.manual(found, needs(found), thresholds_of(found), fixes, tried, page(plain, None, "auto")))
 
 

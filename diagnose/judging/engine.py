@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from diagnose import trials as evidence
 from diagnose.curves import Run
+from diagnose.judging.causes import advised, leading, weighed
 from diagnose.judging.confidence import calibrated
 from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.inputs import Known, handed
@@ -19,10 +20,14 @@ from diagnose.judging.installed import load_fixes, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs, needs_baseline
 from diagnose.judging.sets import over_sets
 from diagnose.milestone import milestone
+from diagnose.names import roles
 from diagnose.names.kinds import kind_of, paradigms
 from diagnose.names.sets import HELD_OUT, of_set, sets_of
 from diagnose.rule import CannotJudge, Context, Diagnosis, Finding, Fix, NotJudged, Rule, Severity
-from diagnose.trials import Tally, Trials
+from diagnose.trials import Trials
+
+METRICS = {"accuracy": "accuracy", "correlation": "r2"}
+"""Kind of a column's quantity -> the metric of trials that measures the same."""
 
 
 def judge(
@@ -195,31 +200,23 @@ def _complete(
     catalogue: Mapping[str, Fix],
     trials: Sequence[Trials] | None,
 ) -> Finding:
-    """The finding with its rule's id, the probability that it is right, and its fixes in the run's own numbers, those
-    first that helped in trials.
+    """The finding with its rule's id, the probability that it is right, its causes as the log tells them apart, and its
+    fixes in the run's own numbers, in the order that follows from the causes and from trials on runs like this one.
 
     kind: of the run's training. overrides: the rule's thresholds that are not its own.
     """
     finding = calibrated(replace(finding, rule=rule.id), rule, usual=not overrides)
+    causes = weighed(rule, Context(run, finding))
+    lead = leading(causes, finding.cause)
+    finding = replace(finding, causes=causes, cause=lead.id if lead is not None else finding.cause)
     context = Context(run, finding)
-    asked = rule.id, finding.cause, tuple(finding.fixes or rule.fixes)
-    ranked = _ranked_by_installed(*asked) if trials is None else _ranked(trials, *asked)
-    offered = [
-        catalogue[name].offered(context, tally)
-        for name, tally in ranked
-        if name in catalogue and catalogue[name].fits(kind)
-    ]
-    return replace(finding, recommendations=tuple(offered))
-
-
-def _ranked(trials: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> tuple[tuple[str, Tally], ...]:
-    """The fixes in the order to try, each with its published trials."""
-    tried = [row for row in trials if row.rule == rule]
-    names = evidence.order(tried, rule, cause, fixes)
-    return tuple((name, evidence.of(tried, rule, cause, name, "published")) for name in names)
-
-
-@lru_cache(maxsize=1024)
-def _ranked_by_installed(rule: str, cause: str, fixes: tuple[str, ...]) -> tuple[tuple[str, Tally], ...]:
-    """The same of the installed table, once for all runs."""
-    return _ranked(load_trials(), rule, cause, fixes)
+    tried = [row for row in (load_trials() if trials is None else trials) if row.rule == rule.id]
+    like = [row for row in tried if evidence.alike(row, kind, run.hyperparameter("optimizer"))]
+    measured = {METRICS.get(roles.parse(column).kind) for column in run.series}
+    offered = []
+    for name in advised(rule, finding, lead, like):
+        if name in catalogue and catalogue[name].means_something(context, kind):
+            tally = evidence.of(like, rule.id, finding.cause, name, "published")
+            tally = tally if tally.metric in measured else tally.without_gain()
+            offered.append(catalogue[name].offered(context, tally))
+    return replace(finding, recommendations=tuple(sorted(offered, key=lambda advice: advice.conditional)))

@@ -8,7 +8,7 @@ is_transformer("facebook/opt-125m")                    # True
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diagnose.names.hyperparameters import hyperparameter
@@ -18,6 +18,7 @@ _TRANSFORMERS = re.compile(
 )
 _DECODERS = re.compile(r"gpt|llama|mistral|qwen|gemma|bloom|(?<![a-z])(opt-\d|phi|pythia|falcon|olmo)")
 _HALF = re.compile(r"(?<![0-9a-z])(16|16-mixed|16-true|fp16|float16|half)(?![0-9a-z])")
+_SCALER = re.compile(r"loss_?scale|grad_?scale|(?<![a-z])scaler")
 _RESUME = re.compile(r"resume(d|_.*)?|(load|from|init|restore|continue)_?(from_?)?(checkpoint|ckpt)(_path)?|ckpt_path")
 _NOT = ("", "none", "null", "false", "no", "never", "0")
 _SCALING = re.compile(r"(rescale|scale)(_(inputs?|data|images?|x|features))?")
@@ -59,6 +60,11 @@ def half_precision(config: Mapping[str, Any]) -> bool:
     if config.get("fp16") is True:
         return True
     return _HALF.search(str(config.get("precision", "")).casefold()) is not None
+
+
+def loss_scaler(columns: Iterable[str]) -> str | None:
+    """The column that holds the scale of a loss scaler, which float16 alone needs; None where there is none."""
+    return next((name for name in columns if _SCALER.search(name.casefold())), None)
 
 
 def resumed(config: Mapping[str, Any]) -> bool:

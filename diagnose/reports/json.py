@@ -83,6 +83,16 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "meaning": _text(finding.meaning),
         "explained_by": finding.explained_by or None,
         "cause": finding.cause or None,
+        "causes": [
+            {
+                "id": cause.id,
+                "title": _text(cause.title),
+                "speaks_for": [_text(sign) for sign in cause.speaks_for],
+                "against": [_text(sign) for sign in cause.against],
+                "not_logged": [_text(sign) for sign in cause.not_logged],
+            }
+            for cause in finding.causes
+        ],
         "series": [_text(name) for name in finding.series],
         "steps": [compact(step) for step in finding.steps],
         "marks": [compact(mark) for mark in finding.marks],
@@ -101,6 +111,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
                 "title": _text(fix.title),
                 "why": _text(fix.why),
                 "source": _text(fix.source),
+                "test": fix.test,
                 **_tally(fix.tally),
             }
             for fix in finding.recommendations
@@ -113,6 +124,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
     low, high = tally.interval if tally.trials else (math.nan, math.nan)
     return {
         "trials": tally.trials,
+        "faults": tally.faults if tally.trials else 0,
         "resolved": tally.resolved,
         "resolved_interval": [_number(round(low, 4)), _number(round(high, 4))],
         "gain": _number(tally.gain),

@@ -82,8 +82,13 @@ def manual(
         for name, default in thresholds.items():
             remark = f"   {remarks[name]}" if name in remarks else ""
             lines += wrapped(f"{name} = {default}{remark}", page, indent=4, hang=3)
+    if rule.causes:
+        lines += ["", page.paint("Causes, and what undoes them", "strong")]
+        for suspect in rule.causes:
+            lines += wrapped(f"{suspect.title} ({suspect.id}): {', '.join(suspect.fixes)}", page, indent=4, hang=3)
     if fixes:
-        lines += ["", page.paint("What to try, in this order", "strong")]
+        where = "where no cause leads" if rule.causes else "in this order"
+        lines += ["", page.paint(f"What to try, {where}", "strong")]
         for rank, fix in enumerate(fixes, 1):
             lines += wrapped(f"{rank}. {fix.title.rstrip('.')} ({fix.id})", page, indent=4, hang=3)
             lines += wrapped(f"{fix.why.rstrip('.')}. [{fix.source}]", page, indent=7, hang=0)

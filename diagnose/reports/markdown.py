@@ -15,6 +15,9 @@ from diagnose.reports.phrases import (
     advice,
     amount,
     by_severity,
+    cause_in_words,
+    cause_label,
+    causes_told,
     confidence,
     is_brief,
     labelled,
@@ -92,6 +95,8 @@ def _finding(finding: Finding, where: str) -> Iterator[str]:
     items = [f"- measured: {_text(finding.summary)}"]
     if not is_brief(finding):
         items.append(f"- means: {_text(finding.meaning)}")
+        for told in causes_told(finding):
+            items.append(f"- {cause_label(finding, told)}: {_text(cause_in_words(told))}")
     if not finding.explained_by:
         items += [f"- {when(fix)}: {_text(advice(fix))}" for fix in finding.recommendations[:1]]
     yield "\n".join(items)

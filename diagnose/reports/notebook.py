@@ -115,7 +115,7 @@ def _finding(finding: Finding, diagnosis: Diagnosis) -> Markup:
             parts.append(tag("p", one_line(finding.meaning)))
         for rank, fix in enumerate(finding.recommendations[: 1 if brief else FIXES_SHOWN]):
             advice = f": {one_line(fix.title).rstrip('.')}. "
-            fared = tag("small", outcome(fix.tally, brief=rank > 0))
+            fared = "" if fix.test else tag("small", outcome(fix.tally, brief=rank > 0))
             parts.append(tag("p", tag("b", when(fix, rank).capitalize()), advice, fared))
         shown = panels.of_finding(finding, run)
         if shown and not brief:

@@ -14,11 +14,14 @@ from pathlib import PurePath
 from diagnose.curves import Run
 from diagnose.milestone import TITLES
 from diagnose.reports.words import count, number, one_line, place, span
-from diagnose.rule import RANK, Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity, verdict_word
+from diagnose.rule import RANK, Cause, Diagnosis, Evidence, Finding, NotJudged, Recommendation, Severity, verdict_word
 from diagnose.trials import Tally
 
 FIXES_SHOWN = 3
 """Fixes written out per finding; the others are named."""
+
+CAUSES_SHOWN = 3
+"""Causes written out per finding, with what the log says of each."""
 
 LISTED = 4
 """Names listed of what is missing from a log; the others are counted."""
@@ -186,7 +189,7 @@ def in_sentences(finding: Finding) -> list[str]:
     if finding.explained_by:
         said.append(f"Explained by {finding.explained_by}.")
     elif finding.recommendations:
-        said.append(f"Try first: {advice(finding.recommendations[0])}")
+        said.append(f"{when(finding.recommendations[0]).capitalize()}: {advice(finding.recommendations[0])}")
     return said
 
 
@@ -215,25 +218,50 @@ def amount(evidence: Evidence) -> str:
 
 
 def when(fix: Recommendation, rank: int = 0) -> str:
-    """When to try a fix: `try first`, `then`, or `rarely`. rank: its place among the recommendations, from 0."""
+    """When to try a fix: `try first`, `test first`, `then`, or `rarely`. rank: its place among them, from 0."""
+    if rank == 0 and fix.test:
+        return "test first"
     return "rarely" if fix.tally.rare else "then" if rank else "try first"
 
 
+def cause_in_words(cause: Cause) -> str:
+    """A cause with what the log says of it: `the rate is too high - speaks for: ...; against: ...; not logged: ...`."""
+    parts = (("speaks for", cause.speaks_for), ("against", cause.against), ("not logged", cause.not_logged))
+    signs = "; ".join(f"{name}: {', '.join(said)}" for name, said in parts if said)
+    return one_line(f"{cause.title} - {signs}" if signs else f"{cause.title} - nothing in the log tells")
+
+
+def cause_label(finding: Finding, cause: Cause) -> str:
+    """What stands before a cause: `cause` for the one that leads, `or` for its rivals, `may be` where none leads."""
+    known = any(rival.id == finding.cause for rival in finding.causes)
+    return "cause" if cause.id == finding.cause else "or" if known else "may be"
+
+
+def causes_told(finding: Finding) -> list[Cause]:
+    """The causes to write out: the first ones of which the log says anything."""
+    return [cause for cause in finding.causes if cause.speaks_for or cause.against or cause.not_logged][:CAUSES_SHOWN]
+
+
 def advice(fix: Recommendation, *, brief: bool = False) -> str:
-    """A fix in a sentence: what to do, why, and how it fared in trials."""
+    """A fix in a sentence: what to do, why, and how it fared in trials. A test is nothing to be tried."""
+    words = f"{fix.title.rstrip('.')} - {fix.why.rstrip('.')}."
+    if fix.test:
+        return one_line(words)
     said = outcome(fix.tally, brief=brief)
-    return one_line(f"{fix.title.rstrip('.')} - {fix.why.rstrip('.')}. {said[0].upper()}{said[1:]}.")
+    return one_line(f"{words} {said[0].upper()}{said[1:]}.")
 
 
 def outcome(tally: Tally, *, brief: bool = False) -> str:
-    """How a fix fared in trials: `resolved 60/60 trials (95 % CI 94-100 %), +2.1 points val accuracy`; `not tried`.
+    """How a fix fared in trials: `resolved 60/60 reference runs of one fault (95 % CI 94-100 %), +2.1 points val
+    accuracy`; or `not tried on runs like this`.
 
     brief: without the words that the line before has said.
     """
     if not tally.trials:
-        return "not tried"
+        return "not tried" if brief else "not tried on runs like this"
     low, high = (100.0 * end for end in tally.interval)
-    share = f"({low:.0f}-{high:.0f} %)" if brief else f"trials (95 % CI {low:.0f}-{high:.0f} %)"
+    faults = "one fault" if tally.faults == 1 else f"{tally.faults} faults"
+    share = f"({low:.0f}-{high:.0f} %)" if brief else f"reference runs of {faults} (95 % CI {low:.0f}-{high:.0f} %)"
     gain = ""
     if math.isfinite(tally.gain):
         metric = {"accuracy": " val accuracy", "r2": " val R2"}.get(tally.metric, " val metric")

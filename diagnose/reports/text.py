@@ -28,6 +28,9 @@ from diagnose.reports.phrases import (
     AIMS,
     FIXES_SHOWN,
     advice,
+    cause_in_words,
+    cause_label,
+    causes_told,
     confidence,
     counted,
     evidence_in_words,
@@ -155,6 +158,8 @@ def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
     if is_brief(finding):
         return lines if finding.explained_by else lines + _best(finding, page)
     lines += item("means:", one_line(finding.meaning), page)
+    for cause in causes_told(finding):
+        lines += item(f"{cause_label(finding, cause)}:", cause_in_words(cause), page)
     for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
         lines += item(f"{when(fix, rank)}:", advice(fix, brief=rank > 0), page)
     rest = ", ".join(fix.id for fix in finding.recommendations[FIXES_SHOWN:])

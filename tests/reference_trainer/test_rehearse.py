@@ -40,7 +40,7 @@ def test_an_ill_run_is_rehearsed(tmp_path: Path) -> None:
     assert "1. " in done.stdout
     assert "3. " in done.stdout
     assert "resolved." in done.stdout
-    assert "In all trials: resolved" in done.stdout
+    assert "In trials on runs like yours:" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 90
     picture = tmp_path / "rehearsal.png"
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -114,6 +114,24 @@ def test_the_nearest_bench_is_most_like_the_run(config: dict[str, object], task:
     assert FAULTS[bench.fault].finding == finding.rule
 
 
+@pytest.mark.parametrize(("kind", "regression"), [("classification", False), ("regression", True)])
+def test_a_classifier_is_rehearsed_on_no_regression_and_the_other_way(kind: str, regression: bool) -> None:
+    run = replace(synthetic.overfit(), config={"kind": kind, "model": "mlp", "optimizer": "adamw"})
+    finding = next(found for found in judge(run).findings if found.rule == "overfitting")
+    bench = rehearsal.nearest(run, finding)
+    assert bench.name.startswith("diabetes") is regression
+    assert bench.like[0] == kind
+
+
+def test_what_no_training_of_a_kind_can_show_is_one_line() -> None:
+    run = replace(synthetic.noisy_validation(), config={"kind": "classification"})
+    finding = next(found for found in judge(run).findings if found.rule == "noisy-validation")
+    assert rehearsal.rehearsable([finding], None, "classification") is None
+    assert rehearsal.rehearsable([finding], None, "regression") is finding
+    with pytest.raises(SettingsError, match="cannot be caused in a classification"):
+        rehearsal.nearest(run, finding)
+
+
 def test_the_cause_chooses_the_fault() -> None:
     run = replace(synthetic.spiky(), config={"resume_from_checkpoint": "last.ckpt"})
     finding = next(found for found in judge(run).findings if found.rule == "loss-spike")
@@ -139,7 +157,7 @@ def test_the_kind_of_a_network_is_in_its_name(model: str, kind: str | None) -> N
 
 def test_a_rehearsal_says_what_helped() -> None:
     diagnosis = diagnose(str(SAMPLES / "overfitting.csv")).diagnoses[0]
-    shown = rehearsal.rehearse(diagnosis, "overfitting", "no-regularization")
+    shown = rehearsal.rehearse(diagnosis, "overfitting", "label-noise")
     assert shown.seen.rule == shown.finding.rule == "overfitting"
     assert any(tried.resolved for tried in shown.tries)
     for tried in shown.tries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -106,6 +107,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "inspect-batch": ({"corrupt_at": (3,), "corrupt_every": 7}, {"corrupt_at": (), "corrupt_every": None}),
     "inspect-data": ({"label_noise": 0.4}, {"label_noise": 0.0}),
     "check-labels": ({"task": "digits-noisy"}, {"task": "digits", "label_noise": 0.0}),
+    "check-inputs": ({"corrupt_at": (3,), "corruption": math.inf}, {"corrupt_at": ()}),
     "check-frozen-weights": ({"frozen": "all"}, {"frozen": "none"}),
     "check-metric": ({"metric": "argmax-of-one-output"}, {"metric": "default"}),
     "check-loss": ({"loss_function": "nll-of-logits"}, {"loss_function": "default"}),

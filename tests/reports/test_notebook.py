@@ -22,7 +22,7 @@ def test_one_run_is_shown_with_its_findings_and_curves(ill: Diagnosis) -> None:
     said = " ".join(seen.text.split())
     assert "run.csv: ✕ 1 problem: overfitting (error)" in said
     assert "What was learned after epoch 17 fits the training sample, not the task." in said
-    assert "Try first: stop at epoch 17. resolved 19/20 trials" in said
+    assert "Try first: stop at epoch 17. resolved 19/20 reference runs" in said
     assert [a["role"] for tag, a in seen.tags if tag == "svg" and "role" in a] == ["img"]
 
 

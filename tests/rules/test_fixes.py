@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import load_fixes
 from diagnose.names.hyperparameters import HYPERPARAMETERS
+from diagnose.names.kinds import kind_of
 from diagnose.rule import Action, Change, Changes, Context, Finding, Fix, Proposal, Recommendation, Severity
 
 FIXES = load_fixes()
@@ -78,9 +80,9 @@ SAID = (
     ),
     Said(
         "weight-decay",
-        context({"optimizer": "RMSprop", "weight_decay": 0.1}),
-        "use decoupled weight decay (AdamW): weight_decay 0.1 -> 0.3",
-        (Change("weight_decay", 0.3, 0.1),),
+        context({"optimizer": "RMSprop", "weight_decay": 0.05}),
+        "use decoupled weight decay (AdamW): weight_decay 0.05 -> 0.1",
+        (Change("weight_decay", 0.1, 0.05),),
     ),
     Said(
         "weight-decay",
@@ -106,9 +108,40 @@ SAID = (
     ),
     Said(
         "raise-learning-rate",
-        context({"learning_rate": 0.2}),
-        "raise the learning rate by an order of magnitude: learning_rate 0.2 -> 0.9",
-        (Change("learning_rate", 0.9, 0.2),),
+        context({"learning_rate": 2e-5}),
+        "raise the learning rate by an order of magnitude: learning_rate 2e-05 -> 0.0002",
+        (Change("learning_rate", 2e-4, 2e-5),),
+    ),
+    Said(
+        "raise-learning-rate",
+        context({"learning_rate": 0.04, "optimizer": "SGD"}),
+        "raise the learning rate to the usual one: learning_rate 0.04 -> 0.1",
+        (Change("learning_rate", 0.1, 0.04),),
+    ),
+    Said(
+        "raise-learning-rate",
+        context({"learning_rate": 0.0, "num_leaves": 31}),
+        "set a learning rate above 0: 0.1 to 0.3 is usual for trees",
+        (),
+    ),
+    Said(
+        "overfit-one-batch",
+        context({"optimizer": "SGD", "learning_rate": 1e-5}),
+        "overfit one batch of ten examples, at this learning rate and at a hundred times it",
+        (),
+    ),
+    Said("more-data", context({"num_leaves": 31}), "collect more training data", ()),
+    Said(
+        "data-augmentation",
+        context(),
+        "augment the data, if it is images: flips and shifts first, then Mixup, CutOut or CutMix",
+        (),
+    ),
+    Said(
+        "check-metric",
+        context(curves={"reward": [1.0] * 30}),
+        "compute the metric by hand for ten examples, and hold it against what the log has",
+        (),
     ),
     Said(
         "raise-learning-rate",
@@ -240,6 +273,45 @@ def test_every_fix_that_proposes_is_tested() -> None:
     assert {fix.id for fix in FIXES.values() if fix.propose is not None} == {said.fix for said in SAID}
 
 
+@pytest.mark.parametrize(
+    ("fix", "given"),
+    [
+        ("weight-decay", context({"optimizer": "AdamW", "weight_decay": 0.1})),  # as much as is usual
+        ("weight-decay", context({"optimizer": "SGD", "weight_decay": 1e-3})),
+        ("dropout", context({"dropout": 0.5})),
+        ("usual-dropout", context({"dropout": 0.3})),
+        ("lower-learning-rate", context({"optimizer": "Adam", "learning_rate": 1e-6})),
+        ("lower-learning-rate", context({"learning_rate": 0.0})),
+        ("raise-learning-rate", context({"learning_rate": 0.488})),
+        ("raise-learning-rate", context({"optimizer": "Adam", "learning_rate": 1e-3})),
+        ("raise-learning-rate", context(curves={"train_loss": [1.0, 0.5, 7.0]})),  # it has thrown the weights off
+        ("raise-learning-rate", context(curves={"train_loss": [1.0, math.nan]})),
+        ("raise-learning-rate", context(curves={"learning_rate": [1e-4, 5e-5, 1e-5]})),  # lowered on purpose
+        ("decay-learning-rate", context(curves={"learning_rate": [1e-4, 5e-5, 1e-5]})),
+        ("decay-learning-rate", context({"scheduler": "cosine"})),
+        ("typical-learning-rate", context({"optimizer": "Adam", "learning_rate": 1e-3})),
+        ("stable-precision", context()),
+        ("stable-precision", context({"precision": "32-true"})),
+        ("initialize-weights", context({"activation": "relu", "initialization": "kaiming_normal_"})),
+        ("fewer-epochs", context({"epochs": 2})),
+        ("data-augmentation", context({"dataset": "imdb"})),
+        ("data-augmentation", context({"num_leaves": 31})),
+        ("warmup", context(curves={"learning_rate": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]})),
+        ("overfit-one-batch", context({"num_leaves": 31})),
+        ("shallower-trees", context({"model": "resnet18"})),
+    ],
+    ids=str,
+)
+def test_a_fix_that_means_nothing_to_a_run_is_not_offered(fix: str, given: Context) -> None:
+    assert not FIXES[fix].means_something(given, kind_of(given.run).name)
+
+
+def test_half_precision_is_spoken_of_where_anything_speaks_for_it() -> None:
+    scaled = context(curves={"train/loss_scale": [65536.0] * 30})
+    for said in (scaled, context({"precision": "fp16"})):
+        assert FIXES["stable-precision"].means_something(said, "classification")
+
+
 def test_changes_go_by_canonical_names() -> None:
     changed = {change.name for said in SAID for change in said.changes if isinstance(change, Change)}
     assert changed <= HYPERPARAMETERS
@@ -247,7 +319,7 @@ def test_changes_go_by_canonical_names() -> None:
 
 @pytest.mark.parametrize("fix", FIXES)
 def test_without_numbers_the_title_is_said(fix: str) -> None:
-    offered = FIXES[fix].offered(context(length=1))
+    offered = FIXES[fix].offered(context({"model": "resnet18"}, length=1))
     assert (offered.title, offered.changes) == (FIXES[fix].title, ())
 
 

@@ -113,7 +113,7 @@ def test_a_validation_loss_that_jumps_alone_warns_where_it_is_seen(
     assert (finding.severity, finding.cause, finding.marks) == (severity, "validation-alone", (float(place),))
     both = found("loss-spike", with_curve(run, "train_loss", spike))
     assert both is not None
-    assert (both.severity, both.cause) == (Severity.WARNING, "")
+    assert (both.severity, both.cause) == (Severity.WARNING, "bad-batch")
 
 
 def test_recurring_spikes_name_their_period() -> None:

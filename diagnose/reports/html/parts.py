@@ -104,7 +104,7 @@ def _fix(rank: int, fix: Recommendation) -> Markup:
         "li",
         tag("p", tag("span", when(fix, rank), class_="when"), " ", tag("strong", capital(title)), "."),
         tag("p", capital(one_line(fix.why).rstrip(".")) + ". ", tag("cite", f"[{one_line(fix.source)}]")),
-        tag("p", _interval(fix), f"{outcome(fix.tally)}{cost}", class_="trial"),
+        "" if fix.test else tag("p", _interval(fix), f"{outcome(fix.tally)}{cost}", class_="trial"),
     )
 
 

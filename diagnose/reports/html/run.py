@@ -20,7 +20,17 @@ from diagnose.reports.html.parts import (
     table,
 )
 from diagnose.reports.markup import Markup, join, tag
-from diagnose.reports.phrases import AIMS, confidence, facts, is_brief, kind, verdict
+from diagnose.reports.phrases import (
+    AIMS,
+    cause_in_words,
+    cause_label,
+    causes_told,
+    confidence,
+    facts,
+    is_brief,
+    kind,
+    verdict,
+)
 from diagnose.reports.summary import summary
 from diagnose.reports.words import number, one_line, span
 from diagnose.rule import Diagnosis, Finding, verdict_word
@@ -119,17 +129,25 @@ def _milestone(diagnosis: Diagnosis) -> Markup:
     )
 
 
+def _causes(finding: Finding) -> Markup:
+    """The rival causes with what the log says of each; the rule's own word where it knows no rivals."""
+    told = causes_told(finding)
+    if not told:
+        return tag("p", "Likely cause: ", tag("b", one_line(finding.cause)), ".") if finding.cause else Markup("")
+    said = ((f"{cause_label(finding, cause).capitalize()}: ", cause_in_words(cause)) for cause in told)
+    return join(*(tag("p", tag("b", label), words) for label, words in said))
+
+
 def _finding(finding: Finding, run: Run, curves: Curves, level: int, *, still: bool) -> Markup:
     """One finding: what was measured and what it means beside the curve, then the fixes."""
     where = f"{span(finding.steps, run.axis)}, {confidence(finding)}"
     because = tag("p", "Explained by ", tag("b", finding.explained_by), ".") if finding.explained_by else ""
-    cause = tag("p", "Likely cause: ", tag("b", one_line(finding.cause)), ".") if finding.cause else ""
     words = tag(
         "div",
         tag("p", tag("b", "Measured: "), one_line(finding.summary)),
         tag("p", tag("b", "Means: "), one_line(finding.meaning)),
         because,
-        cause,
+        _causes(finding),
         evidence(finding),
         class_="words",
     )
