@@ -8,12 +8,14 @@ fall        share of the class's images that it loses when the region comes from
             from around it, the mean of the two; an aspect of the whole image cannot be filled
 transfer    share of the images of other classes that it gains when the region comes from its own
 
-The effect is the smaller of them: an answer that goes along with the region, both ways. What belongs to the thing goes
-on around the region, and filling it in brings much of it back; of a mark it leaves nothing. What is left of the thing
-in a region has an effect in every class; so the effect of a class is held against that of the other classes' best
-region of the same kind and size, and a class is found that stands apart from them. (Of the background, against that of
-the things, where they do less.) Places so large that the thing is
-exchanged with them are not judged; they lead to smaller windows, which are cut down as long as there is an effect.
+An exchange may break an image whatever it brings: what is lost with the region of other images of the same class, and
+gained with that of third classes, is taken off. The effect is the smaller of the two: an answer that goes along with
+the region, both ways. What belongs to the thing goes on around the region, and filling it in brings much of it back; of a
+mark it leaves nothing. What is left of the thing in a region has an effect in every class; so the effect of a class is
+held against that of the other classes' best region of the same kind and size, and a class is found that stands apart
+from them. (Of the background, against that of the things, where they do less, and of the class's own thing.) Places so
+large that the thing is exchanged with them are not judged; they lead to smaller windows, which are cut down as long as
+there is an effect.
 
 The measure is our own. On counterfactual exchange: Chang et al., Explaining Image Classifiers by Counterfactual
 Generation (2019); on backgrounds, Xiao et al., Noise or Signal: The Role of Image Backgrounds in Object Recognition
@@ -61,6 +63,7 @@ class Effect:
     lost, removed, gained: how many of `own` images of the class were lost by the exchange, and by filling the region
         in, and how many of `others` images of other classes were gained. An aspect cannot be filled in: `removed` is
         `lost` then.
+    spoiled, chance: shares that are lost with the region of the class's own images, and gained with that of third ones.
     reference: the effect of the classes that it stands apart from, or of other places of the class.
     trials: how many pairs of region and class were tried in all, for the correction.
     p: that lost and gained are no more than the reference; not corrected.
@@ -73,6 +76,8 @@ class Effect:
     own: int
     gained: int
     others: int
+    spoiled: float = 0.0
+    chance: float = 0.0
     reference: float = 0.0
     trials: int = 1
     p: float = 1.0
@@ -80,12 +85,13 @@ class Effect:
     @property
     def fall(self) -> float:
         """The mean over the two ways of taking the region out; from 0 to 1."""
-        return (self.lost + self.removed) / 2 / max(self.own, 1)
+        lost = max(self.lost / max(self.own, 1) - self.spoiled, 0.0)
+        return lost if self.region.fill is None else (lost + self.removed / max(self.own, 1)) / 2
 
     @property
     def transfer(self) -> float:
         """From 0 to 1."""
-        return self.gained / max(self.others, 1)
+        return max(self.gained / max(self.others, 1) - self.chance, 0.0)
 
     @property
     def size(self) -> float:
@@ -199,10 +205,15 @@ def _referred(effects: Sequence[Effect], whole: Sequence[Effect], classes: int) 
 def _against_the_thing(backgrounds: Sequence[Effect], whole: Sequence[Effect]) -> list[Effect]:
     """The effects of the background, held against the most that the thing itself does in any class, if that is less.
 
-    Where every class goes by its background, none stands apart, but no thing does anything.
+    Where every class goes by its background, none stands apart, but no thing does anything. A background that does no
+    more than the class's own thing is not told from it.
     """
     most = max((effect.size for effect in whole if effect.region.kind == where.THE_THING), default=1.0)
-    return [replace(effect, reference=min(effect.reference, most)) for effect in backgrounds]
+    own = {effect.target: effect.size for effect in whole if effect.region.kind == where.THE_THING}
+    return [
+        replace(effect, reference=max(min(effect.reference, most), own.get(effect.target, 0.0)))
+        for effect in backgrounds
+    ]
 
 
 def _of_others(sizes: Sequence[float]) -> list[float]:
@@ -246,8 +257,8 @@ def _with_p(effect: Effect) -> Effect:
     from scipy.stats import binom, chi2
 
     level = (effect.reference * effect.own + 1.0) / (effect.own + 2.0)
-    lost = binom.sf((effect.lost + effect.removed) // 2 - 1, effect.own, level)
-    gained = binom.sf(effect.gained - 1, effect.others, level)
+    lost = binom.sf(round(effect.fall * effect.own) - 1, effect.own, level)
+    gained = binom.sf(round(effect.transfer * effect.others) - 1, effect.others, level)
     statistic = -2.0 * float(np.log(max(lost, 1e-300)) + np.log(max(gained, 1e-300)))
     return replace(effect, p=float(chi2.sf(statistic, 4)))
 
@@ -298,7 +309,7 @@ class _Trial:
         return Effect(target, region, int(lost.sum()), int(filled.sum()), len(lost), int(gained.sum()), len(gained))
 
     def again(self, effect: Effect) -> Effect:
-        """The effect as the mean over `CONFIRMED` rounds, of which it was the first."""
+        """The effect as the mean over `CONFIRMED` rounds, of which it was the first, and what the exchange breaks."""
         rounds = [effect, *(self.of_class(effect.target, effect.region) for _ in range(CONFIRMED - 1))]
 
         def mean(count: Callable[[Effect], int]) -> int:
@@ -309,7 +320,31 @@ class _Trial:
             lost=mean(lambda one: one.lost),
             removed=mean(lambda one: one.removed),
             gained=mean(lambda one: one.gained * effect.others // one.others),
+            spoiled=self._spoiled(effect),
+            chance=self._chance(effect),
         )
+
+    def _spoiled(self, effect: Effect) -> float:
+        """The share of the class that is lost with the region of other images of the class.
+
+        None where the place differs between images: what lies in it is taken out by any other image.
+        """
+        if effect.region.give is not None:
+            return 0.0
+        mine = self.usable[self.labels[self.usable] == effect.target]
+        donors = np.roll(self.random.permutation(mine), 1)
+        return float((self._answers(effect.region.mix, mine, donors, effect.region.name) != effect.target).mean())
+
+    def _chance(self, effect: Effect) -> float:
+        """The share of other images that are gained with the region of third classes, or of their own without such."""
+        rest = self.usable[self.labels[self.usable] != effect.target]
+        takers = self._spread(rest, effect.own)
+        if len(np.unique(self.labels[rest])) > 1:
+            donors = balanced(self.labels, takers, self.random, rest)
+        else:
+            donors = np.roll(takers, 1)
+        mix = effect.region.give or effect.region.mix
+        return float((self._answers(mix, takers, donors, effect.region.name) == effect.target).mean())
 
     def cut(self, target: int, box: where.Box) -> Iterator[tuple[float, where.Box]]:
         """Ever smaller windows within the box, each with its effect on the class, those that were tried on the way."""
