@@ -10,9 +10,9 @@ transfer    share of the images of other classes that it gains when the region c
 
 An exchange may break an image whatever it brings: what is lost with the region of other images of the same class, and
 gained with that of third classes, is taken off. The effect is the smaller of the two: an answer that goes along with
-the region, both ways. What belongs to the thing goes on around the region, and filling it in brings much of it back; of a
-mark it leaves nothing. What is left of the thing in a region has an effect in every class; so the effect of a class is
-held against that of the other classes' best region of the same kind and size, and a class is found that stands apart
+the region, both ways. What belongs to the thing goes on around the region, and filling it in brings much of it back; of
+a mark it leaves nothing. What is left of the thing in a region has an effect in every class; so the effect of a class
+is held against that of the other classes' best region of the same kind and size, and a class is found that stands apart
 from them. (Of the background, against that of the things, where they do less, and of the class's own thing.) Places so
 large that the thing is exchanged with them are not judged; they lead to smaller windows, which are cut down as long as
 there is an effect.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,6 @@ def load(
     size: tuple[int, int] | None = None,
     classes: Sequence[Sequence[str]] | None = None,
     limit: int = LIMIT,
-    progress: Callable[[int, str], None] | None = None,
 ) -> Images:
     """Read a folder with one folder of images per class.
 
@@ -72,7 +71,7 @@ def load(
     }
     paths = [path for files in chosen.values() for path in files]
     labels = [outputs[name] for name, files in chosen.items() for _ in files]
-    raw, resized = _decoded(paths, channels, size, progress)
+    raw, resized = _decoded(paths, channels, size)
     notes, total = [], sum(map(len, found.values()))
     if len(paths) < total:
         notes.append(f"{len(paths)} of {total} images are used, at most {limit} of each class; more with --limit")
@@ -81,9 +80,7 @@ def load(
     return Images(Pixels(raw), torch.tensor(labels), names, tuple(paths), tuple(notes))
 
 
-def _decoded(
-    paths: Sequence[Path], channels: int, size: tuple[int, int] | None, progress: Callable[[int, str], None] | None
-) -> tuple[Tensor, int]:
+def _decoded(paths: Sequence[Path], channels: int, size: tuple[int, int] | None) -> tuple[Tensor, int]:
     """The bytes of all images, shape (n, channels, height, width), in a temporary file; and how many were resized."""
     kept: npt.NDArray[np.uint8] | None = None
     resized = 0
@@ -96,8 +93,6 @@ def _decoded(
             with tempfile.TemporaryFile() as stream:
                 kept = np.memmap(stream, dtype=np.uint8, mode="w+", shape=(len(paths), channels, *size))
         kept[number] = np.asarray(image, dtype=np.uint8).reshape(*size, channels).transpose(2, 0, 1)
-        if progress is not None:
-            progress(1, "reading")
     assert kept is not None
     return torch.from_numpy(kept), resized
 

@@ -113,10 +113,9 @@ def retrained(model: nn.Module, scores: Scores, effect: Effect, *, seed: int = 0
     half = np.random.default_rng(seed).permutation(len(scores.labels)) % 2 == 0
     inside, outside = np.flatnonzero(half), np.flatnonzero(~half)
     before = _judged(model, scores, effect, outside)
-    mixed = [_mixed(scores, effect, inside, seed + copy) for copy in range(COPIES)]
-    points = np.concatenate(
-        [features(model, Pixels(scores.images[torch.from_numpy(inside)]))] + [features(model, one) for one in mixed]
-    )
+    mixed = (_mixed(scores, effect, inside, seed + copy) for copy in range(COPIES))
+    plain = Pixels(scores.images[torch.from_numpy(inside)])
+    points = np.concatenate([features(model, plain), *(features(model, one) for one in mixed)])
     labels = np.concatenate([scores.labels[inside]] * (1 + COPIES))
     weights = np.concatenate([np.full(len(inside), 1.0), np.full(COPIES * len(inside), 1.0 / COPIES)])
     _fit(layer, points, labels, weights)

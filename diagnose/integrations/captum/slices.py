@@ -1,6 +1,6 @@
 """Slices: images of a class with a feature in common and a worse recall than the rest of it.
 
-found = slices(model, pixels, labels, predicted, names)  # the worst first
+found = slices(model, pixels, labels, predicted)         # the worst first
 
 What the last layer is given of each image is clustered within each class. Source: Eyuboglu et al., Domino: Discovering
 Systematic Errors with Cross-Modal Embeddings (2022); d'Eon et al., The Spotlight: A General Method for Discovering
@@ -9,7 +9,6 @@ Systematic Errors in Deep Learning Models (2022), on the model's own last featur
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,19 +89,10 @@ def last_linear(model: nn.Module) -> tuple[str, nn.Linear] | None:
     return layers[-1] if layers else None
 
 
-def slices(
-    model: nn.Module,
-    pixels: Pixels,
-    labels: Labels,
-    predicted: Labels,
-    *,
-    progress: Callable[[int, str], None] | None = None,
-) -> list[Slice]:
+def slices(model: nn.Module, pixels: Pixels, labels: Labels, predicted: Labels) -> list[Slice]:
     """The slices of all classes whose recall is worse, the worst first."""
     points = features(model, pixels)
     found = [one for target in np.unique(labels) for one in _of_class(points, labels, predicted, int(target))]
-    if progress is not None:
-        progress(len(labels), "slices")
     worse = [one for one in found if one.rest - one.recall >= GAP and one.p * len(found) <= P_MOST]
     return sorted(worse, key=lambda one: one.recall - one.rest)
 
