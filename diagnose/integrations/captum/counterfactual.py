@@ -327,7 +327,7 @@ class _Trial:
     def _spoiled(self, effect: Effect) -> float:
         """The share of the class that is lost with the region of other images of the class.
 
-        None where the place differs between images: what lies in it is taken out by any other image.
+        0 where the place differs between images: what lies in it is taken out by any other image.
         """
         if effect.region.give is not None:
             return 0.0
