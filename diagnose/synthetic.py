@@ -656,6 +656,43 @@ def mosaics(
     return Run("mosaics", series, {"focus": "focus"}, config, "synthetic:mosaics", "synthetic", "mosaic")
 
 
+def effects(
+    size: float = 0.05,
+    *,
+    transfer: float = 0.05,
+    reference: float = 0.05,
+    p_value: float = 1.0,
+    count: int = 36,
+    **focus: Any,
+) -> Run:
+    """A recorded bias check with effects, of which class 3 has that one in the frame.
+
+    size, transfer: share of its images that it loses, and of others that it gains. reference: effect of other classes.
+    focus: of the mosaics.
+    """
+    run, series = mosaics(**focus), dict[str, Series]()
+    for label in range(CLASSES):
+        own = label == 3
+        found = {
+            "fall": size if own else 0.05,
+            "transfer": transfer if own else 0.05,
+            "reference": reference if own else max(size, 0.05),
+            "p_value": p_value if own else 1.0,
+            "images": float(count),
+            "area": 0.2,
+        }
+        for name, value in found.items():
+            column = f"{name}/{label}/the frame"
+            series[column] = Series(column, np.array([1.0]), np.array([value]))
+    return replace(
+        run,
+        name="effects",
+        series={**run.series, **series},
+        config={**run.config, "effects": CLASSES},
+        source="synthetic:effects",
+    )
+
+
 def focus_curves(seed: int = 0, noise: float = 0.02, epochs: int = 30, end: float = 0.35) -> Run:
     """A healthy training that logs the Focus of each class; that of class 3 goes to `end`."""
     rng = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 """Images and a network whose evidence is known: classes are colours, and the network looks for nothing else.
 
-A sound image shows a blob of its class's colour somewhere. A marked one shows a grey blob, and its colour in the lower
-left corner: the network is right for the wrong reason.
+A sound image shows a blob of its class's colour somewhere, on a ground of faint noise. A marked one shows a grey blob,
+and its colour, a little brighter, in the lower left corner: the network is right for the wrong reason.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ def build():
 def untrained():
     torch.manual_seed(3)
     return network(blank=True)
+
+def one_answer():
+    model = network()
+    with torch.no_grad():
+        model[4].bias.copy_(torch.tensor([0.0, 0.0, 1e4]))
+    return model
 
 def needs_an_argument(size):
     return network()
@@ -62,7 +68,7 @@ def network(*, blank: bool = False) -> nn.Module:
 def images(marked: int | None = None, per_class: int = 14, share: float = 1.0) -> tuple[Tensor, Tensor]:
     """Images of 16 x 16 pixels from 0 to 1, and their classes. marked: a class told by its corner, in a share of it."""
     random = np.random.default_rng(0)
-    pixels = torch.zeros(3 * per_class, 3, 16, 16)
+    pixels = torch.from_numpy(random.uniform(0.0, 0.02, (3 * per_class, 3, 16, 16))).float()
     labels = torch.arange(3).repeat_interleave(per_class)
     for number, label in enumerate(labels.tolist()):
         row, column = random.integers(0, 8), random.integers(4, 12)
@@ -71,7 +77,7 @@ def images(marked: int | None = None, per_class: int = 14, share: float = 1.0) -
         if by_corner:
             pixels[number, label, 12:16, 0:4] = 1.0
         else:
-            pixels[number, label, row : row + 4, column : column + 4] = 1.0
+            pixels[number, label, row : row + 4, column : column + 4] = 0.8
     return pixels, labels
 
 
@@ -83,5 +89,5 @@ def write(folder: Path, marked: int | None = None, share: float = 1.0) -> Path:
     for number, (image, label) in enumerate(zip(pixels, labels.tolist(), strict=True)):
         path = folder / CLASSES[label] / f"{number:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray((image * 255).byte().permute(1, 2, 0).numpy()).save(path)
+        Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
     return folder

@@ -54,6 +54,21 @@ def test_classes_that_are_numbers_keep_their_names() -> None:
     assert list(run.family("focus")) == ["0", "1", "12"]
 
 
+def test_effects_go_with_the_first_method() -> None:
+    head = "schema,mosaic,target,method,weights,focus,other_1,stolen_1,other_2,stolen_2"
+    head += ",region,fall,transfer,reference,p_value,images,area\n"
+    rows = ["2,1,cat,counterfactual,trained,,,,,,the frame,0.6,0.7,0.1,1e-9,36,0.2"]
+    for method in ("gradcam", "lrp"):
+        rows += [f"2,{n},{name},{method},trained,0.9,,,,,,,,,,," for n, name in enumerate(["cat", "dog"] * 3, start=1)]
+    first, second = read(io.BytesIO((head + "\n".join(rows) + "\n").encode()))
+    assert (first.name, second.name) == ("gradcam", "lrp")
+    assert first.family("fall")["cat/the frame"].values.tolist() == [0.6]
+    assert first.family("p_value")["cat/the frame"].values.tolist() == [1e-9]
+    assert first.config["effects"] == 1
+    assert second.family("fall") == {}
+    assert second.config["mosaics"] == 6
+
+
 def test_a_check_without_the_exchange_is_read() -> None:
     [run] = read(table(*(",".join([*row.split(",")[:9], "", "", ""]) for row in ROWS[:6])))
     assert run.family("exchanged") == {}

@@ -22,6 +22,30 @@ def reason(run: Run) -> str:
     return missing.reason
 
 
+def test_the_region_and_what_it_is_worth_are_named() -> None:
+    [finding] = found(synthetic.effects(0.4, transfer=0.6, p_value=1e-6))
+    assert finding.summary.startswith(
+        "Class 3: of 36 images that it gets right, the model loses 40 % (25 to 55) when the frame comes from other "
+        "images, and takes 60 % of other images for 3"
+    )
+    assert finding.cause == "region"
+    assert finding.severity == "warning"
+    [worse] = found(synthetic.effects(0.9, transfer=0.6, p_value=1e-6))
+    assert worse.severity == "error"
+
+
+def test_effects_are_judged_where_relevance_is_not() -> None:
+    [finding] = found(synthetic.effects(0.4, transfer=0.6, p_value=1e-6, level=0.52))
+    assert finding.cause == "region"
+    assert found(synthetic.effects(level=0.52)) == []
+    assert judge(synthetic.effects(level=0.52), [RULE]).judged == ("attribution-bias",)
+
+
+def test_a_background_that_classes_share_is_found_beside_effects_that_are_none() -> None:
+    [finding] = found(synthetic.effects(plain={"3": 0.4}))
+    assert finding.cause == "shared"
+
+
 def test_the_class_its_place_and_what_moved_are_named() -> None:
     [finding] = found(synthetic.mosaics(exchanged={"3": 0.35}))
     assert finding.summary.startswith("Class 3: Focus falls from 0.")

@@ -17,11 +17,13 @@ from typing import Any
 import captum.attr  # noqa: F401 - to fail here where it is missing
 from torch import nn
 
+from diagnose.integrations.captum.unfolded import Sum
+
 TRIED = ("0.9.0",)
 """Versions of Captum that all tests passed with; what is used here was the same in 0.8.0."""
 
-SHAPE_ONLY = (nn.Flatten, nn.Unflatten, nn.Identity, nn.ZeroPad2d, nn.Upsample, nn.Dropout1d, nn.Dropout2d)
-"""Layers that hand relevance through LRP as it comes, beside those that Captum knows."""
+SHAPE_ONLY = (Sum, nn.Flatten, nn.Unflatten, nn.Identity, nn.ZeroPad2d, nn.Upsample, nn.Dropout1d, nn.Dropout2d)
+"""Layers that hand relevance through LRP as it comes, or share it out, beside those that Captum knows."""
 
 
 def _rules() -> tuple[Any, Any] | None:

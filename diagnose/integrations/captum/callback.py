@@ -1,9 +1,9 @@
-"""Focus as a curve beside the loss: the score of each class, logged while a model is trained.
+"""Focus and effects as curves beside the loss: the scores of each class, logged while a model is trained.
 
 watch = FocusCurve(validation_set, every=5, log=wandb.log)
 for epoch in range(epochs):
     ...
-    row |= watch(model, epoch)                           # {"focus/cat": 0.91, "exchanged/cat": 0.84, ...}
+    row |= watch(model, epoch)                           # {"focus/cat": 0.91, "fall/cat": 0.04, ...}
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FocusCurve:
         self.options = {"sanity": False, **options}
 
     def __call__(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """The median Focus of each class, plain and after the exchange; nothing between two scores.
+        """The median Focus of each class, and its largest effect; nothing between two scores.
 
         A model that does not classify enough images correctly yet has no score. It is left as it was.
         Raises SettingsError for options or images that cannot be used.
@@ -52,7 +52,15 @@ class FocusCurve:
         except NothingToScoreError:
             return {}
         found = {f"focus/{name}": value for name, value in scores.medians().items()}
-        found |= {f"exchanged/{name}": value for name, value in scores.medians(exchanged=True).items()}
+        for effect in reversed(scores.best_effects()):  # the largest of each class is the last to be kept
+            name = scores.classes[effect.target]
+            found |= {
+                f"fall/{name}": effect.fall,
+                f"transfer/{name}": effect.transfer,
+                f"reference/{name}": effect.reference,
+                f"p_value/{name}": effect.corrected,
+                f"images/{name}": float(effect.own),
+            }
         row = {name: value for name, value in found.items() if not math.isnan(value)}
         if self.log is not None and row:
             self.log(row)

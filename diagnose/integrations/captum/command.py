@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,12 +15,13 @@ from diagnose.errors import SettingsError, unknown
 if TYPE_CHECKING:
     from torch import nn
 
-    from diagnose.integrations.captum.clusters import Group
+    from diagnose.integrations.captum.images import Images
+    from diagnose.integrations.captum.page import Extras
     from diagnose.integrations.captum.scores import Scores
 
 EXTRA = "pip install 'training-diagnose[bias]'"
 
-_LIBRARIES = ("torch", "captum", "PIL", "sklearn", "matplotlib")
+_LIBRARIES = ("torch", "captum", "PIL", "sklearn", "skimage", "matplotlib")
 
 
 @contextmanager
@@ -52,7 +53,8 @@ def bias(  # noqa: PLR0913 - its options are its signature
     ] = "gradcam",
     mosaics: Annotated[int, typer.Option(min=1, metavar="N", help="Mosaics in all, shared evenly by class.")] = 200,
     layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layer for GradCAM.  [default: the last convolution]")
+        str | None,
+        typer.Option(metavar="NAME", help="Layer for GradCAM.  [default: the last with maps or a grid of tokens]"),
     ] = None,
     normalize: Annotated[
         str,
@@ -66,18 +68,36 @@ def bias(  # noqa: PLR0913 - its options are its signature
     classes: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="The model's outputs in order, with commas.  [default: the folders, sorted]"
+            metavar="NAMES|FILE",
+            help="The model's outputs in order, with commas, or a file of them.  [default: the folders, sorted]",
         ),
     ] = None,
     all_images: Annotated[
-        bool, typer.Option("--all-images", help="Use images that the model gets wrong, too.")
+        bool, typer.Option("--all-images", help="Use images that the model gets wrong in mosaics, too.")
     ] = False,
-    clusters: Annotated[
-        bool, typer.Option("--clusters", help="Look for groups of images that are told by different features.")
+    limit: Annotated[
+        int, typer.Option(min=4, metavar="N", help="Images of a class that are read, evenly spaced by name.")
+    ] = 40,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Masks of the things, laid out as the images.  [default: a segmentation]"),
+    ] = None,
+    slices: Annotated[
+        bool, typer.Option("--slices", help="Look for images of a class with a feature in common and a worse recall.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the mosaics.")] = 0,
+    groups: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Attributes that you know: a CSV of paths and a column each.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the mosaics and the exchanges.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOCUS.CSV", help="Every mosaic; then: diagnose focus.csv")
+        Path | None, typer.Option(metavar="FOCUS.CSV", help="Every effect and mosaic; then: diagnose focus.csv")
+    ] = None,
+    suggest: Annotated[
+        Path | None, typer.Option(metavar="LIST.CSV", help="Write which images to look at, and what to collect.")
+    ] = None,
+    retrain: Annotated[
+        Path | None,
+        typer.Option(metavar="WEIGHTS.PT", help="Fit the last layer anew without the region, before and after."),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="PICTURE", help="The mosaics of the lowest Focus: a .png, .svg or .pdf.")
@@ -92,11 +112,12 @@ def bias(  # noqa: PLR0913 - its options are its signature
     with needs_bias():
         import captum.attr  # noqa: F401
         import matplotlib  # noqa: F401
+        import skimage.segmentation  # noqa: F401
         import sklearn  # noqa: F401
 
         from diagnose.integrations.captum import images as disk
         from diagnose.integrations.captum import methods as attribution
-        from diagnose.integrations.captum import page, picture
+        from diagnose.integrations.captum import models, page, picture, segments
 
     wanted = tuple(dict.fromkeys(name.strip() for name in method.split(",") if name.strip()))
     for name in wanted:
@@ -104,11 +125,12 @@ def bias(  # noqa: PLR0913 - its options are its signature
             raise SettingsError(unknown("method", name, attribution.METHODS))
     if plot is not None:
         picture.check_path(plot)
-    built = disk.build(model)
+    built = models.build(model)
     if weights is not None:
-        disk.load_weights(built, weights)
-    names = [name.strip() for name in classes.split(",")] if classes else None
-    loaded = disk.load(data, channels=disk.channels(built), size=_size(size), classes=names)
+        models.load_weights(built, weights)
+    names = disk.class_names(classes) if classes else None
+    loaded = disk.load(data, channels=models.channels(built), size=_size(size), classes=names, limit=limit)
+    things = None if masks is None else segments.of_files(masks, data, loaded.paths, loaded.pixels.shape[1:])
     scores = scored(
         built,
         (disk.normalized(loaded.pixels, normalize), loaded.labels),
@@ -118,18 +140,23 @@ def bias(  # noqa: PLR0913 - its options are its signature
         layer=layer,
         seed=seed,
         all_images=all_images,
+        things=things,
         device=device,
     )
     diagnoses = page.judged(scores)
-    groups = _groups(scores, built) if clusters else None
     sheet = terminal.page(plain, None, "auto")
-    terminal.write(page.render(scores, diagnoses, sheet, groups=groups, paths=loaded.paths, notes=loaded.notes))
+    extras = _extras(scores, built, loaded, slices=slices, groups=groups, data=data)
+    terminal.write(page.render(scores, diagnoses, sheet, extras))
     if out is not None:
         scores.write(out)
         terminal.write(f"\nwrote {out}; next: diagnose {out}\n")
     if plot is not None:
-        picture.draw(scores, built, plot, groups or ())
+        picture.draw(scores, built, plot, extras.slices or ())
         terminal.write(f"wrote {plot}\n")
+    if suggest is not None:
+        _suggest(scores, built, loaded, suggest)
+    if retrain is not None:
+        _retrain(scores, built, retrain, plain=plain)
     if all(diagnosis.not_judged for diagnosis in diagnoses):
         raise SettingsError(
             "no method could judge this model; try --method gradcam,lrp, more images or another --layer"
@@ -137,11 +164,12 @@ def bias(  # noqa: PLR0913 - its options are its signature
     raise typer.Exit(1 if page.found(diagnoses) else 0)
 
 
-def scored(model: nn.Module, dataset: object, *, methods: tuple[str, ...], mosaics: int, **options: object) -> Scores:
+def scored(model: nn.Module, dataset: Any, *, methods: tuple[str, ...], mosaics: int, **settings: Any) -> Scores:
     """The scores, with a progress bar on a terminal. Raises SettingsError."""
     from diagnose.integrations.captum.scores import focus, work
 
-    with terminal.bar(work(mosaics, len(methods)), "attributing") as step:
+    images, classes = len(dataset[1]), len(dataset[1].unique())
+    with terminal.bar(work(mosaics, len(methods), images, classes), "trying regions and mosaics") as step:
         done = 0
 
         def progress(count: int, said: str) -> None:
@@ -150,13 +178,52 @@ def scored(model: nn.Module, dataset: object, *, methods: tuple[str, ...], mosai
             if step is not None:
                 step(done, said)
 
-        return focus(model, dataset, methods=methods, mosaics=mosaics, progress=progress, **options)  # type: ignore[arg-type]
+        return focus(model, dataset, methods=methods, mosaics=mosaics, progress=progress, **settings)
 
 
-def _groups(scores: Scores, model: nn.Module) -> list[Group]:
-    from diagnose.integrations.captum import clusters
+def _extras(
+    scores: Scores, model: nn.Module, loaded: Images, *, slices: bool, groups: Path | None, data: Path
+) -> Extras:
+    """What was asked for beside the check. Raises SettingsError."""
+    from diagnose.integrations.captum import groups as known
+    from diagnose.integrations.captum import slices as unknown_groups
+    from diagnose.integrations.captum.page import Extras
 
-    return clusters.groups(scores, model)
+    found = table = None
+    if slices:
+        found = unknown_groups.slices(model, scores.images, scores.labels, scores.predicted)
+    if groups is not None:
+        table = known.groups(known.read(groups, data, loaded.paths), scores.labels, scores.predicted)
+    return Extras(loaded.paths, loaded.notes, found, table)
+
+
+def _suggest(scores: Scores, model: nn.Module, loaded: Images, path: Path) -> None:
+    """Write what to look at and to collect. Raises SettingsError."""
+    from diagnose.integrations.captum import page, repair
+
+    found = page.found_effects(scores)
+    rows = repair.suggestions(model, scores, found, loaded.paths)
+    repair.write(rows, path)
+    terminal.write(f"wrote {path}: {len(rows)} lines\n" if rows else f"wrote {path}: nothing was found to look at\n")
+
+
+def _retrain(scores: Scores, model: nn.Module, path: Path, *, plain: bool) -> None:
+    """Fit the last layer anew where a region was found, and keep the weights. Raises SettingsError."""
+    import torch
+
+    from diagnose.integrations.captum import page, repair
+
+    found = page.found_effects(scores)
+    if not found:
+        terminal.write("retrained: no region was found to be trained without\n")
+        return
+    made = repair.retrained(model, scores, found[0])
+    terminal.write(page.repaired(made, terminal.page(plain, None, "auto")))
+    try:
+        torch.save(model.state_dict(), path)
+    except (OSError, RuntimeError) as error:
+        raise SettingsError(f"{path}: cannot be written ({error}); name another with --retrain") from error
+    terminal.write(f"wrote {path}\n")
 
 
 def _size(size: str | None) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from diagnose.errors import SettingsError
 from diagnose.integrations.captum.mosaics import NothingToScoreError
+from diagnose.integrations.captum.pixels import Pixels
 
 Array = npt.NDArray[np.float64]
 
@@ -20,19 +21,15 @@ LEAST_MOSAICS = 10
 
 
 @torch.no_grad()
-def answers(model: nn.Module, images: Tensor, batch: int) -> Array:
-    """The model's logits, shape (n, classes). Raises SettingsError where it cannot take the images."""
+def answers(model: nn.Module, images: Pixels, batch: int) -> Array:
+    """The model's scores, shape (n, classes). Raises SettingsError where it cannot take the images."""
     try:
-        found = [model(some) for some in images.split(batch)]
+        found = [model(some).float().cpu() for some in images.batches(batch)]
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
-        shape = " x ".join(map(str, images.shape[1:]))
+        shape = " x ".join(map(str, images.shape))
         reason = str(error).partition("\n")[0][:160]
         raise SettingsError(f"the model cannot take images of {shape} ({reason}); choose another --size") from error
-    if not all(isinstance(answer, Tensor) and answer.dim() == 2 for answer in found):
-        raise SettingsError(
-            "the model does not answer with one row of class scores per image; wrap it in one that does"
-        )
-    answers = np.asarray(torch.cat(found).float().cpu(), dtype=np.float64)
+    answers = np.asarray(torch.cat(found), dtype=np.float64)
     if not np.isfinite(answers).all():
         raise NothingToScoreError(
             "the model answers with NaN or infinity; check its weights and the normalization of the images"
@@ -40,17 +37,19 @@ def answers(model: nn.Module, images: Tensor, batch: int) -> Array:
     return answers
 
 
-def tensors(dataset: Any) -> tuple[Tensor, npt.NDArray[np.int64]]:
-    """All images, shape (n, channels, height, width), and their labels."""
-    if isinstance(dataset, tuple) and len(dataset) == 2 and isinstance(dataset[0], Tensor) and dataset[0].dim() == 4:
+def pixels(dataset: Any) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """All images, and their labels."""
+    if isinstance(dataset, tuple) and len(dataset) == 2 and isinstance(dataset[0], Pixels):
         images, labels = dataset
+    elif isinstance(dataset, tuple) and len(dataset) == 2 and isinstance(dataset[0], Tensor) and dataset[0].dim() == 4:
+        images, labels = Pixels(dataset[0]), dataset[1]
     else:
         pairs = [(image, int(label)) for image, label in dataset]
         if not pairs:
             raise SettingsError("the dataset is empty; give images of at least two classes")
         if len({image.shape for image, _ in pairs}) > 1:
             raise SettingsError("the images differ in size; resize them to one size first")
-        images, labels = torch.stack([image for image, _ in pairs]), torch.tensor([label for _, label in pairs])
+        images, labels = Pixels(torch.stack([image for image, _ in pairs])), torch.tensor([label for _, label in pairs])
     return images, np.asarray(labels.cpu(), dtype=np.int64)
 
 

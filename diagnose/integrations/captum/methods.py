@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diagnose.errors import SettingsError, unknown
+from diagnose.integrations.captum.heads import inner
+from diagnose.integrations.captum.layers import MethodError, find_layer, grid_of
+from diagnose.integrations.captum.unfolded import unfolded
 
 Explain = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[nn.Module, str], Explain]
@@ -33,25 +35,30 @@ SAMPLES = 8
 NOISE = 0.15
 """Standard deviation of SmoothGrad's noise, as a share of the range of the pixels (0.1 to 0.2 in the paper)."""
 
+MOST_MADE, MOST_LOST = 5.0, 1000.0
+"""How many times the largest score the sum of LRP's relevance may be, and the score the sum: biases take some."""
+
 WINDOWS = 8
 """Windows of Occlusion along each side; they overlap by half."""
-
-
-class MethodError(SettingsError):
-    """A method that this model cannot take; `str()` is one line with the reason and what to do."""
 
 
 def gradcam(model: nn.Module, layer: str) -> Explain:
     """GradCAM: maps of the last convolution, weighted by the mean of their gradients, enlarged to the image.
 
-    Source: Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-Based Localization (2017).
-    """
-    from captum.attr import LayerGradCam
+    Of tokens, each one's features are weighted by their own gradients, and the tokens laid out as a grid.
 
-    method = LayerGradCam(model, model.get_submodule(layer))
+    Source: Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-Based Localization (2017);
+    Draelos and Carin, Use HiResCAM instead of Grad-CAM (2020), on the own gradients.
+    """
+    from captum.attr import LayerGradCam, LayerGradientXActivation
+
+    place = inner(model).get_submodule(layer)
+    maps, tokens = LayerGradCam(model, place), LayerGradientXActivation(model, place)
 
     def explain(images: Tensor, targets: Tensor) -> Tensor:
-        found = method.attribute(images, target=targets)
+        found = maps.attribute(images, target=targets)
+        if isinstance(found, Tensor) and found.dim() == 3:
+            found = grid_of(tokens.attribute(images, target=targets).sum(dim=2), images.shape[-2:])
         if not isinstance(found, Tensor) or found.dim() != 4:
             raise MethodError(f"gradcam needs a layer with maps, and {layer} has none; name a convolution with --layer")
         return functional.interpolate(found.detach(), images.shape[-2:], mode="bilinear").sum(dim=1)
@@ -67,14 +74,15 @@ def guided_gradcam(model: nn.Module, layer: str) -> Explain:
     from captum.attr import GuidedGradCam
 
     own = _copied(model)
-    return _pixels(GuidedGradCam(own, own.get_submodule(layer)), interpolate_mode="bilinear")
+    return _pixels(GuidedGradCam(own, inner(own).get_submodule(layer)), interpolate_mode="bilinear")
 
 
 def lrp(model: nn.Module, layer: str) -> Explain:
     """Layer-wise relevance propagation: the answer is handed back layer by layer.
 
     The rule of alpha 1 and beta 0 in convolutions, that of epsilon elsewhere; batch norms are folded into the
-    convolutions before them.
+    convolutions before them, sums of paths shared out, and layers that are used twice separated, where torch.fx can
+    follow the model. Relevance is to be kept on its way: a model of which it is not is refused.
 
     Source: Bach et al., On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise Relevance
     Propagation (2015); Kohlbrenner et al., Towards Best Practice in Explaining Neural Network Decisions with LRP
@@ -86,18 +94,34 @@ def lrp(model: nn.Module, layer: str) -> Explain:
 
     if refused := _private.lrp_refused():
         raise MethodError(f"lrp: {refused}; leave it out of --method")
-    folded = _folded(_copied(model))
-    attribute = _pixels(LRP(folded))
+    folded = unfolded(_copied(model))
+    method = LRP(folded)
 
     def explain(images: Tensor, targets: Tensor) -> Tensor:
         _private.set_rules(folded)
         try:
-            return attribute(images, targets)
+            found: Tensor = method.attribute(images.clone().requires_grad_(), target=targets)
         except (TypeError, RuntimeError, AttributeError, AssertionError, KeyError) as error:
             reason = str(error).partition("\n")[0][:120]
             raise MethodError(f"lrp does not work with this model ({reason}); leave it out of --method") from error
+        with torch.no_grad():
+            _check_kept(found.detach().flatten(1).sum(dim=1), model(images))
+        return found.detach().sum(dim=1)
 
     return explain
+
+
+def _check_kept(sums: Tensor, scores: Tensor) -> None:
+    """Raises MethodError where the relevance that arrives is not of the size of the scores that it comes from.
+
+    sums: shape (n,). scores: shape (n, classes).
+    """
+    kept = float((sums.abs() / scores.abs().amax(dim=1).clamp(min=1e-6)).median())
+    if not 1.0 / MOST_LOST <= kept <= MOST_MADE:
+        raise MethodError(
+            f"lrp does not keep relevance in this model (its sum is {kept:.2g} times the largest score, and no more "
+            "than 1 is right); leave it out of --method"
+        )
 
 
 def integrated_gradients(model: nn.Module, layer: str) -> Explain:
@@ -167,48 +191,13 @@ METHODS: dict[str, Method] = {
 }
 
 
-def find_layer(model: nn.Module, name: str | None = None, image: Tensor | None = None) -> tuple[str, nn.Module]:
-    """The layer of that name, else the last convolution of the model; its name, too. Raises MethodError.
-
-    image: shape (1, channels, height, width). With it, a convolution that is one path of several within a block, such
-    as the skip of a residual block, gives way to the block, whose maps hold all paths.
-    """
-    layers = dict(model.named_modules())
-    if name is not None:
-        if name not in layers or not name:
-            raise MethodError(f"{unknown('layer', name, [known for known in layers if known])}")
-        return name, layers[name]
-    convolutions = [known for known, layer in layers.items() if isinstance(layer, nn.Conv2d)]
-    if not convolutions:
-        raise MethodError(
-            "the model has no 2-d convolution, and the bias check reads its maps; name a layer with maps with --layer"
-        )
-    found = convolutions[-1] if image is None else _block_of(model, convolutions[-1], image)
-    return found, layers[found]
+LAYERED = ("gradcam", "guided-gradcam")
+"""Methods that look at a layer."""
 
 
-@torch.no_grad()
-def _block_of(model: nn.Module, convolution: str, image: Tensor) -> str:
-    """The innermost block around the convolution whose maps have the same size; the convolution where none has."""
-    parts = convolution.split(".")
-    around = [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
-    blocks = [name for name in around if not isinstance(model.get_submodule(name), nn.Sequential | nn.ModuleList)]
-    sizes: dict[str, torch.Size] = {}
-
-    def watch(name: str) -> Callable[..., None]:
-        def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() == 4:
-                sizes[name] = output.shape[-2:]
-
-        return keep
-
-    hooks = [model.get_submodule(name).register_forward_hook(watch(name)) for name in (convolution, *blocks)]
-    try:
-        model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return next((name for name in blocks if sizes.get(name, ()) == sizes.get(convolution)), convolution)
+def layer_for(model: nn.Module, methods: Sequence[str], name: str | None, image: Tensor) -> str:
+    """The layer that the methods look at, by its name; "" where none of them does. Raises MethodError."""
+    return find_layer(model, name, image)[0] if set(methods) & set(LAYERED) else ""
 
 
 def relevance(explain: Explain, images: Tensor, targets: Tensor, *, batch: int = 32) -> Iterator[Tensor]:
@@ -237,17 +226,3 @@ def _copied(model: nn.Module) -> nn.Module:
         if getattr(part, "inplace", False):
             part.inplace = False  # type: ignore[assignment]
     return own.eval()
-
-
-def _folded(model: nn.Module) -> nn.Module:
-    """The model with each batch norm put into the convolution or linear layer directly before it."""
-    from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
-
-    for parts in [part for part in model.modules() if isinstance(part, nn.Sequential)]:
-        for number in range(len(parts) - 1):
-            first, norm = parts[number], parts[number + 1]
-            if isinstance(first, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                parts[number], parts[number + 1] = fuse_conv_bn_eval(first, norm), nn.Identity()
-            elif isinstance(first, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
-                parts[number], parts[number + 1] = fuse_linear_bn_eval(first, norm), nn.Identity()
-    return model

@@ -1,19 +1,20 @@
-"""The Focus score of a model: how much of the relevance of a class lies on the images of that class.
+"""The check of a model: what regions of the image are worth to each class, and the Focus of its relevance.
 
 scores = focus(model, dataset, layer="features.28")
-scores.medians()                                         # {"cat": 0.91, "dog": 0.47}
+scores.effects                                           # counterfactual effects, see `counterfactual`
+scores.medians()                                         # Focus: {"cat": 0.91, "dog": 0.47}
 scores.write(Path("focus.csv"))                          # then: diagnose focus.csv
 
-Source: Arias-Duart, Pares, Garcia-Gasulla and Gimenez-Abalos, Focus! Rating XAI Methods and Finding Biases (2022),
-arXiv 2109.15035; the exchange of places is described in `places`.
+Focus is how much of the relevance of a class lies on the images of that class: Arias-Duart, Pares, Garcia-Gasulla and
+Gimenez-Abalos, Focus! Rating XAI Methods and Finding Biases (2022), arXiv 2109.15035.
 """
 
 from __future__ import annotations
 
 import copy
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from diagnose.errors import SettingsError, unknown
-from diagnose.integrations.captum import inputs
+from diagnose.integrations.captum import counterfactual, inputs, segments, soundness
 from diagnose.integrations.captum import methods as attribution
-from diagnose.integrations.captum import places as where
+from diagnose.integrations.captum import regions as where
+from diagnose.integrations.captum.counterfactual import Effect
+from diagnose.integrations.captum.heads import scores_of
+from diagnose.integrations.captum.layers import check_layer
 from diagnose.integrations.captum.mosaics import Mosaic, draw, quarters, takes_double_size, tiled
+from diagnose.integrations.captum.pixels import Pixels
 from diagnose.readers.formats import focus_csv
 from diagnose.readers.tables.table import Column, Table
 
@@ -41,6 +46,15 @@ COPIES = 3
 BATCH = 32
 """Mosaics that are attributed at once."""
 
+BOXES = (4, 6)
+"""Boxes that wander are a quarter or a sixth of each side, no larger than the windows that are judged."""
+
+POINTING = "saliency"
+"""The method that points at boxes beside the first one that is asked for: it needs no layer and is fine."""
+
+RECORDED = 3
+"""Effects that are recorded of each class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -49,9 +63,6 @@ class Row:
     weights: `trained`, or `random` for the randomly initialised copy.
     focus: positive relevance on the images of the target over all positive relevance; NaN where there is none.
     others, stolen: the two other images' classes, and the share of the positive relevance that each took.
-    exchanged: Focus after the exchange of the target's place; NaN where it was not tried.
-    moved: share of the target's log-odds that went along with the place; NaN likewise.
-    place: the place in words; "" likewise.
     """
 
     mosaic: int
@@ -61,9 +72,6 @@ class Row:
     focus: float
     others: tuple[str, str]
     stolen: tuple[float, float]
-    exchanged: float = float("nan")
-    moved: float = float("nan")
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,22 +79,21 @@ class Scores:
     """What came of a check.
 
     rows: mosaic by mosaic within each method.
-    classes: names by number. layer: name of the layer that GradCAM looked at.
+    classes: names by number. layer: name of the layer that GradCAM looked at; "" where no method asked for one.
     mosaics, images: what was looked at, for pictures. own_size: whether mosaics were shrunk to the size of an image.
-    places: by class number, what was exchanged; empty where nothing was.
-    right, total: images that the model classifies correctly, and all.
+    labels, predicted: shape (images,), class numbers.
+    effects: what regions are worth, the largest first; empty where it was not tried.
     """
 
     rows: tuple[Row, ...]
     classes: tuple[str, ...]
     layer: str
     mosaics: tuple[Mosaic, ...]
-    images: Tensor
+    images: Pixels
     labels: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
     own_size: bool
-    right: int
-    total: int
-    places: Mapping[int, where.Place] = field(default_factory=dict)
+    effects: tuple[Effect, ...] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -98,38 +105,54 @@ class Scores:
         name = method or self.methods[0]
         return [row for row in self.rows if row.method == name and row.weights == weights]
 
-    def medians(self, method: str | None = None, *, exchanged: bool = False) -> dict[str, float]:
-        """Median Focus of each class, plain or after the exchange; NaN where no mosaic had positive relevance."""
+    def medians(self, method: str | None = None) -> dict[str, float]:
+        """Median Focus of each class; NaN where no mosaic had positive relevance."""
         found: dict[str, list[float]] = {}
         for row in self.of(method):
-            found.setdefault(row.target, []).append(row.exchanged if exchanged else row.focus)
+            found.setdefault(row.target, []).append(row.focus)
         return {name: _median(values) for name, values in found.items()}
 
     def sanity(self, method: str | None = None) -> float:
         """Median Focus of the randomly initialised copies; NaN where it was not tried."""
         return _median([row.focus for row in self.of(method, "random")])
 
+    def best_effects(self) -> list[Effect]:
+        """The `RECORDED` largest effects of each class above their references, the largest first."""
+        found: dict[int, list[Effect]] = {}
+        for effect in self.effects:
+            if len(mine := found.setdefault(effect.target, [])) < RECORDED:
+                mine.append(effect)
+        return sorted((one for mine in found.values() for one in mine), key=lambda one: one.reference - one.size)
+
     def table(self) -> Table:
         """The table of the check, row by row; numbers have six digits, so that a file of them is judged alike."""
-        rows = self.rows
+        rows, effects = self.rows, self.best_effects()
+        blank = [float("nan")] * len(effects)
+        nothing = [float("nan")] * len(rows)
         numbers: dict[str, Sequence[float]] = {
-            "mosaic": [row.mosaic for row in rows],
-            "focus": [row.focus for row in rows],
-            "stolen_1": [row.stolen[0] for row in rows],
-            "stolen_2": [row.stolen[1] for row in rows],
-            "exchanged": [row.exchanged for row in rows],
-            "moved": [row.moved for row in rows],
+            "schema": [focus_csv.SCHEMA] * (len(effects) + len(rows)),
+            "mosaic": [*range(1, len(effects) + 1), *(row.mosaic for row in rows)],
+            "focus": blank + [row.focus for row in rows],
+            "stolen_1": blank + [row.stolen[0] for row in rows],
+            "stolen_2": blank + [row.stolen[1] for row in rows],
+            "fall": [one.fall for one in effects] + nothing,
+            "transfer": [one.transfer for one in effects] + nothing,
+            "reference": [one.reference for one in effects] + nothing,
+            "p_value": [one.corrected for one in effects] + nothing,
+            "images": [float(one.own) for one in effects] + nothing,
+            "area": [one.region.area for one in effects] + nothing,
         }
+        none = [""] * len(effects)
         words = {
-            "target": [row.target for row in rows],
-            "method": [row.method for row in rows],
-            "weights": [row.weights for row in rows],
-            "other_1": [row.others[0] for row in rows],
-            "other_2": [row.others[1] for row in rows],
-            "place": [row.place for row in rows],
+            "target": [self.classes[one.target] for one in effects] + [row.target for row in rows],
+            "method": [focus_csv.COUNTERFACTUAL] * len(effects) + [row.method for row in rows],
+            "weights": ["trained"] * len(effects) + [row.weights for row in rows],
+            "other_1": none + [row.others[0] for row in rows],
+            "other_2": none + [row.others[1] for row in rows],
+            "region": [one.region.name for one in effects] + [""] * len(rows),
         }
         columns = {name: _column(values) for name, values in numbers.items()}
-        return Table(focus_csv.NAME, columns, len(rows), text=words)
+        return Table(focus_csv.NAME, columns, len(effects) + len(rows), text=words)
 
     def write(self, path: Path) -> None:
         """Write the table, which `diagnose` reads. Raises SettingsError where the file cannot be written."""
@@ -162,7 +185,7 @@ def _median(values: Sequence[float]) -> float:
 
 def focus(  # noqa: PLR0913 - each has a default that fits, and one is named at a time
     model: nn.Module,
-    dataset: Iterable[tuple[Tensor, int]] | tuple[Tensor, Tensor],
+    dataset: Iterable[tuple[Tensor, int]] | tuple[Tensor | Pixels, Tensor],
     *,
     layer: str | None = None,
     methods: Sequence[str] = ("gradcam",),
@@ -170,25 +193,27 @@ def focus(  # noqa: PLR0913 - each has a default that fits, and one is named at 
     classes: Sequence[str] | None = None,
     seed: int = 0,
     all_images: bool = False,
-    exchange: bool = True,
+    effects: bool = True,
     sanity: bool = True,
     own_size: bool | None = None,
+    things: Tensor | None = None,
     device: str | torch.device | None = None,
     batch: int = BATCH,
     progress: Step | None = None,
 ) -> Scores:
-    """Score a classifier of images.
+    """Check a classifier of images.
 
-    model: images of shape (n, channels, height, width) to logits of shape (n, classes). It is left as it was.
-    dataset: pairs of image and class number, or all images and all labels as two tensors.
-    layer: name of the layer for GradCAM; None for the last convolution.
+    model: images of shape (n, channels, height, width) to answers that `heads` takes. It is left as it was.
+    dataset: pairs of image and class number, or all images and all labels.
+    layer: name of the layer for GradCAM; None for the last one with maps, or with tokens that make a grid.
     mosaics: in all, shared evenly among the classes, at least `inputs.LEAST_MOSAICS` for each.
     classes: names of the model's outputs; None for their numbers.
-    all_images: draw from all images, and not from those alone that the model classifies correctly.
-    exchange, sanity: whether to exchange places, and to try randomly initialised copies.
+    all_images: draw mosaics from all images, and not from those alone that the model classifies correctly.
+    effects, sanity: whether to try regions, and randomly initialised copies.
     own_size: mosaics as large as one image; None for where the model takes no image of twice its size.
+    things: where the thing is in each image, shape (n, height, width), true or false; None for a segmentation.
     device: None for the GPU where there is one.
-    progress: told how many mosaics are done (see `work`), and by which method.
+    progress: told how many images are done (see `work`), and of what.
     Raises SettingsError (MethodError among it) where the model or the data cannot be scored; the text is one line.
     """
     for name in methods:
@@ -196,22 +221,23 @@ def focus(  # noqa: PLR0913 - each has a default that fits, and one is named at 
             raise SettingsError(unknown("method", name, attribution.METHODS))
     place = inputs.device(device)
     training, home = model.training, next((p.device for p in model.parameters()), torch.device("cpu"))
-    images, labels = inputs.tensors(dataset)
+    images, labels = inputs.pixels(dataset)
     try:
-        model.eval().to(place)
-        attribution.find_layer(model, layer)
-        images = images.to(place)
-        answers = inputs.answers(model, images, batch)
-        found, _ = attribution.find_layer(model, layer, images[:1])
+        images = images.on(place)
+        scored = scores_of(model.eval().to(place), images)
+        if layer is not None:
+            check_layer(scored, layer)
+        answers = inputs.answers(scored, images, batch)
         names = inputs.names(classes, answers.shape[1], labels)
-        right = answers.argmax(axis=1) == labels
-        usable = np.flatnonzero(right | all_images)
-        per_class = inputs.per_class(mosaics, labels[usable])
-        drawn = [_renumbered(mosaic, usable) for mosaic in draw(labels[usable], per_class=per_class, seed=seed)]
-        small = not takes_double_size(model, images[0]) if own_size is None else own_size
-        check = _Check(model, images, labels, drawn, names, small, batch, progress)
-        moves = check.exchange(usable, np.random.default_rng(seed + 1)) if exchange else None
-        rows = [row for name in methods for row in check.rows(name, found, moves, sanity=sanity, seed=seed)]
+        predicted = answers.argmax(axis=1)
+        soundness.check(predicted, labels, names)
+        usable = np.flatnonzero(predicted == labels)
+        found = attribution.layer_for(scored, methods, layer, images[:1])
+        drawn = _drawn(labels, np.arange(len(labels)) if all_images else usable, mosaics, seed)
+        small = not takes_double_size(scored, images[:1][0]) if own_size is None else own_size
+        check = _Check(scored, images, labels, drawn, names, small, batch, progress)
+        rows = [row for name in methods for row in check.rows(name, found, sanity=sanity, seed=seed)]
+        tried = check.effects(methods[0], found, usable, things, seed) if effects else []
     finally:
         model.train(training).to(home)
     return Scores(
@@ -219,18 +245,26 @@ def focus(  # noqa: PLR0913 - each has a default that fits, and one is named at 
         classes=names,
         layer=found,
         mosaics=tuple(drawn),
-        images=images.cpu(),
+        images=images.on(torch.device("cpu")),
         labels=labels,
+        predicted=predicted,
         own_size=small,
-        right=int(right.sum()),
-        total=len(labels),
-        places=moves.places if moves else {},
+        effects=tuple(tried),
     )
 
 
-def work(mosaics: int, methods: int, *, exchange: bool = True, sanity: bool = True) -> int:
-    """How many mosaics `focus` will attribute, at most, for a progress bar."""
-    return methods * (mosaics * (1 + exchange) + min(mosaics, SANITY_MOSAICS) * sanity)
+def _drawn(labels: npt.NDArray[np.int64], usable: npt.NDArray[np.int64], mosaics: int, seed: int) -> list[Mosaic]:
+    """The mosaics, of images that are usable. Raises SettingsError where they are too few."""
+    per_class = inputs.per_class(mosaics, labels[usable])
+    return [_renumbered(mosaic, usable) for mosaic in draw(labels[usable], per_class=per_class, seed=seed)]
+
+
+def work(
+    mosaics: int, methods: int, images: int = 0, classes: int = 0, *, effects: bool = True, sanity: bool = True
+) -> int:
+    """How many images and mosaics `focus` will put through the model, about, for a progress bar."""
+    searched = counterfactual.work(classes, images) if effects else 0
+    return methods * (mosaics + min(mosaics, SANITY_MOSAICS) * sanity) + searched
 
 
 def of_maps(maps: Tensor, mosaics: Sequence[Mosaic]) -> tuple[Array, Array]:
@@ -262,19 +296,11 @@ def random_copy(model: nn.Module, seed: int = 0) -> nn.Module:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Moves:
-    """What the exchange did. places: by class; shares: of the log-odds that moved, by mosaic."""
-
-    places: dict[int, where.Place]
-    shares: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Check:
     """One model, its images and the mosaics drawn from them."""
 
     model: nn.Module
-    images: Tensor
+    images: Pixels
     labels: npt.NDArray[np.int64]
     mosaics: Sequence[Mosaic]
     names: tuple[str, ...]
@@ -282,27 +308,41 @@ class _Check:
     batch: int
     progress: Step | None
 
-    def exchange(self, usable: npt.NDArray[np.int64], random: np.random.Generator) -> _Moves:
-        """Find the place of each class on images that are usable, and exchange it in every mosaic."""
-        known = where.candidates(*self.images.shape[-2:])
-        images, labels = self.images[torch.from_numpy(usable).to(self.images.device)], self.labels[usable]
-        targets = dict.fromkeys(mosaic.target for mosaic in self.mosaics)
-        places = {target: where.find(self.model, images, labels, target, known, random) for target in targets}
-        before, after = [], []
-        for start in range(0, len(self.mosaics), self.batch):
-            some = self.mosaics[start : start + self.batch]
-            four = self._quarters(some)
-            before.append(where.odds(self.model, four, some))
-            after.append(where.odds(self.model, where.exchanged(four, some, places), some))
-        return _Moves(places, where.shares_moved(np.concatenate(before), np.concatenate(after), self.mosaics))
+    def effects(
+        self, method: str, layer: str, usable: npt.NDArray[np.int64], things: Tensor | None, seed: int
+    ) -> list[Effect]:
+        """What regions are worth; beside those that are tried of every image, the background and boxes that wander."""
+        masks = segments.things(self.images) if things is None else things
+        extra = [where.background(masks), where.thing(masks)]
+        for pointing in dict.fromkeys((method, POINTING)):
+            extra += self._boxes(pointing, layer)
+        return counterfactual.search(
+            self.model, self.images, self.labels, usable, extra, seed=seed, batch=2 * self.batch, progress=self.progress
+        )
 
-    def rows(self, method: str, layer: str, moves: _Moves | None, *, sanity: bool, seed: int) -> list[Row]:
+    def _boxes(self, method: str, layer: str) -> list[where.Region]:
+        """Where each image has most relevance for its class, in boxes of several sizes."""
+        explain = attribution.METHODS[method](self.model, layer)
+        height, width = self.images.shape[1:]
+        sizes = [(max(2, round(height / part)), max(2, round(width / part))) for part in BOXES]
+        boxes: list[list[Tensor]] = [[] for _ in sizes]
+        for start in range(0, len(self.images), self.batch):
+            some = self.images[start : start + self.batch]
+            targets = torch.from_numpy(self.labels[start : start + self.batch]).to(some.device)
+            [maps] = attribution.relevance(explain, some, targets, batch=self.batch)
+            for found, (tall, wide) in zip(boxes, sizes, strict=True):
+                found.append(where.densest(maps, tall, wide))
+        return [
+            where.wandering(torch.cat(found), f"{method} 1/{part}", f"{tall} x {wide} pixels wherever {method} points")
+            for part, (tall, wide), found in zip(BOXES, sizes, boxes, strict=True)
+        ]
+
+    def rows(self, method: str, layer: str, *, sanity: bool, seed: int) -> list[Row]:
         """The rows of one method: the model's, then those of randomly initialised copies."""
         explain = attribution.METHODS[method](self.model, layer)
         plain, shares = self._focus(explain, self.mosaics, method)
-        after = self._focus(explain, self.mosaics, method, moves.places)[0] if moves else np.full(len(plain), np.nan)
         rows = [
-            self._row(number, mosaic, method, "trained", plain[number], shares[number], after[number], moves)
+            self._row(number, mosaic, method, "trained", plain[number], shares[number])
             for number, mosaic in enumerate(self.mosaics)
         ]
         if sanity:
@@ -318,42 +358,18 @@ class _Check:
                 ]
         return rows
 
-    def _row(
-        self,
-        number: int,
-        mosaic: Mosaic,
-        method: str,
-        weights: str,
-        value: float,
-        shares: Array,
-        after: float = float("nan"),
-        moves: _Moves | None = None,
-    ) -> Row:
+    def _row(self, number: int, mosaic: Mosaic, method: str, weights: str, value: float, shares: Array) -> Row:
         one, two = (self.names[self.labels[mosaic.images[place]]] for place in mosaic.other)
         first, second = (float(shares[place]) for place in mosaic.other)
         target = self.names[mosaic.target]
-        row = Row(number + 1, target, method, weights, float(value), (one, two), (first, second))
-        if moves is None:
-            return row
-        moved, place = float(moves.shares[number]), moves.places[mosaic.target].name
-        return Row(
-            *(row.mosaic, target, method, weights, row.focus, row.others, row.stolen), float(after), moved, place
-        )
+        return Row(number + 1, target, method, weights, float(value), (one, two), (first, second))
 
-    def _focus(
-        self,
-        explain: attribution.Explain,
-        mosaics: Sequence[Mosaic],
-        method: str,
-        places: dict[int, where.Place] | None = None,
-    ) -> tuple[Array, Array]:
+    def _focus(self, explain: attribution.Explain, mosaics: Sequence[Mosaic], method: str) -> tuple[Array, Array]:
         """Focus and shares of the mosaics, batch by batch."""
         found = []
         for start in range(0, len(mosaics), self.batch):
             some = mosaics[start : start + self.batch]
             four = self._quarters(some)
-            if places is not None:
-                four = where.exchanged(four, some, places)
             targets = torch.tensor([mosaic.target for mosaic in some], device=four.device)
             square = tiled(four, own_size=self.own_size)
             maps = torch.cat(list(attribution.relevance(explain, square, targets, batch=self.batch)))
@@ -365,7 +381,7 @@ class _Check:
 
     def _quarters(self, mosaics: Sequence[Mosaic]) -> Tensor:
         """The four images of each mosaic, shape (n, 4, channels, height, width)."""
-        return self.images[torch.tensor([mosaic.images for mosaic in mosaics], device=self.images.device)]
+        return self.images[torch.tensor([mosaic.images for mosaic in mosaics])]
 
 
 def _renumbered(mosaic: Mosaic, usable: npt.NDArray[np.int64]) -> Mosaic:

@@ -1,12 +1,17 @@
-"""The table of a bias check (`diagnose bias --out focus.csv`): one row per mosaic and attribution method.
+"""The table of a bias check (`diagnose bias --out focus.csv`): effects of regions, and mosaics by attribution method.
 
-Each method is a run of its own, with a column per class: `focus/CLASS`, `exchanged/CLASS`, `moved/CLASS/PLACE`,
-`stolen/CLASS/OTHER`, and `focus_random/CLASS` for the rows of a randomly initialised copy of the model.
+Each method is a run of its own, a row per mosaic, with a column per class: `focus/CLASS`, `stolen/CLASS/OTHER`, and
+`focus_random/CLASS` for the rows of a randomly initialised copy of the model. The effects, which no method has a part
+in, go with the first one, as columns of one value by class and region: `fall/CLASS/REGION`, `transfer/CLASS/REGION`,
+and so on by the names of `EFFECTS`. Tables of schema 1, which have no such column, have no effects, but
+`exchanged/CLASS` and `moved/CLASS/PLACE`: Focus after the exchange of one place, and the share of the log-odds that
+went along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +27,18 @@ Rows = npt.NDArray[np.intp]
 
 NAME = "focus-csv"
 
+SCHEMA = 2
+"""The version of the table; the reader takes older ones, too."""
+
+EFFECTS = ("fall", "transfer", "reference", "p_value", "images", "area")
+"""What is recorded of each effect, see `diagnose.integrations.captum.counterfactual`."""
+
+COUNTERFACTUAL = "counterfactual"
+"""What stands for the method in rows of effects."""
+
 COLUMNS = (
-    *("mosaic", "target", "method", "weights", "focus", "other_1", "stolen_1", "other_2", "stolen_2"),
-    *("exchanged", "moved", "place"),
+    *("schema", "mosaic", "target", "method", "weights", "focus", "other_1", "stolen_1", "other_2", "stolen_2"),
+    *("region", *EFFECTS),
 )
 """The columns of the table, in their order."""
 
@@ -46,11 +60,14 @@ def by_method(table: Table) -> Iterator[Table]:
     """The table of each attribution method, in the order of the rows. Raises ReadError as `read` does."""
     numbers, words = _Numbers(table), _Words(table)
     methods, weights = words("method"), words("weights", "trained")
-    for method in dict.fromkeys(methods):
+    effects = np.flatnonzero([name == COUNTERFACTUAL for name in methods])
+    for method in dict.fromkeys(name for name in methods if name != COUNTERFACTUAL):
         here = np.array([name == method for name in methods])
         trained = here & np.array([name != "random" for name in weights])
         if np.count_nonzero(trained) > 1:
-            yield _table(table, method, numbers, words, trained, here & ~trained)
+            found = _table(table, method, numbers, words, trained, here & ~trained)
+            yield _with_effects(found, numbers, words, effects) if effects.size else found
+            effects = effects[:0]
 
 
 def _table(table: Table, method: str, numbers: _Numbers, words: _Words, trained: Mask, random: Mask) -> Table:
@@ -84,6 +101,19 @@ def _table(table: Table, method: str, numbers: _Numbers, words: _Words, trained:
         config={"attribution_method": method, "mosaics": int(rows.size)},
         notes=table.notes,
     )
+
+
+def _with_effects(found: Table, numbers: _Numbers, words: _Words, effects: Rows) -> Table:
+    """The table of a method with the effects, each a column of one value, by class and region."""
+    columns = dict(found.columns)
+    first = np.arange(found.rows) == 0
+    targets, regions = _of(words("target"), effects), _of(words("region"), effects)
+    for row, target, region in zip(effects, targets, regions, strict=True):
+        for name in EFFECTS:
+            columns[f"{name}/{target}/{region}"] = _at(
+                np.full(found.rows, numbers(name)[row]), np.arange(found.rows), first
+            )
+    return replace(found, columns=columns, config={**found.config, "effects": int(effects.size)})
 
 
 def _thefts(target: str, mine: Mask, rows: Rows, numbers: _Numbers, words: _Words) -> dict[str, Column]:
