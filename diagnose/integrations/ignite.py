@@ -42,38 +42,48 @@ def attach(
     """
     watch = Attached(**options)
     watch.rank = idist.get_rank()
-
-    def begin(engine: Engine) -> None:
-        if engine.state.max_epochs and engine.state.epoch_length:
-            watch.total = watch.total or engine.state.max_epochs * engine.state.epoch_length
+    take_loss = loss_of or _loss
 
     def step(engine: Engine) -> None:
         rate = {} if optimizer is None else {"learning_rate": optimizer.param_groups[0]["lr"]}
-        watch.log(rate, step=engine.state.iteration, train_loss=(loss_of or _loss)(engine.state.output))
+        watch.log(rate, step=engine.state.iteration, train_loss=take_loss(engine.state.output))
         if idist.get_world_size() == 1 and watch.should_stop:
             engine.terminate()
 
-    def epoch(engine: Engine) -> None:
-        found = {f"train/{name}": value for name, value in engine.state.metrics.items()}
-        if found:
-            watch.log(found, step=engine.state.iteration)
-        if idist.get_world_size() > 1 and bool(idist.all_reduce(float(watch.should_stop), "MAX")):
-            engine.terminate()
-
     def evaluated(engine: Engine, split: str) -> None:
-        found = {f"{split}/{name}": value for name, value in engine.state.metrics.items()}
-        watch.log(found, step=trainer.state.iteration)
+        watch.log(_metrics(engine, split), step=trainer.state.iteration)
 
-    def end(engine: Engine) -> None:
-        watch.report = watch.finish()
-
-    trainer.add_event_handler(Events.STARTED, begin)
+    trainer.add_event_handler(Events.STARTED, _begin, watch)
     trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, epoch)
-    trainer.add_event_handler(Events.COMPLETED, end)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, _epoch, watch)
+    trainer.add_event_handler(Events.COMPLETED | Events.TERMINATE, _end, watch)
     for split, evaluator in (evaluators or {}).items():
         evaluator.add_event_handler(Events.COMPLETED, evaluated, split)
     return watch
+
+
+def _begin(engine: Engine, watch: Attached) -> None:
+    """Learn how long the training is to be."""
+    if engine.state.max_epochs and engine.state.epoch_length:
+        watch.total = watch.total or engine.state.max_epochs * engine.state.epoch_length
+
+
+def _epoch(engine: Engine, watch: Attached) -> None:
+    """Take the engine's own metrics; stop all ranks where one is to stop."""
+    found = _metrics(engine, "train")
+    if found:
+        watch.log(found, step=engine.state.iteration)
+    if idist.get_world_size() > 1 and idist.all_reduce(float(watch.should_stop), "MAX"):
+        engine.terminate()
+
+
+def _end(engine: Engine, watch: Attached) -> None:
+    """Judge the whole."""
+    watch.report = watch.finish()
+
+
+def _metrics(engine: Engine, split: str) -> dict[str, Any]:
+    return {f"{split}/{name}": value for name, value in engine.state.metrics.items()}
 
 
 def _loss(output: Any) -> Any:

@@ -17,8 +17,8 @@ from diagnose.live import Watch
 from diagnose.report import Report
 
 
-class DiagnoseCallback(Callback):
-    """options: those of `diagnose.watch`; its `total` is taken from the trainer, and a TensorBoard logger is written to.
+class DiagnoseCallback(Callback):  # type: ignore[misc]
+    """options: those of `diagnose.watch`; its `total` is taken from the trainer; a logger of TensorBoard is written to.
 
     watch, report: the watch while it trains, and what it found when the training is over.
     """

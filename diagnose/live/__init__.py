@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from diagnose.live.loop import OnError, Watch
 from diagnose.live.pace import Every
-from diagnose.live.watch import OnError, Watch
 
 __all__ = ["Watch", "watch"]
 

@@ -6,23 +6,27 @@
 
 Who looks again and again finds something by chance in the end. So a finding is heard only after it has held:
 
-- one about an event (a best level, a spike) at every look until its curve had grown by a twentieth, and at two looks
+- one about an event (a best level, a spike) at every look until its curve had grown by a twentieth, and at three looks
   with a new point at least. A run from n to N points has no more than log(N / n) / log(1.05) such stretches.
-- one about the whole of a curve says that something has not happened yet (it does not learn, the accuracy stands still):
-  of that an early look knows little. It must hold until the curve is twice as long as when it appeared; where the length
-  of the run is known, until a sixth of it is done.
+- one about the whole of a curve says that something has not happened yet (it does not learn, the accuracy stands
+  still): of that an early look knows little. It must hold until the curve is twice as long as when it appeared; where
+  the length of the run is known, until a sixth of it is done.
 - a loss that is NaN or infinite is no matter of chance, and is heard at once.
+
+Where the looks are far apart, or the first one comes late, earlier lengths of the run are judged in between: whether a
+finding has held is seen in the log, and does not depend on when somebody looked.
 
 A finding is taken back when it has been away as long; what was taken back must hold for twice as long the next time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from diagnose.curves import Run, Series
+from diagnose.live.earlier import before
 from diagnose.rule import Diagnosis, Finding, Severity
 
 GROWTH = 0.05
@@ -34,7 +38,7 @@ WHOLE = 1.0
 PART = 1.0 / 6.0
 """Of a run whose length is known: what a finding about the whole of a curve holds for. A fifth is when it is wanted."""
 
-LOOKS = 2
+LOOKS = 3
 """Looks with a new point at which a finding was there, at least."""
 
 CERTAIN = frozenset({"non-finite"})
@@ -60,8 +64,9 @@ class _Known:
 
     told: rank of the severity that was told; -1 where nothing stands. finding: as it was told.
     since: rank -> extent of its curve when a finding of that rank or more appeared, as it does at every look since.
-    looks: looks with a new point since, by rank. end: last step of the curve at the last look. away: extent of the curve
-    when it was first missed; 0 while it is there. missed: looks with a new point since. backs: times it was taken back.
+    looks: looks with a new point since, by rank. end: last step of the curve at the last look. away: extent of the
+    curve when it was first missed; 0 while it is there. missed: looks with a new point since. backs: times it was taken
+    back.
     """
 
     told: int = -1
@@ -85,14 +90,48 @@ class Hearing:
         self.total = total
         self.levels = tuple(levels)
         self._known: dict[str, _Known] = {}
+        self._looked = float("-inf")
 
     @property
     def standing(self) -> tuple[Finding, ...]:
         """The findings that were told and not taken back."""
         return tuple(k.finding for k in self._known.values() if k.finding is not None)
 
-    def look(self, diagnosis: Diagnosis) -> list[News]:
-        """What is to be told after one more look at the run."""
+    def look(self, diagnosis: Diagnosis, judge: Callable[[Run], Diagnosis | None] | None = None) -> list[News]:
+        """What is to be told after one more look at the run.
+
+        judge: judges the run at an earlier length; None where each look is to stand for itself.
+        """
+        news: list[News] = []
+        if judge is not None and self._asks(diagnosis):
+            for cut in before(diagnosis.run, self._looked):
+                earlier = judge(cut)
+                if earlier is not None:
+                    news += self._look(earlier)
+        self._looked = diagnosis.run.last_step
+        return self._net([*news, *self._look(diagnosis)], diagnosis)
+
+    def _asks(self, diagnosis: Diagnosis) -> bool:
+        """Whether a finding is there that was not told, and of which a longer time would have to be known."""
+        found = ((self._known.get(f.rule, _Known()), f) for f in diagnosis.findings if f.severity in self.levels)
+        return any(f.severity.rank > known.told and f.rule not in CERTAIN for known, f in found)
+
+    def _net(self, news: Sequence[News], diagnosis: Diagnosis) -> list[News]:
+        """What is left to tell of several looks, as it is at the last of them: nothing of what came and went."""
+        found = {finding.rule: finding for finding in diagnosis.findings}
+        net: dict[str, News] = {}
+        for each in news:
+            rule, before = each.finding.rule, net.pop(each.finding.rule, None)
+            if each.kind == "gone":
+                if before is None:
+                    net[rule] = each._replace(run=diagnosis.run)
+            elif rule in found:
+                net[rule] = News(each.kind if before is None else before.kind, found[rule], diagnosis.run)
+            else:
+                self._known[rule] = _Known(backs=self._known[rule].backs)
+        return list(net.values())
+
+    def _look(self, diagnosis: Diagnosis) -> list[News]:
         run, news = diagnosis.run, []
         found = {finding.rule: finding for finding in diagnosis.findings if finding.severity in self.levels}
         for rule, finding in found.items():
@@ -141,10 +180,9 @@ class Hearing:
             else:
                 known.since.setdefault(level, extent)
                 known.looks[level] = known.looks.get(level, 0) + new
-        heard = [level for level in known.since if level > known.told and self._long(known, level, finding, run, extent)]
-        if finding.rule in CERTAIN and rank > known.told:
-            heard = [rank]
-        if not heard:
+        certain = finding.rule in CERTAIN and rank > known.told
+        untold = [level for level in known.since if level > known.told]
+        if not certain and not any(self._long(known, level, finding, run, extent) for level in untold):
             if known.finding is not None and rank <= known.told:
                 known.finding = finding
             return []
@@ -155,11 +193,12 @@ class Hearing:
         since, looks = known.since[level], known.looks[level]
         if looks < LOOKS:
             return False
+        longer = 2.0**known.backs
         if not _is_of_the_whole(finding, run):
-            return extent >= (1.0 + GROWTH * 2**known.backs) * since
+            return extent >= (1.0 + GROWTH * longer) * since
         if self.total:
-            return extent >= min(PART * 2**known.backs, 1.0) * self.total
-        return extent >= (1.0 + WHOLE * 2**known.backs) * since
+            return extent >= min(PART * longer, 1.0) * self.total
+        return extent >= (1.0 + WHOLE * longer) * since
 
     def _missed(self, known: _Known, run: Run) -> list[News]:
         """The news of a finding that is not there."""

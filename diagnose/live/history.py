@@ -4,9 +4,9 @@
     history.add({"step": 0, "train_loss": 2.3})               # a mapping per call, keys as they come
     from_tables([history.table()], "live")                    # runs, as of a file with these rows
 
-A column of more than `MOST` points is thinned to every second one, again and again. What is kept are points as they were
-logged, no means: noise keeps its size. A point that stands far out of its neighbours, as a spike does, and one that is
-not finite, is kept in the place of its neighbour.
+A column of more than `MOST` points is thinned to every second one, again and again. What is kept are points as they
+were logged, no means: noise keeps its size. A point that stands far out of its neighbours, as a spike does, and one
+that is not finite, is kept in the place of its neighbour.
 """
 
 from __future__ import annotations

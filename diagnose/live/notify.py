@@ -42,7 +42,7 @@ class Notifier:
     """addresses: see `KINDS`. Raises SettingsError for one that means nothing, and where Apprise is not installed."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        self._target = _target(addresses) if addresses else None
+        self._target: Any = _target(addresses) if addresses else None
         self._sent: deque[float] = deque()
         self._said: set[tuple[str, ...]] = set()
         self._threads: list[threading.Thread] = []

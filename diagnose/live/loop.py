@@ -253,14 +253,23 @@ class Watch:
         self._read()
         diagnosis = self._judged()
         if diagnosis is not None:
-            self._tell(self._hearing.look(diagnosis))
+            self._tell(self._hearing.look(diagnosis, self._judge))
         self._pace.looked(self._history.rows, time.perf_counter() - began)
 
     def _judged(self) -> Diagnosis | None:
         """The diagnosis of what was logged so far; None where that is too little."""
+        from diagnose.errors import ReadError
+
+        try:
+            (run, *_) = self._runs()
+        except ReadError:
+            return None
+        return self._judge(run)
+
+    def _judge(self, run: Run) -> Diagnosis | None:
         from diagnose.judging.source import outcome_of
 
-        diagnoses = outcome_of(self._runs, self._wanted).diagnoses
+        diagnoses = outcome_of(lambda: [run], self._wanted).diagnoses
         return diagnoses[0] if diagnoses else None
 
     def _runs(self) -> list[Run]:
@@ -327,7 +336,7 @@ class Watch:
         self._broken = True
         traceback = os.environ.get("DIAGNOSE_TRACEBACK")
         LOGGER.warning(
-            "diagnose: a fault in diagnose (%s: %s); the training goes on; DIAGNOSE_TRACEBACK=1 shows where it happened",
+            "diagnose: a fault in diagnose (%s: %s); the training goes on; DIAGNOSE_TRACEBACK=1 shows where it was",
             type(fault).__name__,
             fault,
             exc_info=fault if traceback else None,
