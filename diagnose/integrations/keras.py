@@ -57,7 +57,7 @@ class DiagnoseCallback(keras.callbacks.Callback):  # type: ignore[misc]
             _to_wandb("batch", "batch_step", self.global_step - 1, {**values, **self._learning_rate()})
         loss = values.get("loss", 0.0)
         if not math.isfinite(loss):
-            self.watch.log(epoch=self._epoch, loss=loss)
+            self.watch.check(epoch=self._epoch, batch_loss=loss)
             self._stop_where_asked()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -6,11 +6,13 @@
 
 Who looks again and again finds something by chance in the end. So a finding is heard only after it has held:
 
-- one about an event (a best level, a spike) at every look until its curve had grown by a twentieth, and at three looks
-  with a new point at least. A run from n to N points has no more than log(N / n) / log(1.05) such stretches.
+- one about an event (a best level, a spike) at every look until its curve had grown by a twentieth, and at two looks
+  with a new point, three in the early part of the run. From n to N points there are log(N / n) / log(1.05) such
+  stretches and no more.
 - one about the whole of a curve says that something has not happened yet (it does not learn, the accuracy stands
   still): of that an early look knows little. It must hold until the curve is twice as long as when it appeared; where
-  the length of the run is known, until a sixth of it is done.
+  the length of the run is known, until a sixth of it is done. One about the present, which begins later as the curve
+  grows (it swings in its second half), must hold until the curve is twice as long in any case.
 - a loss that is NaN or infinite is no matter of chance, and is heard at once.
 
 Where the looks are far apart, or the first one comes late, earlier lengths of the run are judged in between: whether a
@@ -38,8 +40,17 @@ WHOLE = 1.0
 PART = 1.0 / 6.0
 """Of a run whose length is known: what a finding about the whole of a curve holds for. A fifth is when it is wanted."""
 
-LOOKS = 3
+LOOKS = 2
 """Looks with a new point at which a finding was there, at least."""
+
+EARLY_LOOKS = 3
+"""The same of an early look, when little is known of the run."""
+
+EARLY = 1.0 / 3.0
+"""Part of a run of known length that is early."""
+
+EARLY_POINTS = 20
+"""Points of a curve below which a run of unknown length is early."""
 
 CERTAIN = frozenset({"non-finite"})
 """Rules that are no matter of chance."""
@@ -64,14 +75,16 @@ class _Known:
 
     told: rank of the severity that was told; -1 where nothing stands. finding: as it was told.
     since: rank -> extent of its curve when a finding of that rank or more appeared, as it does at every look since.
-    looks: looks with a new point since, by rank. end: last step of the curve at the last look. away: extent of the
-    curve when it was first missed; 0 while it is there. missed: looks with a new point since. backs: times it was taken
-    back.
+    begun: rank -> where the finding began then. looks: rank -> looks with a new point since.
+    end: last step of the curve at the last look.
+    away: extent of the curve when it was first missed; 0 while it is there. missed: looks with a new point since.
+    backs: times it was taken back.
     """
 
     told: int = -1
     finding: Finding | None = None
     since: dict[int, float] = field(default_factory=dict)
+    begun: dict[int, float] = field(default_factory=dict)
     looks: dict[int, int] = field(default_factory=dict)
     end: float = float("-inf")
     away: float = 0.0
@@ -176,9 +189,11 @@ class Hearing:
         for level in range(3):
             if level > rank:
                 known.since.pop(level, None)
+                known.begun.pop(level, None)
                 known.looks.pop(level, None)
             else:
                 known.since.setdefault(level, extent)
+                known.begun.setdefault(level, finding.steps[0])
                 known.looks[level] = known.looks.get(level, 0) + new
         certain = finding.rule in CERTAIN and rank > known.told
         untold = [level for level in known.since if level > known.told]
@@ -191,18 +206,27 @@ class Hearing:
     def _long(self, known: _Known, level: int, finding: Finding, run: Run, extent: float) -> bool:
         """Whether a finding has held long enough at this severity."""
         since, looks = known.since[level], known.looks[level]
-        if looks < LOOKS:
+        if looks < (EARLY_LOOKS if self._is_early(finding, run, extent) else LOOKS):
             return False
         longer = 2.0**known.backs
-        if not _is_of_the_whole(finding, run):
+        moves = finding.steps[0] > known.begun[level]
+        if not moves and not _is_of_the_whole(finding, run):
             return extent >= (1.0 + GROWTH * longer) * since
-        if self.total:
+        if self.total and not moves:
             return extent >= min(PART * longer, 1.0) * self.total
         return extent >= (1.0 + WHOLE * longer) * since
+
+    def _is_early(self, finding: Finding, run: Run, extent: float) -> bool:
+        """Whether little is known of the run yet."""
+        if self.total:
+            return extent < EARLY * self.total
+        curve = _curve(finding, run)
+        return curve is None or len(curve) < EARLY_POINTS
 
     def _missed(self, known: _Known, run: Run) -> list[News]:
         """The news of a finding that is not there."""
         known.since.clear()
+        known.begun.clear()
         known.looks.clear()
         if known.finding is None:
             return []

@@ -1,7 +1,7 @@
 """What a training has logged, in constant memory, and the table that the readers would have made of it.
 
     history = History()
-    history.add({"step": 0, "train_loss": 2.3})               # a mapping per call, keys as they come
+    history.add([{"step": 0.0, "train_loss": 2.3}])           # a mapping per call, keys as they come
     from_tables([history.table()], "live")                    # runs, as of a file with these rows
 
 A column of more than `MOST` points is thinned to every second one, again and again. What is kept are points as they
@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,11 @@ class Curve:
         self.axis = array("d")
         self.values = array("d")
 
-    def append(self, row: int, axis: float, value: float) -> None:
-        """Add a point."""
-        self.rows.append(row)
-        self.axis.append(axis)
-        self.values.append(value)
+    def extend(self, rows: range, axis: Sequence[float], values: Sequence[float]) -> None:
+        """Add points, one for each row."""
+        self.rows.extend(rows)
+        self.axis.extend(axis)
+        self.values.extend(values)
 
     def thin(self) -> None:
         """Keep every second point, or its neighbour where that one stands out."""
@@ -76,22 +76,39 @@ class History:
         self.whole = True
         self.curves: dict[str, Curve] = {}
 
-    def add(self, values: Mapping[str, float]) -> None:
-        """Add what one call logged, as floats. A row without the axis stands where the one before it stood."""
+    def add(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Add what calls have logged, as floats. A row without the axis stands where the one before it stood."""
+        start = 0
+        while start < len(rows):
+            names = rows[start].keys()
+            stop = start + 1
+            while stop < len(rows) and rows[stop].keys() == names:
+                stop += 1
+            self._add_alike(rows[start:stop], list(names))
+            start = stop
+
+    def _add_alike(self, rows: Sequence[Mapping[str, float]], names: Sequence[str]) -> None:
+        """Add rows that have the same names."""
         if not self.axis:
-            self._choose_axis(values)
-        place = float(self.rows) if not self.counted else values.get(self.axis, self._last())
-        for name, value in values.items():
+            self._choose_axis(names)
+        numbers = range(self.rows, self.rows + len(rows))
+        if not self.counted:
+            places = [float(number) for number in numbers]
+        elif self.axis in names:
+            places = [row[self.axis] for row in rows]
+        else:
+            places = [self._last()] * len(rows)
+        for name in names:
             curve = self.curves.get(name)
             if curve is None:
                 if len(self.curves) >= MOST_COLUMNS:
                     continue
                 curve = self.curves[name] = Curve()
-            curve.append(self.rows, place, value)
-            if len(curve.rows) > self.most:
+            curve.extend(numbers, places, [row[name] for row in rows])
+            while len(curve.rows) > self.most:
                 curve.thin()
                 self.whole = False
-        self.rows += 1
+        self.rows += len(rows)
 
     def table(self, *, name: str = "", config: Mapping[str, Any] | None = None) -> Table:
         """The table of the rows that are kept, top to bottom."""
@@ -131,10 +148,10 @@ class History:
             for part, packed in zip(Curve.__slots__, parts, strict=True):
                 getattr(curve, part).frombytes(zlib.decompress(base64.b64decode(packed)))
 
-    def _choose_axis(self, values: Mapping[str, float]) -> None:
+    def _choose_axis(self, names: Sequence[str]) -> None:
         """`step` where it is logged, else the first column that counts, else the rows."""
-        counters = ["step", *(name for name in values if roles.parse(name).quantity in roles.AXES)]
-        named = next((name for name in counters if name in values), "")
+        counters = ["step", *(name for name in names if roles.parse(name).quantity in roles.AXES)]
+        named = next((name for name in counters if name in names), "")
         self.axis, self.counted = named or "row", bool(named)
 
     def _last(self) -> float:

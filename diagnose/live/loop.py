@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from diagnose.live.history import History
 from diagnose.live.pace import Every, Pace
 
 if TYPE_CHECKING:
@@ -69,6 +68,7 @@ class Watch:
     ) -> None:
         from diagnose.judging.source import Wanted
         from diagnose.live.hearing import Hearing
+        from diagnose.live.history import History
         from diagnose.live.notify import Notifier
         from diagnose.live.trackers import trackers
 
@@ -89,6 +89,7 @@ class Watch:
         self._kept = False
         self._read_at = time.monotonic()
         self._odd: set[str] = set()
+        self._checked: set[str] = set()
         self._stop = False
         self._broken = False
 
@@ -101,7 +102,19 @@ class Watch:
         no number is passed over.
         """
         try:
-            self._log({**metrics, **named} if metrics else named)
+            if metrics:
+                named = {**metrics, **named}
+            self._log(named)
+        except Exception as fault:
+            self._fault(fault)
+
+    def check(self, **named: Any) -> None:
+        """Take values that are no points of a curve, such as the loss of a batch where the epoch's is judged, and tell
+        of one that is NaN or infinite. `step` or `epoch` say where it was.
+        """
+        try:
+            self._checked.update(name for name in named if name not in ("step", "epoch"))
+            self._log(named)
         except Exception as fault:
             self._fault(fault)
 
@@ -179,7 +192,8 @@ class Watch:
         state = dict(self.__dict__)
         state["_notifier"] = None
         state["log_to"] = None if self.log_to is None else "auto"
-        state["_waiting"] = [{name: _number(value) for name, value in row.items()} for row in self._waiting]
+        state["_waiting"], state["_kept"] = [dict(row) for row in self._waiting], False
+        _read_together(state["_waiting"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -192,44 +206,60 @@ class Watch:
 
     def _log(self, values: dict[str, Any]) -> None:
         odd = ""
+        others: list[str] = []
         for name, value in values.items():
             if type(value) is not float:
-                value = values[name] = _taken(value)
-                if type(value) is not float:
-                    self._kept = self._kept or value is not None
-                    continue
-            if value - value != 0.0 and name not in self._odd:  # NaN, or infinite
+                others.append(name)
+            elif value - value != 0.0 and name not in self._odd:  # NaN, or infinite
                 odd = name
+        if others:
+            odd = self._convert(values, others) or odd
         self._waiting.append(values)
         if odd:
             self._seen(odd, values)
-        elif self.rank == 0 and self._due():
+            return
+        waiting = len(self._waiting)
+        if self.rank == 0 and self._history.rows + waiting >= self._pace.next and self._due(waiting):
             self._look()
-        elif len(self._waiting) >= READ_EVERY:
+        elif waiting >= READ_EVERY:
             self._read()
 
-    def _due(self) -> bool:
-        rows = self._history.rows + len(self._waiting)
-        if rows < self._pace.next:
+    def _convert(self, values: dict[str, Any], names: Sequence[str]) -> str:
+        """Make floats of what is none, or leave what is read later, and take out the rest; the name of one that is
+        not finite, or "".
+        """
+        odd = ""
+        for name in names:
+            taken = _taken(values[name])
+            if taken is None:
+                del values[name]
+                continue
+            values[name] = taken
+            if type(taken) is not float:
+                self._kept = True
+            elif taken - taken != 0.0 and name not in self._odd:
+                odd = name
+        return odd
+
+    def _due(self, waiting: int) -> bool:
+        """Whether to look now; where tensors wait on an accelerator, not before there are many or they are old."""
+        if self._kept and waiting < READ_EVERY and time.monotonic() - self._read_at <= READ_AFTER:
             return False
-        late = not self._kept or len(self._waiting) >= READ_EVERY or time.monotonic() - self._read_at > READ_AFTER
-        return late and self._pace.due(rows)
+        return self._pace.due(self._history.rows + waiting)
 
     def _read(self) -> None:
         """Put what waits into the history; tensors of an accelerator are read together."""
         waiting, self._waiting = self._waiting, []
-        self._read_at = time.monotonic()
+        odd = None
         if self._kept:
-            _read_together(waiting)
             self._kept = False
-        odd: tuple[str, dict[str, Any]] | None = None
-        for row in waiting:
-            numbers = {name: value for name, value in row.items() if type(value) is float}
-            if self.rank == 0 and numbers:
-                self._history.add(numbers)
-            for name, value in numbers.items():
-                if value - value != 0.0 and name not in self._odd:
-                    odd = odd or (name, row)
+            self._read_at = time.monotonic()
+            _read_together(waiting)
+            found = ((name, row) for row in waiting for name, value in row.items() if value - value != 0.0)
+            odd = next(((name, row) for name, row in found if name not in self._odd), None)
+        if self.rank == 0:
+            checked = self._checked
+            self._history.add([row for row in waiting if row and not checked & row.keys()] if checked else waiting)
         if odd:
             self._seen(*odd)
 
@@ -242,7 +272,8 @@ class Watch:
         self._odd.add(name)
         if self.rank == 0:
             self._look()
-        if not _is_loss(name) or any(finding.rule == "non-finite" for finding in self.findings):
+        told = any(finding.rule == "non-finite" for finding in self.findings)
+        if told or not (name in self._checked or _is_loss(name)):
             return
         of_rank = f"rank {self.rank}, " if self.rank else ""
         LOGGER.warning("diagnose: %s%s: %s is %s", of_rank, _place(row), name, row[name])
@@ -348,10 +379,10 @@ def _taken(value: Any) -> Any:
 
     A tensor is copied because the loop may change it in place, and cut off the graph that it would hold.
     """
+    if type(value) is int:
+        return _number(value)
     if isinstance(value, bool | str | bytes) or value is None:
         return None
-    if isinstance(value, int):
-        return _number(value)
     if hasattr(value, "detach"):
         if getattr(value, "numel", lambda: 0)() != 1:
             return None
@@ -379,8 +410,8 @@ def _read_together(rows: Sequence[dict[str, Any]]) -> None:
         for name, value in row.items():
             if hasattr(value, "clone"):
                 kept.setdefault((str(value.device), str(value.dtype)), []).append((row, name))
-            elif value is not None and type(value) is not float:
-                row[name] = _number(value)
+            elif type(value) is not float:
+                row[name] = _number(value) or 0.0
     for places in kept.values():
         stacked = sys.modules["torch"].stack([row[name].reshape(()) for row, name in places])
         for (row, name), value in zip(places, stacked.tolist(), strict=True):

@@ -194,7 +194,7 @@ def thinned(table: Table, most: int) -> Table:
             rows[row][name] = float(column.values[row])
     history.axis = table.axis or next((n for n in table.columns if n in ("step", "epoch")), "") or "row"
     for row in rows:
-        history.add(row)
+        history.add([row])
     kept = history.table()
     columns = {name: replace(column, percent=table.columns[name].percent) for name, column in kept.columns.items()
                if name in table.columns}  # fmt: skip
