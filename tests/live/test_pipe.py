@@ -88,7 +88,10 @@ def test_what_is_no_log_is_passed_on_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--live", "run.csv"], "Invalid value for --live: it reads what is piped to it: python train.py | diagnose --live -"),
+        (
+            ["--live", "run.csv"],
+            "it reads what is piped to it: python train.py | diagnose --live -",
+        ),
         (["--live", "--watch", "-"], "the standard input cannot be read twice"),
         (["--live", "-", "--format", "sarif"], "Invalid value for --live: sarif comes at the end, into a file"),
         (["run.csv", "--notify", "desktop"], "there is nothing to tell without --watch or --live"),

@@ -80,7 +80,9 @@ def test_a_message_that_cannot_be_sent_names_no_secret(caplog: pytest.LogCapture
     assert not any("SECRET" in record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.parametrize("address", ["slack:SECRET", "nonsense", "discord:ftp://SECRET", "webhook:SECRET", "x://SECRET"])
+@pytest.mark.parametrize(
+    "address", ["slack:SECRET", "nonsense", "discord:ftp://SECRET", "webhook:SECRET", "x://SECRET"]
+)
 def test_an_address_that_means_nothing_is_refused_without_its_secret(address: str) -> None:
     pytest.importorskip("apprise")
     with pytest.raises(ValueError, match="notify: ") as refused:
