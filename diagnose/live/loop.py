@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -75,6 +76,7 @@ class Watch:
         if on_error not in ("warn", "stop") and not callable(on_error):
             raise ValueError(f"on_error: {on_error!r} is neither 'warn', 'stop' nor a function")
         self._on_error: OnError = on_error
+        _ready()
         self._wanted = Wanted.of(select=select, ignore=ignore, thresholds=thresholds, config=config).without_baseline()
         self._report = None if report is None else Path(report)
         self.log_to = log_to
@@ -372,6 +374,18 @@ class Watch:
             fault,
             exc_info=fault if traceback else None,
         )
+
+
+@functools.cache
+def _ready() -> None:
+    """Load what judging needs, once in a process: that takes longer than a look, and no step is to wait for it."""
+    from diagnose.judging.source import Wanted, outcome_of
+    from diagnose.live.history import History
+    from diagnose.readers import from_tables
+
+    history = History()
+    history.add([{"step": float(step), "train_loss": 1.0 / (1.0 + step)} for step in range(8)])
+    outcome_of(lambda: from_tables([history.table()], "live"), Wanted.of())
 
 
 def _taken(value: Any) -> Any:

@@ -14,7 +14,7 @@ RATIO = 1.05
 SHARE = 0.003
 """Of the training's time that judging may take; together with what logging takes, less than a hundredth."""
 
-ALLOWANCE = 0.1
+ALLOWANCE = 0.05
 """Seconds of judging that a training may cost in any case, so that one of a minute is looked at too."""
 
 Every = int | Literal["auto"]
