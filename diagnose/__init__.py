@@ -3,6 +3,7 @@
 import diagnose
 report = diagnose.diagnose("run.csv")      # a path, several paths, or a pandas DataFrame
 report.to_frame()                          # one row per finding
+watch = diagnose.watch(config=config)      # in a training loop: watch.log(step=step, train_loss=loss)
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from diagnose.api import Report as Report
     from diagnose.api import diagnose as diagnose
     from diagnose.errors import ReadError as ReadError
+    from diagnose.live import watch as watch
 
-__all__ = ["ReadError", "Report", "__version__", "diagnose"]
+__all__ = ["ReadError", "Report", "__version__", "diagnose", "watch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from diagnose import api
 
         return getattr(api, name)
+    if name == "watch":
+        from diagnose import live
+
+        return live.watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -124,6 +124,21 @@ def check(  # noqa: PLR0913 - its options are its signature
             metavar="SECONDS", callback=options.seconds, help="End --watch when nothing has changed for so long."
         ),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Pass the standard input on, and tell each finding on stderr as it comes.")
+    ] = False,
+    on_error: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Run it for each error that --watch or --live tells; see DIAGNOSE_RULE."),
+    ] = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Send what --watch or --live tells to ntfy:TOPIC, slack:URL, discord:URL, webhook:URL or desktop. "
+            "Repeatable.",
+        ),
+    ] = None,
     plot: Annotated[
         str | None,
         typer.Option(
@@ -153,6 +168,7 @@ def check(  # noqa: PLR0913 - its options are its signature
         raise typer.BadParameter("name at least one log; - is stdin", param_hint="PATHS")
     form = form or format_of(out)
     _refuse_beside_watch(watch, paths, form, out, idle_timeout)
+    _refuse_beside_live(live, watch, paths, form, out, bool(on_error or notify))
     from diagnose import api
     from diagnose.judging.installed import load_rules
     from diagnose.reports.context import Context
@@ -174,17 +190,17 @@ def check(  # noqa: PLR0913 - its options are its signature
         settings=settings,
     )
     columns = int(width) if width else None
-    if watch:
-        from diagnose.cli.watch import follow
+    if watch or live:
+        from diagnose.cli.following import Asked, followed
 
-        idle = float(idle_timeout) if idle_timeout else None
-        report = follow(paths, judge, failing=failing, idle=idle, page=page(plain, columns, color))
+        asked = Asked(on_error, notify or (), failing, float(idle_timeout) if idle_timeout else None)
+        report = followed(None if live else paths, judge, asked, page(plain, columns, color))
     else:
         with progress_bar() as progress:
             report = judge(paths, progress=progress)
     if lenient:
         report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
-    if out is not None or not watch:  # what is watched was told as it came
+    if out is not None or not (watch or live):  # what is watched was told as it came
         sheet = page(plain, columns, color) if out is None else file_page(plain, columns)
         said, report = rendered(report, form, Context(page=sheet, rules=load_rules(), failing=failing))
         deliver(said, out)
@@ -210,6 +226,18 @@ def _refuse_beside_watch(watch: bool, paths: Sequence[str], form: str, out: str 
         raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--watch")
     if idle is not None and not watch:
         raise typer.BadParameter("there is nothing to wait for without --watch", param_hint="--idle-timeout")
+
+
+def _refuse_beside_live(live: bool, watch: bool, paths: Sequence[str], form: str, out: str | None, tells: bool) -> None:
+    """Refuse options that mean nothing together."""
+    if tells and not (live or watch):
+        raise typer.BadParameter("there is nothing to tell without --watch or --live", param_hint="--on-error")
+    if live and (watch or list(paths) != ["-"]):
+        raise typer.BadParameter(
+            "it reads what is piped to it: python train.py | diagnose --live -", param_hint="--live"
+        )
+    if live and form != "text" and out is None:
+        raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--live")
 
 
 app.command()(compare.compare)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +31,7 @@ from diagnose import parallel
 from diagnose.curves import Run, Series
 from diagnose.judging.engine import judge
 from diagnose.judging.installed import load_rules
+from diagnose.live.earlier import until
 from diagnose.measure import statistics
 from diagnose.measure.statistics import wilson
 from diagnose.rule import Rule
@@ -80,16 +80,6 @@ def lengths(size: int) -> list[int]:
     while found[-1] < size:
         found.append(min(max(found[-1] + 1, int(GROWTH * found[-1])), size))
     return found
-
-
-def until(run: Run, step: float) -> Run:
-    """The run as its log stood after this step."""
-    cut = {}
-    for column, series in run.series.items():
-        count = int(np.searchsorted(series.steps, step, side="right"))
-        blank = series.blank_from if series.blank_from is not None and series.blank_from <= step else None
-        cut[column] = Series(series.name, series.steps[:count], series.values[:count], blank)
-    return replace(run, series=cut, logged=0, lines=None)
 
 
 def spoken(run: Run, along: Series, rules: Sequence[Rule]) -> Iterator[tuple[int, tuple[str, ...]]]:
