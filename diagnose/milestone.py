@@ -11,10 +11,10 @@ it fell to get there, and one that overfits needs no more capacity.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from diagnose.curves import Run, Series
+from diagnose.curves import Run
 from diagnose.measure import statistics
 from diagnose.measure.curve import Curve
 from diagnose.names import roles
@@ -53,11 +53,14 @@ class Milestone(NamedTuple):
     reason: str
 
 
-def milestone(run: Run, problems: Collection[str], learns_by: Sequence[str] = ()) -> Milestone:
+def milestone(
+    run: Run, problems: Collection[str], learns_by: Sequence[str], curve_of: Callable[[str], Curve | None]
+) -> Milestone:
     """The milestone the run is working on, from its training and validation curves.
 
     problems: ids of the rules that found more than a note.
     learns_by: the kinds of `diagnose.names.kinds.PARADIGMS` that the run is of.
+    curve_of: the model of the curve that plays a role, as the rules were given it.
     """
     if learns_by:
         return Milestone("unknown", f"the milestones are those of supervised training; this one is {learns_by[0]}")
@@ -70,7 +73,7 @@ def milestone(run: Run, problems: Collection[str], learns_by: Sequence[str] = ()
     comparable = roles.same_metric(run.roles.get("train_accuracy", ""), run.roles.get("val_accuracy", ""))
     if train is None and val is None and accuracy is None and val_accuracy is None:
         return Milestone("unknown", "the log has no curve to tell it from")
-    loss = run.curve("train_loss" if train is not None else "val_loss") if train or val else None
+    loss = curve_of("train_loss" if train is not None else "val_loss") if train or val else None
     if loss is not None and not _falls(loss) and not _rises(accuracy or val_accuracy):
         which = "training" if train is not None else "validation"
         return Milestone("learn-anything", f"the {which} loss has not fallen beyond its noise")
@@ -121,9 +124,9 @@ def _levels(run: Run, role: str) -> _Levels | None:
     return _Levels(start, end, statistics.jitter(values))
 
 
-def _falls(loss: Series) -> bool:
+def _falls(loss: Curve) -> bool:
     """Whether a loss has come down from a level of its first points, beyond its noise."""
-    return any(fall.estimate.exceeds(0.0) > LEARNED_SURE for fall in Curve(loss.finite()).falls)
+    return any(fall.estimate.exceeds(0.0) > LEARNED_SURE for fall in loss.falls)
 
 
 def _rises(accuracy: _Levels | None) -> bool:

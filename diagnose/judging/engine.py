@@ -15,10 +15,12 @@ from diagnose.curves import Run
 from diagnose.judging.causes import advised, leading, weighed
 from diagnose.judging.confidence import calibrated
 from diagnose.judging.groups import FEWEST, comparable
-from diagnose.judging.inputs import Known, handed
-from diagnose.judging.installed import load_fixes, load_rules, load_trials
+from diagnose.judging.inputs import Key, Known, handed, supply
+from diagnose.judging.installed import load_fixes, load_inputs, load_rules, load_trials
 from diagnose.judging.needs import arguments, compares_runs, needs, needs_baseline
+from diagnose.judging.providers import curve
 from diagnose.judging.sets import over_sets
+from diagnose.measure.curve import Curve
 from diagnose.milestone import milestone
 from diagnose.names import roles
 from diagnose.names.kinds import kind_of, paradigms
@@ -74,9 +76,16 @@ def judge(
                 findings.append(_complete(said, rule, run, kind.name, overrides, catalogue, trials))
     findings = _without_silenced(findings, rules)
     findings = _lead_with_causes(findings, {rule.id: rule for rule in rules})
-    stage, reason = milestone(run, {f.rule for f in findings if f.severity is not Severity.NOTE}, learns_by)
+    problems = {finding.rule for finding in findings if finding.severity is not Severity.NOTE}
+    stage, reason = milestone(run, problems, learns_by, partial(_curve, known))
     rests_on = tuple(rule.id for rule in load_rules() if kind.name in rule.essential_for)
     return Diagnosis(run, tuple(findings), tuple(missing), tuple(judged), stage, reason, kind, rests_on)
+
+
+def _curve(known: Known, role: str) -> Curve | None:
+    """The one model of a curve that the rules were given."""
+    made = supply((Key(curve, role),), known, load_inputs())
+    return made if isinstance(made, Curve) else None
 
 
 def _handed_of_set(name: str, run: Run, baseline: Sequence[Run]) -> Known:

@@ -89,6 +89,8 @@ def repeated(texts: Iterable[str]) -> frozenset[str]:
     counts: Counter[str] = Counter()
     bars = False
     for above, below in pairwise(text for text in texts if len(text) < _LONGEST and text.strip()):
+        if above[0].isdigit():  # no name of a column, and most lines of most files
+            continue
         names = _bare(above)
         cells = names.split()
         if len(cells) < _FEWEST or not all(map(_CELL.fullmatch, cells)) or _row(cells, _bare(below), below) is None:
