@@ -750,7 +750,7 @@ def many_modes(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
 def few_modes(seed: int = 0, noise: float = 0.02, epochs: int = 40) -> Run:
     """The same, and the entropy stays around 0.3."""
     run = many_modes(seed, noise, epochs)
-    entropy = _noisy(np.full(epochs, 0.3), 5.0 * noise, np.random.default_rng(seed))
+    entropy = _noisy(np.full(epochs, 0.3), noise, np.random.default_rng(seed))
     return _run("few-modes", {**{name: curve.values for name, curve in run.series.items()}, "diversity": entropy})
 
 

@@ -138,7 +138,8 @@ def _low_rate(context: Context) -> Iterator[Sign]:
         return
     rate, usual, name = known
     said = f"learning rate {rate:g}, usual for {name} {usual:g}"
-    if 0.0 < rate <= LOW * usual:
+    tuned = traits.is_transformer(str(context.run.config.get("model", "")))  # mostly fine-tuned, at 1e-5
+    if 0.0 < rate < LOW * usual or (rate == LOW * usual and not tuned):
         yield Sign("for", said)
     elif rate >= usual:
         yield Sign("against", said)

@@ -36,9 +36,6 @@ from diagnose.rule import Case, Evidence, Finding, Rule, Severity
 HANDICAPS = ("dropout", "drop_path", "augmentation", "mixup", "cutmix", "auto_augment", "label_smoothing", "l1", "l2")
 """Hyperparameters of what makes training harder, or its loss larger, and is off in validation."""
 
-HARMLESS = "handicapped-training"
-"""The cause that is to be looked for first: a leak alone makes the validation no better than the training."""
-
 
 def check(
     step: Array,
@@ -76,7 +73,6 @@ def check(
             else "Mostly harmless: dropout, augmentation, label smoothing or a penalty is in the training loss alone. "
             "If there is none, the validation set is easier than the training set, or shares examples with it."
         ),
-        cause=HARMLESS,
         steps=(float(step[0]), float(step[-1])),
         series=("val_loss", "train_loss"),
         evidence=(

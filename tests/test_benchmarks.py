@@ -410,7 +410,7 @@ def test_a_planted_effect_has_the_size_that_is_measured(real: Path) -> None:
 def test_power_prints_hits_and_alarms(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     out, picture = tmp_path / "power.csv", tmp_path / "power.png"
-    command = ["--seeds", "2", "--points", "6", "30", "--only", "loss-spike", "--curves", str(real)]
+    command = ["--seeds", "2", "--points", "5", "30", "--only", "loss-spike", "--curves", str(real)]
     assert power.main([*command, "--out", str(out), "--plot", str(picture)]) == 0
     said = capsys.readouterr().out
     assert power.main(command) == 0

@@ -46,7 +46,7 @@ def found(run: dict[str, Any], rule: str) -> dict[str, Any]:
     ("columns", "sets"),
     [
         (("train_loss", "val_a/loss", "val_b/loss"), {"val_loss": "val_a/loss", "val_loss[b]": "val_b/loss"}),
-        (("loss", "eval_en_loss", "eval_de_loss"), {"val_loss": "eval_en_loss", "val_loss[de]": "eval_de_loss"}),
+        (("loss", "eval_en_loss", "eval_de_loss"), {"val_loss": "eval_de_loss", "val_loss[en]": "eval_en_loss"}),
         (
             ("train_loss", "val_loss/dataloader_idx_0", "val_loss/dataloader_idx_1"),
             {"val_loss": "val_loss/dataloader_idx_0", "val_loss[1]": "val_loss/dataloader_idx_1"},
@@ -99,7 +99,7 @@ def test_opposite_trends_are_forgetting(tmp_path: Path) -> None:
     columns = {"train_loss": FALLING, "val_old/loss": CLIMBING, "val_new/loss": FALLING + 0.1}
     run = judged(tmp_path, **{name: noisy(curve) for name, curve in columns.items()})
     finding = found(run, "forgetting")
-    assert finding["series"] == ["val_loss", "val_loss[new]"]
+    assert finding["series"] == ["val_loss[old]", "val_loss"]
     assert "val_old/loss rises" in finding["summary"]
     assert [other["rule"] for other in run["findings"] if other["rule"] == "overfitting"] == []
 

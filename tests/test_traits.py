@@ -139,11 +139,11 @@ CAUSES: list[tuple[str, Run, dict[str, Any], str, str]] = [
     ("non-convergence", STUCK, {"learning_rate": 0.0}, "rate-too-low", "raise-learning-rate"),
     ("non-convergence", STUCK, {"normalize_inputs": False}, "raw-inputs", "normalize-inputs"),
     ("non-convergence", STUCK, {"initialization": "zeros"}, "initialization", "initialize-weights"),
-    ("non-convergence", STUCK, {}, "", NO_FIX),
+    ("non-convergence", STUCK, {}, "labels", NO_FIX),
     ("loss-spike", synthetic.spiky(), {"resume_from": "a.pt"}, "resume", "restore-state"),
-    ("loss-spike", synthetic.spiky(), {}, "", NO_FIX),
+    ("loss-spike", synthetic.spiky(), {}, "bad-batch", NO_FIX),
     ("non-finite", synthetic.non_finite(), {"precision": "fp16"}, "half-precision", NO_FIX),
-    ("non-finite", synthetic.non_finite(), {}, "", NO_FIX),
+    ("non-finite", synthetic.non_finite(), {}, "bad-input", NO_FIX),
     ("underfitting", synthetic.underfit(), {"l2": 0.5}, "regularization", NO_FIX),
     ("underfitting", synthetic.underfit(), {}, "", NO_FIX),
     ("overfitting", synthetic.overfit(), {"data.num_train_samples": 240}, "few-examples", NO_FIX),
@@ -151,9 +151,9 @@ CAUSES: list[tuple[str, Run, dict[str, Any], str, str]] = [
     ("slow-convergence", synthetic.falling(), ADAM, "rate-too-low", "typical-learning-rate"),
     ("slow-convergence", synthetic.falling(), {**ADAM, "model": "bert"}, "", NO_FIX),
     ("slow-convergence", synthetic.falling(), {**ADAM, "learning_rate": 1e-3}, "", NO_FIX),
-    ("loss-accuracy-conflict", synthetic.imbalanced(), {}, "one-answer", NO_FIX),
+    ("loss-accuracy-conflict", synthetic.imbalanced(), {}, "class-imbalance", NO_FIX),
     ("loss-accuracy-conflict", synthetic.conflicting(), {}, "both-fall", NO_FIX),
-    ("loss-accuracy-conflict", synthetic.unrewarded(), {}, "chance", "check-loss"),
+    ("loss-accuracy-conflict", synthetic.unrewarded(), {}, "loss", "check-loss"),
     ("vanishing-gradient", synthetic.vanishing_gradients(), {}, "", NO_FIX),
 ]
 
@@ -177,17 +177,17 @@ def dead(share: float) -> Run:
 
 def test_dead_units_are_a_cause() -> None:
     assert found("non-convergence", dead(1.0)).cause == "dead-units"
-    assert found("non-convergence", dead(0.3)).cause == ""
+    assert found("non-convergence", dead(0.3)).cause == "labels"
 
 
 def test_a_transformer_without_warmup_is_a_cause() -> None:
     run = STUCK
     steps = run.series[run.roles["train_loss"]].steps
-    for first, cause in ((1.0, "no-warmup"), (0.1, "")):
+    for first, cause in ((1.0, "no-warmup"), (0.1, "labels")):
         rate = Series("lr", steps, 1e-3 * np.minimum(np.linspace(first, 2.0, steps.size), 1.0))
         warmed = replace(run, series={**run.series, "lr": rate}, roles={**run.roles, "learning_rate": "lr"})
         assert found("non-convergence", warmed, model="vit_b_16").cause == cause
-        assert found("non-convergence", warmed, model="resnet").cause == ""
+        assert found("non-convergence", warmed, model="resnet").cause == "labels"
 
 
 @pytest.mark.parametrize("name", ["dead_relu_share", "dead_neurons", "train/dead_units", "dead relus fraction"])

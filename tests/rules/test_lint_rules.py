@@ -50,7 +50,7 @@ def test_the_harmless_causes_come_before_the_leak() -> None:
     finding = found("validation-better-than-training", train_loss=LOSS, val_loss=0.6 * LOSS)
     assert finding is not None
     assert finding.meaning.index("dropout") < finding.meaning.index("shares examples")
-    assert [fix.id for fix in finding.recommendations] == ["evaluate-training-set", "check-split"]
+    assert finding.recommendations[0].id == "evaluate-training-set"
 
 
 # --- perplexity
