@@ -32,6 +32,7 @@ def check(
     axis: str,
     *,
     slack: float = 0.005,  # of the range; what rounding and half precision make of 1
+    near: float = 1.5,  # of the range; a score further out is none that was divided wrongly, but another quantity
     share_least: float = 0.05,  # of the points; a single one may be the last, partial batch
 ) -> Finding | None:
     """Judge the accuracies, and the other scores between 0 and 1, as they were logged."""
@@ -46,7 +47,7 @@ def check(
         places = score.steps[outside]
         worst = float(score.values[outside][np.argmax(np.abs(score.values[outside]))])
         return Finding(
-            severity=Severity.WARNING,
+            severity=Severity.WARNING if -slack * top <= worst <= near * top else Severity.NOTE,
             confidence=0.95,
             summary=(
                 f"{name} lies outside 0 to {top:g} at {int(outside.sum())} of {len(score)} points, first at {axis} "

@@ -25,6 +25,7 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,7 @@ def check(
     loss_share: float = 0.05,  # of its level; a smaller fall need not show in an accuracy
     accuracy_fall: float = 0.02,  # two points; smaller losses of accuracy are within what seeds do
     accuracy_still: float = 0.002,  # a fifth of a point over the whole stretch is "stays put"
+    halved: float = 0.5,  # of its first level; a loss that falls so far shows in an accuracy that is its own
     still_share: float = 0.6,  # of the points; a shorter stretch without change is a plateau
     accuracy_done: float = 0.97,  # nothing left to gain
     trend_p: float = 0.01,  # nominal, of a falling accuracy
@@ -71,7 +73,7 @@ def check(
     chance_accuracy: float = 1.5,  # times 1 / k; a largest class and the noise of small sets lie below it
 ) -> Finding | None:
     """Judge each split that has both a loss and an accuracy; validation first."""
-    limits = (loss_fall, loss_share, accuracy_fall, accuracy_still, still_share, accuracy_done, trend_p)
+    limits = (loss_fall, loss_share, accuracy_fall, accuracy_still, still_share, accuracy_done, trend_p, halved)
     pairs = [("val", val_loss, val_accuracy), ("train", train_loss, train_accuracy)]
     if val_accuracy is not None and val_loss is None:
         pairs.append(("val", train_loss, val_accuracy))
@@ -116,6 +118,7 @@ def _conflict(
     still_share: float,
     accuracy_done: float,
     trend_p: float,
+    halved: float,
     num_classes: int | None,
     chance: tuple[float, float],
 ) -> Conflict | None:
@@ -133,6 +136,9 @@ def _conflict(
             return Conflict("falls", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
         if num_classes is not None and num_classes > 1 and _below_chance(loss, after, num_classes, *chance):
             return Conflict("chance", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
+    if change >= loss_fall and _fall(loss, halved) and _unmoved(accuracy, accuracy_fall):
+        held = statistics.median(accuracy)
+        return Conflict("stays", change, held, held, 0.0, (float(step[0]), float(step[-1])))
     start, stop = shapes.longest_still(accuracy, accuracy_still)
     if shapes.settled(accuracy, start, stop):
         return None
@@ -143,6 +149,14 @@ def _conflict(
         return None
     held = statistics.median(accuracy[start:stop])
     return Conflict("stays", change, held, held, 0.0, (float(step[start]), float(step[stop - 1])))
+
+
+def _unmoved(accuracy: Array, least: float) -> bool:
+    """Whether no level of an accuracy, of thirds of the run, is `least` away from the first points, noise included."""
+    first = accuracy[: max(2, accuracy.size // 20)]
+    levels = [statistics.median(first), *(statistics.median(third) for third in np.array_split(accuracy, 3))]
+    error = 1.25 * statistics.jitter(accuracy) * math.sqrt(2.0 / first.size)  # of two medians
+    return max(levels) - min(levels) + error < least
 
 
 def _below_chance(loss: Array, accuracy: float, classes: int, loss_most: float, accuracy_most: float) -> bool:

@@ -120,7 +120,7 @@ def check(
         later = statistics.level(loss, loss.size // 2, loss.size // 2 + count)
         accuracy, random = _end(score), math.log(classes)
         error = 2.0 * 1.25 * noise / math.sqrt(count)  # two standard errors of a median
-        going_on = later - end > chance_slope * random + math.sqrt(2.0) * error
+        going_on = end < random and later - end > chance_slope * random + math.sqrt(2.0) * error
         if accuracy > chance_accuracy / classes or end < chance_loss * random - error or going_on:
             return None
         role = "train_accuracy" if score is train_accuracy else "val_accuracy"
@@ -212,9 +212,12 @@ def _classes(end: float, score: Series, num_classes: int | None) -> int | None:
     if num_classes is not None or not 1e-4 < accuracy <= 0.55 or end <= 0.0:
         return num_classes if num_classes is not None and num_classes > 1 else None
     classes = round(1.0 / accuracy)
-    at_chance = abs(end / math.log(classes) - 1.0) <= 0.01
-    exact = abs(accuracy * classes - 1.0) <= 0.02 and end >= math.log(classes)
-    return classes if at_chance or exact else None
+    if abs(accuracy * classes - 1.0) <= 0.02 and end >= math.log(classes):
+        return classes
+    # A small set's accuracy is a fifth off by chance; of the numbers of classes that it may be, the loss tells one.
+    classes = min(round(math.exp(end)), round(1.25 / accuracy)) if end < 20.0 else classes
+    at_chance = classes > 1 and abs(end / math.log(classes) - 1.0) <= 0.01
+    return classes if at_chance and 0.8 <= accuracy * classes <= 1.25 else None
 
 
 def _end(accuracy: Series | None) -> float:

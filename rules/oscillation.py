@@ -21,6 +21,8 @@ References
 
 from __future__ import annotations
 
+import numpy as np
+
 from diagnose import synthetic
 from diagnose.curves import Array
 from diagnose.measure import binning, shapes, statistics
@@ -31,6 +33,9 @@ BLOCKS = 100
 
 LONG = 200
 """Points beyond which they are taken for single batches."""
+
+FEWEST_VALIDATIONS = 5
+"""Validations that would show swings of the weights as rises."""
 
 LEAST_VALIDATIONS = 12
 """Validations from which on their swings are compared with those of the training loss: six in the second half."""
@@ -88,10 +93,12 @@ def _of_blocks(loss: Array) -> Array:
 
 def _calm(val_loss: Curve | None, swings: shapes.Swings, most: float) -> bool:
     """Whether the validation loss is long enough to be judged and swings by less than `most` of these swings, or of
-    what it has improved itself.
+    what it has improved itself; of few validations, whether none rises by so much over the one before.
     """
-    if val_loss is None or len(val_loss) < LEAST_VALIDATIONS:
+    if val_loss is None or len(val_loss) < FEWEST_VALIDATIONS:
         return False
+    if len(val_loss) < LEAST_VALIDATIONS:
+        return float(np.diff(val_loss.values).max()) < most * swings.size
     of_validation = shapes.late_swings(_of_blocks(val_loss.values))
     return of_validation.size < most * swings.size or of_validation.share < most
 

@@ -19,7 +19,7 @@ Limits
     improvement is left alone. A training loss that climbs with the validation loss is `divergence` or a restart of
     the schedule. Where there is no validation loss, an accuracy that falls by two points from its best level while
     the training loss falls, or the training accuracy holds, is judged. Fewer than 5 validations are not judged, and
-    two must follow the best and both lie above it: one high point at the end is no trend.
+    two must follow the best: one high point at the end is no trend.
 
 References
     [1] Prechelt, Early Stopping - But When? (1998)

@@ -63,6 +63,9 @@ _REFITS = 3
 STEP = 5.0
 """Standard deviations of the differences of neighbours from which on a change of level is a step, and no noise."""
 
+PAIR = 1.4
+"""Standard deviations of a point by which 95 % of two of them lie from their mean at most: 1.96 / sqrt(2)."""
+
 MOST_LOST = 10.0
 """Times of what a curve had fallen; a greater rise is told as more than that."""
 
@@ -271,7 +274,7 @@ class Curve:
         return float(self.smooth[turn]) if turn else float(min(self.smooth[0], self.scaled[0]))
 
     def risen(self, turn: int) -> Estimate:
-        """By how much the last third of what follows the best level lies above it, of two points the lower.
+        """By how much the last third of what follows the best level lies above it.
 
         The lowest of many noisy levels is taken for half as much lower as such a lowest lies: a curve that turns is low
         for a while only.
@@ -285,9 +288,10 @@ class Curve:
         spread = math.sqrt(float(noise.weight @ noise.of_mean(width)))
         bias = 0.5 * _lowest_of(near / max(noise.memory if after >= LONG else 1.0, width)) * spread
         errors = np.sqrt(noise.of_mean(third) + noise.of_mean(width))
-        risen = _middle(y[turn:], third) - lowest - bias
-        risen += _lowest_of(2) * noise.size if third == 2 else 0.0
-        return Estimate(risen, errors, noise.weight, noise.degrees)
+        end = _middle(y[turn:], third)
+        if third == 2:  # one point alone is no level: neighbours that differ by noise lie so far from their mean
+            end = min(end, float(y[-2:].min()) + PAIR * noise.size)
+        return Estimate(end - lowest - bias, errors, noise.weight, noise.degrees)
 
     @functools.cached_property
     def falls(self) -> tuple[Fall, ...]:
@@ -531,12 +535,8 @@ def _without_step(y: Array) -> Array:
 
 
 def _middle(y: Array, last: int) -> float:
-    """The level of the last points: their mean without outliers, of a short stretch their median; of two the lower, so
-    that one point alone is no level.
-    """
-    if y.size >= LONG:
-        return float(_without_outliers(y)[-last:].mean())
-    return float(y[-2:].min()) if last == 2 else statistics.median(y[-last:])
+    """The level of the last points: their mean without outliers, of a short stretch their median."""
+    return float(_without_outliers(y)[-last:].mean()) if y.size >= LONG else statistics.median(y[-last:])
 
 
 def _short_noise(after: Array, unit: float, before: Array | None = None) -> Noise:
