@@ -311,13 +311,18 @@ def _less_dropout(context: Context) -> Proposal | None:
 
 
 def _clip(context: Context) -> Proposal | None:
-    """The 90th percentile of the logged norms, else half of the present limit."""
+    """The 90th percentile of the logged norms of the calm part, that before the finding where it is long enough, else
+    half of the present limit.
+    """
     norm = context.run.curve("grad_norm")
     if norm is not None and len(finite := norm.finite()) >= 10:
-        ordered = sorted(finite.values.tolist())
+        before = finite.values[finite.steps < context.finding.steps[0]]
+        calm = before.size >= 10
+        ordered = sorted((before if calm else finite.values).tolist())
         limit = ordered[int(0.9 * (len(ordered) - 1))]
         if limit > 0.0:
-            words = "clip the gradient norm at {gradient_clip.new:.3g}, the 90th percentile of this run"
+            part = "before it grew" if calm else "of this run"
+            words = f"clip the gradient norm at {{gradient_clip.new:.3g}}, the 90th percentile {part}"
             return Proposal(words, (_change(context, "gradient_clip", _rounded(limit, 3)),))
     old = _number(context, "gradient_clip")
     if not old:

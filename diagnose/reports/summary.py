@@ -13,12 +13,13 @@ def summary(diagnosis: Diagnosis) -> str:
     if not diagnosis.findings:
         return one_line(_without_findings(diagnosis))
     lead, *others = diagnosis.findings
+    if lead.severity is Severity.NOTE:
+        noted = listed([finding.rule for finding in diagnosis.findings])
+        return one_line(f"no problem; {count(len(diagnosis.findings), 'tip')}: {noted}")
     said = f"{lead.rule} {_since(lead, diagnosis.run)}"
     effects = [f.rule for f in others if f.explained_by == lead.rule and f.severity is not Severity.NOTE]
     if effects:
         said += f", and with it {listed(effects)}"
-    if lead.severity is Severity.NOTE:
-        said = f"no problem, but {said}"
     fix = next(iter(lead.recommendations), None)
     return one_line(said if fix is None else f"{said}; {when(fix)}: {fix.title.rstrip('.')}")
 
