@@ -394,29 +394,32 @@ class _Walk:
         """Fill the fields."""
         start = 0
         for token in _TOKEN.finditer(self.text):
-            if self._leads and start == 0 and self.text[: token.start()].strip(" \t[("):
+            at = token.start()
+            _, number, _, unit, _ = token.groups()
+            if self._leads and start == 0 and self.text[:at].strip(" \t[("):
                 self._leads = False
-            if token["number"] is not None and (token["unit"] or "").lower() in _COUNTED:
+            if number is not None and unit and unit.lower() in _COUNTED:
                 self._take(_Label("epoch"), token)
-            elif token["number"] is None or token["unit"]:
+            elif number is None or unit:
                 self._may_average = self._leads = False
             else:
-                label = _label(self.text[max(start, token.start() - _LONGEST_LABEL) : token.start()])
+                label = _label(self.text[max(start, at - _LONGEST_LABEL) : at])
                 if label.kind != "unclear":
                     self._take(label, token)
-                elif any(map(str.isalpha, self.text[start : token.start()])):
+                elif any(map(str.isalpha, self.text[start:at])):
                     continue  # the words go on: "... the 10000 test images: 53 %"
             start = token.end()
 
     def _take(self, label: _Label, token: re.Match[str]) -> None:
-        value = float(token["number"].replace(",", ""))
-        total = float(token["total"]) if token["total"] else None
+        _, number, percent, _, of = token.groups()
+        value = float(number.replace(",", ""))
+        total = float(of) if of else None
         label = self._named(label, token)
         if label.split:
             self._announce(label.split)
         if label.kind == "name":
-            if not self._is_reference(label, token["number"]):
-                self._pair(label, value, total, bool(token["percent"]))
+            if not self._is_reference(label, number):
+                self._pair(label, value, total, bool(percent))
             return
         if label.kind == "average":
             if self._may_average:
@@ -479,13 +482,13 @@ class _Walk:
                 return
             value = value / total if total else float("nan")
         self.follows = self.follows or (label.star and not self.pairs)
-        own = None if label.exact else _SPLIT_AND_JOINT.match(label.name)
+        own = "" if label.exact else _joined_split(label.name)
         if own:
-            self._owner, self._near = own[0], True
+            self._owner, self._near = own, True
         elif label.boundary:
             self._near = False
         owner = "" if own or label.exact else self._owner
-        exact = label.exact or own is not None
+        exact = label.exact or bool(own)
         self.pairs.append(_Pair(label.name, value, percent, exact, owner, self._near, self._section))
 
 
@@ -508,6 +511,13 @@ def _set(line: Line, kind: str, count: tuple[float, float | None]) -> None:
     line.places[kind] = count[0]
     if count[1] is not None:
         line.totals[kind] = count[1]
+
+
+@lru_cache(maxsize=1024)
+def _joined_split(name: str) -> str:
+    """The split at the head of a name, with what joins it to the rest: "Train " of "Train Acc"; "" where there is none."""
+    found = _SPLIT_AND_JOINT.match(name)
+    return found[0] if found else ""
 
 
 def _takes_split(pair: _Pair) -> bool:
