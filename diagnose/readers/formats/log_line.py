@@ -515,7 +515,7 @@ def _set(line: Line, kind: str, count: tuple[float, float | None]) -> None:
 
 @lru_cache(maxsize=1024)
 def _joined_split(name: str) -> str:
-    """The split at the head of a name, with what joins it to the rest: "Train " of "Train Acc"; "" where there is none."""
+    """The split at the head of a name and what joins it to the rest ("Train " of "Train Acc"); "" where none is."""
     found = _SPLIT_AND_JOINT.match(name)
     return found[0] if found else ""
 
