@@ -193,7 +193,9 @@ _SURE = (series, axis, last_step, config)
 
 def _supplied(need: Need, known: Known) -> Any:
     """The value of a need, or None where the run lacks it. Raises CannotJudge where it may not lack it."""
-    value = supply(need.keys, known, load_inputs())
+    value = known.get(need.keys[0])  # made for another rule, most often; no input is None
+    if value is None or (isinstance(value, Lack) and len(need.keys) > 1):
+        value = supply(need.keys, known, load_inputs())
     if not isinstance(value, Lack):
         return value
     if need.optional:
