@@ -8,6 +8,7 @@ for its luck.
 from __future__ import annotations
 
 import csv
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -69,6 +70,18 @@ class Trials:
 
 
 COLUMNS = tuple(field.name for field in fields(Trials))
+
+
+class Table(tuple[Trials, ...]):
+    """Trials of which those of one fix are put together once, however many findings ask for them (see `of`)."""
+
+    @functools.cached_property
+    def pooled(self) -> dict[tuple[str, ...], Tally]:
+        """The trials of each rule, cause, fix and set of seeds."""
+        grouped: dict[tuple[str, ...], list[Trials]] = {}
+        for row in self:
+            grouped.setdefault((row.rule, row.cause, row.fix, row.seeds), []).append(row)
+        return {key: pool(rows) for key, rows in grouped.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +214,8 @@ def alike(row: Trials, kind: str, optimizer: object) -> bool:
 
 def of(rows: Iterable[Trials], rule: str, cause: str, fix: str, seeds: Purpose) -> Tally:
     """All trials of a fix for a finding of `rule` with `cause`; with "", those whose log did not tell the cause."""
-    return pool([r for r in rows if (r.rule, r.cause, r.fix, r.seeds) == (rule, cause, fix, seeds)])
+    table = rows if isinstance(rows, Table) else Table(rows)
+    return table.pooled.get((rule, cause, fix, seeds), NOT_TRIED)
 
 
 def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> list[str]:
@@ -210,7 +224,8 @@ def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -
     The runs are those of the ranking seeds. A fix that was not tried stands behind those that resolve at least a fifth
     of the runs for sure, and before the others. Equals come by the lower end of their gain, then as they are given.
     """
-    known = {fix: of(rows, rule, cause, fix, "ranking") for fix in fixes}
+    table = rows if isinstance(rows, Table) else Table(rows)
+    known = {fix: of(table, rule, cause, fix, "ranking") for fix in fixes}
 
     def place(fix: str) -> tuple[int, float, float]:
         tally = known[fix]
@@ -225,5 +240,6 @@ def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -
 
 def failures_last(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> list[str]:
     """The fixes as they are given, but for those that resolve no fifth of the runs for sure, which come last."""
-    known = {fix: of(rows, rule, cause, fix, "ranking") for fix in fixes}
+    table = rows if isinstance(rows, Table) else Table(rows)
+    known = {fix: of(table, rule, cause, fix, "ranking") for fix in fixes}
     return sorted(fixes, key=lambda fix: known[fix].trials > 0 and known[fix].helped[0] < HELPS)

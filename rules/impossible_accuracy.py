@@ -65,8 +65,8 @@ def check(
 
 def _top(score: Series) -> float:
     """The most that the score can be: 1 where its middle lies near that, else 100."""
-    middle = float(np.median(score.values))
-    return 1.0 if score.values.max() <= 1.0 or (middle >= 0.8 and score.values.max() <= 1.5) else 100.0
+    highest = float(score.values.max())
+    return 1.0 if highest <= 1.0 or (highest <= 1.5 and float(np.median(score.values)) >= 0.8) else 100.0
 
 
 RULE = Rule(

@@ -287,7 +287,8 @@ def _rising_rate(curve: Curve, learning_rate: Series | None, window: int) -> np.
     """True where the learning rate has risen by more than a tenth within the last `window` points."""
     if learning_rate is None or len(learning_rate) < 2:
         return np.zeros(len(curve), dtype=np.bool_)
-    rate = np.nan_to_num(learning_rate.values)
+    rate = learning_rate.values
+    rate = rate if np.isfinite(rate).all() else np.nan_to_num(rate)
     if not np.array_equal(curve.steps, learning_rate.steps):
         rate = np.interp(curve.steps, learning_rate.steps, rate)
     earlier = np.concatenate([np.repeat(rate[:1], min(window, rate.size)), rate[:-window]])

@@ -137,7 +137,7 @@ def find_jump(values: Array) -> Jump | None:
     sharp = threes[near + 1] - threes[near - 2]
     place = int(near[np.argmax(sharp)])
     before, after = values[max(place - window, 0) : place], values[place : place + window]
-    low, high = float(np.median(before)), float(np.median(after))
+    low, high = statistics.median(before), statistics.median(after)
     jump = high - low
     if jump <= 0.0:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from diagnose.judging.confidence import calibrated
 from diagnose.judging.groups import FEWEST, comparable
 from diagnose.judging.inputs import Key, Known, handed, supply
 from diagnose.judging.installed import load_fixes, load_inputs, load_rules, load_trials
-from diagnose.judging.needs import arguments, compares_runs, needs, needs_baseline
+from diagnose.judging.needs import arguments, compares_runs, lack, needs, needs_baseline, plays
 from diagnose.judging.providers import curve
 from diagnose.judging.sets import over_sets
 from diagnose.measure.curve import Curve
@@ -54,12 +54,16 @@ def judge(
     catalogue = load_fixes() if fixes is None else fixes
     known, kind = handed(run, baseline), kind_of(run)
     learns_by = paradigms(run, kind)
+    roles_here, keys = plays(run), frozenset(run.config)
     other_sets = {name: _handed_of_set(name, run, baseline) for name in sets_of(run.roles)}
     findings: list[Finding] = []
     missing: list[NotJudged] = []
     judged: list[str] = []
     with np.errstate(all="ignore"):  # what overflows compares as false; a result that did is none, see `_said`
         for rule in rules:
+            if reason := lack(rule.check, rule.id, tuple(rule.not_for), roles_here, keys):
+                missing.append(NotJudged(rule.id, reason))
+                continue
             overrides = (thresholds or {}).get(rule.id, {})
             said = _said(rule, partial(_check, rule, known, learns_by, overrides))
             if isinstance(said, NotJudged):
@@ -219,8 +223,9 @@ def _complete(
     lead = leading(causes, finding.cause)
     finding = replace(finding, causes=causes, cause=lead.id if lead is not None else finding.cause)
     context = Context(run, finding)
-    tried = [row for row in (load_trials() if trials is None else trials) if row.rule == rule.id]
-    like = [row for row in tried if evidence.alike(row, kind, run.hyperparameter("optimizer"))]
+    optimizer = run.hyperparameter("optimizer")
+    named = optimizer if isinstance(optimizer, str) else None
+    like = _like_installed(rule.id, kind, named) if trials is None else _like(trials, rule.id, kind, named)
     measured = {METRICS.get(roles.parse(column).kind) for column in run.series}
     offered = []
     for name in advised(rule, finding, lead, like):
@@ -229,3 +234,14 @@ def _complete(
             tally = tally if tally.metric in measured else tally.without_gain()
             offered.append(catalogue[name].offered(context, tally))
     return replace(finding, recommendations=tuple(sorted(offered, key=lambda advice: advice.conditional)))
+
+
+@lru_cache(maxsize=1024)
+def _like_installed(rule: str, kind: str, optimizer: str | None) -> evidence.Table:
+    """Those of the installed table."""
+    return _like(load_trials(), rule, kind, optimizer)
+
+
+def _like(trials: Sequence[Trials], rule: str, kind: str, optimizer: str | None) -> evidence.Table:
+    """The trials of fixes for a rule's finding on runs of this kind and of the optimizer's family."""
+    return evidence.Table(row for row in trials if row.rule == rule and evidence.alike(row, kind, optimizer))

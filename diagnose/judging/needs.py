@@ -28,13 +28,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Set
 from typing import Any, NamedTuple
 
-from diagnose.curves import Run, Series
+from diagnose.curves import Run
 from diagnose.judging.inputs import GIVEN, RUN, Key, Known, Lack, absent, order, parameters, plain, supply
 from diagnose.judging.installed import load_inputs
-from diagnose.judging.providers import array, curve, series
+from diagnose.judging.providers import HYPERPARAMETERS, array, axis, config, curve, last_step, series, unset
 from diagnose.names.kinds import PARADIGMS
 from diagnose.rule import CannotJudge, Rule
 
@@ -132,7 +132,10 @@ def arguments(rule: Rule, known: Known) -> dict[str, Any]:
     """
     plan = _plan(rule.check, rule.id, tuple(rule.not_for))
     given = {need.name: _supplied(need, known) for need in plan.given}
-    curves = _curves(plan.curves, known[RUN])
+    run = known[RUN]
+    curves = [series for name, _ in plan.curves if (series := run.curve(name)) is not None]
+    if len(curves) < len(plan.curves) and (reason := _without_curve(plan, plays(run))):
+        raise CannotJudge(reason)
     for need in plan.others:
         given[need.name] = _supplied(need, known)
     aligned = [name for name in plan.arrays if given[name] is not None]
@@ -146,21 +149,53 @@ def arguments(rule: Rule, known: Known) -> dict[str, Any]:
     return given
 
 
-def _curves(wanted: Sequence[tuple[str, bool]], run: Run) -> list[Series]:
-    """The curves that the log has of those wanted. Raises CannotJudge where one that must be there is not."""
-    curves = [run.curve(name) for name, _ in wanted]
-    found = [curve for curve in curves if curve is not None]
-    if len(found) < len(curves):
-        there = zip(wanted, curves, strict=True)
-        missing = [name for (name, optional), curve in there if curve is None and not optional]
-        if missing or not found:
-            raise CannotJudge(absent(missing or [name for name, _ in wanted]))
-    return found
+def plays(run: Run) -> frozenset[str]:
+    """The roles for which the run has a curve."""
+    return frozenset(role for role, column in run.roles.items() if column in run.series)
+
+
+@functools.lru_cache(maxsize=1 << 14)  # sixty rules for each of so many sets: logs of one program have one in common
+def lack(check: Callable[..., Any], rule: str, not_for: tuple[str, ...], roles: Set[str], keys: Set[str]) -> str:
+    """Why a rule cannot judge a run with curves of these roles and a config with these keys, whatever they hold: the
+    reason that `arguments` raises; "" where only the run itself can tell.
+
+    check, rule, not_for: of the rule.
+    """
+    plan = _plan(check, rule, not_for)
+    if any(need.name != RUN.name and not need.optional for need in plan.given):
+        return ""
+    return _without_curve(plan, roles) or _without_setting(plan, roles | keys)
+
+
+def _without_curve(plan: _Plan, roles: Set[str]) -> str:
+    """Which curves of a rule are not among these roles, where it cannot do without; else ""."""
+    missing = [name for name, optional in plan.curves if not optional and name not in roles]
+    if missing:
+        return absent(missing)
+    none = plan.curves and not any(name in roles for name, _ in plan.curves)
+    return absent(name for name, _ in plan.curves) if none else ""
+
+
+def _without_setting(plan: _Plan, known: Set[str]) -> str:
+    """Which hyperparameter of a rule is not among what is known, where that is the first thing the rule lacks."""
+    for need in plan.others:
+        provider = need.keys[0].provider
+        if provider in HYPERPARAMETERS and not need.optional and need.name not in known:
+            return unset(need.name)
+        if not need.optional and provider not in _SURE:
+            return ""
+    return ""
+
+
+_SURE = (series, axis, last_step, config)
+"""Providers that make something of every run in which the curves of a rule are."""
 
 
 def _supplied(need: Need, known: Known) -> Any:
     """The value of a need, or None where the run lacks it. Raises CannotJudge where it may not lack it."""
-    value = supply(need.keys, known, load_inputs())
+    value = known.get(need.keys[0])  # made for another rule, most often; no input is None
+    if value is None or (isinstance(value, Lack) and len(need.keys) > 1):
+        value = supply(need.keys, known, load_inputs())
     if not isinstance(value, Lack):
         return value
     if need.optional:

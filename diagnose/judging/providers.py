@@ -77,7 +77,16 @@ def _hyperparameter(name: str, run: Run, *kinds: type) -> Any:
     value = run.hyperparameter(name)
     if isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)):
         return value
-    raise CannotJudge(f"the log's config has no {plain(name)}")
+    raise CannotJudge(unset(name))
+
+
+def unset(name: str) -> str:
+    """`the log's config has no weight_decay`."""
+    return f"the log's config has no {plain(name)}"
+
+
+HYPERPARAMETERS = (text, whole, number, switch)
+"""Those that read the config, or the curve of the same name; they have nothing where it has neither."""
 
 
 # --- under their own names

@@ -231,7 +231,7 @@ class Curve:
         rest = self.values[1:]
         if rest.size < 4:
             return 0
-        second = float(np.median(rest[: max(1, rest.size // 20)]))
+        second = statistics.median(rest[: max(1, rest.size // 20)])
         return int(float(self.values[0]) - second > 10.0 * (second - float(rest.min())))
 
     @functools.cached_property
@@ -388,7 +388,7 @@ class Curve:
     def _unit(self) -> float:
         """What the prior's share is a share of, on the scale."""
         return (
-            1.0 if self.positive else max(abs(float(np.median(self.values))), 0.1 * float(np.ptp(self.values)), 1e-300)
+            1.0 if self.positive else max(abs(statistics.median(self.values)), 0.1 * float(np.ptp(self.values)), 1e-300)
         )
 
 
@@ -523,12 +523,12 @@ def _without_step(y: Array) -> Array:
     A step is one great difference of neighbours after which the level stays; whatever memory the noise has, that
     difference is an outlier among the others.
     """
-    steps = np.diff(y)
+    steps = y[1:] - y[:-1]
     place = int(np.argmax(np.abs(steps))) + 1
     before, after = y[max(0, place - 5) : place], y[place : place + 5]
     if min(before.size, after.size) < 2:
         return y
-    change = float(np.median(after) - np.median(before))
+    change = statistics.median(after) - statistics.median(before)
     if abs(change) < STEP * statistics.spread(steps):
         return y
     return np.concatenate([y[:place], y[place:] - change])

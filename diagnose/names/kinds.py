@@ -136,13 +136,18 @@ def _of_trees(run: Run) -> Kind | None:
 
 def _of_names(run: Run, kinds: tuple[str, ...]) -> Kind | None:
     """The kind by names of columns."""
-    joined = {column: "_".join(re.findall(r"[a-z0-9]+", column.lower())) for column in run.series}
     for kind in kinds:
-        pattern = re.compile(rf"(?:.*_)?(?:{_NAMES[kind]})")
-        found = [column for column, words in joined.items() if pattern.fullmatch(words)]
+        found = [column for column in run.series if _is_of(column, kind)]
         if len(found) >= _SEVERAL.get(kind, 1):
             return Kind(kind, f"the log has {' and '.join(found[: _SEVERAL.get(kind, 1)])}")
     return None
+
+
+@lru_cache(maxsize=8192)  # logs of one program have their columns in common
+def _is_of(column: str, kind: str) -> bool:
+    """Whether a column is called what only logs of this kind have."""
+    words = "_".join(re.findall(r"[a-z0-9]+", column.lower()))
+    return re.fullmatch(rf"(?:.*_)?(?:{_NAMES[kind]})", words) is not None
 
 
 def _of_probes(run: Run) -> Kind | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Family = Literal["sgd", "adaptive", "adagrad", "sign", "layerwise", "self-scaled"]
@@ -71,6 +72,7 @@ NAMES = frozenset(_KINDS)
 _LONGEST_FIRST = sorted(_KINDS, key=len, reverse=True)
 
 
+@lru_cache(maxsize=256)
 def known(name: str) -> Kind | None:
     """The kind of the optimizer that `name` names, whatever stands around it; None where none or several are named.
 

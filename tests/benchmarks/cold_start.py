@@ -20,7 +20,7 @@ import _measure
 from diagnose import synthetic
 from diagnose.curves import Run
 
-BAR = 1.0
+BAR = 0.5
 """At most this many times the import of pandas."""
 
 

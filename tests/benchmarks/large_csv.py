@@ -29,7 +29,7 @@ from diagnose.judging.installed import load_rules
 from diagnose.measure.align import align
 from diagnose.rule import Rule
 
-TIME_BAR = 3.0
+TIME_BAR = 1.5
 """At most this many times the wall time of pyarrow."""
 
 MEMORY_BAR = 2.0

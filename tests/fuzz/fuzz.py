@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -88,6 +89,10 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+_IDLE = 10.0
+"""Times of its CPU time that a process may take by the clock: a busy machine is no hang, a wait without end is."""
+
+
 class Child:
     """A process that judges inputs until one ends it."""
 
@@ -116,12 +121,23 @@ class Child:
         return str(fate)
 
     def _answer(self, seconds: float) -> tuple[str, float] | None:
-        """What the process says next; None where it says nothing in time, or is over."""
-        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        """What the process says next; None where it says nothing in so many seconds of CPU time, or is over."""
+        used, began = self._used(), time.monotonic()
+        ready: list[Any] = []
+        while not ready and self._used() - used < seconds and time.monotonic() - began < _IDLE * seconds:
+            ready, _, _ = select.select([self.process.stdout], [], [], min(1.0, seconds / 4))
         line = self.process.stdout.readline() if ready else ""
         if ready and not line:
             self.process.wait(10)
         return tuple(json.loads(line)) if line else None
+
+    def _used(self) -> float:
+        """Seconds of CPU time that the process has taken; where the system does not tell, the time of the clock."""
+        status = Path(f"/proc/{self.process.pid}/stat")
+        if not status.exists():
+            return time.monotonic()
+        user, system = status.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def over(self) -> bool:
@@ -161,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--inputs", type=int, help="end after so many inputs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=20.0, help="for one input, until it counts as a hang")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of CPU time until an input hangs")
     parser.add_argument("--space", type=int, default=3_000_000_000, help="bytes that a child may map")
     parser.add_argument("--keep", type=Path, help="where to write the inputs that did harm")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)

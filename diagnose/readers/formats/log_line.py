@@ -22,7 +22,7 @@ _WORDS = 3  # "best test accuracy 0.8"; more words need a colon or an equals sig
 _WORDS_WITH_SIGN = 10  # "Accuracy of the network on the 10000 test images: 53 %"
 
 _TOKEN = re.compile(
-    r"""(?<![\w.@])(?<![A-Za-z]-)(?:
+    r"""(?=[-+.\dni])(?<![\w.@])(?<![A-Za-z]-)(?:
       (?P<skip>                                      # a date, a clock, a version or an address
         \d{4}-\d\d-\d\dT\d\d:[\d:.,]*\d(?:Z|[-+]\d\d:?\d\d)?(?!\w)
        |\d{2,4}[-/]\d{1,2}[-/]\d{1,4}(?![\w.])
@@ -56,6 +56,8 @@ _TWO_SPLITS_BEHIND = re.compile(  # "loss: 0.5 (train) 0.6 (val)"
     rf"({_SPLIT_WORD})[)\]][ ,/|]{{1,3}}([-+]?\d[\d.eE+-]{{0,24}}%?)\s?[(\[]({_SPLIT_WORD})[)\]]",
     re.IGNORECASE,
 )
+_IN_BRACKETS = re.compile(rf"[(\[]{_SPLIT_WORD}[)\]]", re.IGNORECASE)
+_STROKE_SPLIT = re.compile(rf"/\s?{_SPLIT_WORD}", re.IGNORECASE)
 _HEADING = re.compile(
     rf"\W{{0,20}}(?:(?:start\w*|begin\w*|run\w*|now|do\w*)[ _])?({_SPLIT_WORD})"
     r"(?:[ :]{1,2}(?:phase|results?|set|metrics|epoch|error|stats|summary|performance|in|on|the|mode|data|dataset|model"
@@ -92,7 +94,8 @@ _SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
 _SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightGBM: training's auc: 0.9
 _DRAWN = re.compile(r"\A[^\w(@]+|[^\w)%]+\Z")  # an emoji or arrow before or behind a name
 _BOUNDARY = re.compile(r"[|;]|\s-+\s")
-_LEVEL = re.compile(r".*\b(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE|CRITICAL)\b")
+_LEVEL_WORDS = ("INFO", "DEBUG", "WARN", "ERROR", "NOTICE", "CRITICAL")
+_LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVEL_WORDS)}|WARNING)\b")
 _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
 _REMARK = re.compile(rf"(?<=\w) ?\((?!{_SPLIT_WORD}\b)[A-Za-z][A-Za-z ]{{2,30}}\)(?=\s+[A-Za-z])", re.IGNORECASE)
 _LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
@@ -161,9 +164,17 @@ def heading(text: str) -> str:
     """The split that a line without numbers announces for the lines below it ("Validation:"); "" where it does not."""
     if len(text) > _LONGEST_LABEL:
         return ""
-    text = _LEVEL.sub("", text)
+    text = _behind_level(text)
     found = _HEADING.fullmatch(text) if len(text) <= _LONGEST_NAME else None
     return found[1] if found else ""
+
+
+def _behind_level(text: str) -> str:
+    """What follows the level of a message, of several the last; the whole text where there is none."""
+    if not any(word in text for word in _LEVEL_WORDS):
+        return text
+    ends = [found.end() for found in _LEVEL.finditer(text)]
+    return text[ends[-1] :] if ends else text
 
 
 def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Line | None:
@@ -187,9 +198,9 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
 
 def _one_by_one(text: str) -> str:
     """The line with the values of two splits that share their name ("train/val loss: 0.5/0.6") named each."""
-    if text.count(")") > 1 or text.count("]") > 1:
+    if (text.count(")") > 1 or text.count("]") > 1) and len(_IN_BRACKETS.findall(text)) > 1:
         text = _TWO_SPLITS_BEHIND.sub(r"\3 \1: \2, \5 \1: \4", text)
-    if "/" not in text:
+    if "/" not in text or not _STROKE_SPLIT.search(text):
         return text
     text = _TWO_SPLITS.sub(r"\1 \3: \4, \2 \3: \5", text)
     return _TWO_SPLITS_AFTER.sub(r"\2 \1: \4, \3 \1: \5", text)
@@ -285,7 +296,7 @@ def _last_name(bare: str, last: str) -> str:
     """What stands right before the number, without the level of a message, links and drawings; last: its segment."""
     if function := _FUNCTION.search(bare):
         return function[1]
-    name = _LINKING.sub("", _SETTINGS.sub("", _LEVEL.sub("", last)).strip(" .#:=_")).strip()
+    name = _LINKING.sub("", _SETTINGS.sub("", _behind_level(last)).strip(" .#:=_")).strip()
     name = name if name.isascii() else _DRAWN.sub("", name)
     aside = None if name else _ASIDE.search(bare)  # "perda total (loss): 0.5"
     return aside[1] if aside and is_metric_name(aside[1]) else name
@@ -302,7 +313,7 @@ def _keyed(key: str, before: str) -> str:
 def _split_of(*texts: str) -> str:
     """The split that heads the last of the segments of these texts which one heads; "" where none does."""
     segments = [segment for text in texts for segment in _SEGMENT.split(text)]
-    splits = [found[1] for segment in segments if (found := _heads(_LEVEL.sub("", segment)))]
+    splits = [found[1] for segment in segments if (found := _heads(_behind_level(segment)))]
     return splits[-1] if splits else ""
 
 
@@ -383,29 +394,32 @@ class _Walk:
         """Fill the fields."""
         start = 0
         for token in _TOKEN.finditer(self.text):
-            if self._leads and start == 0 and self.text[: token.start()].strip(" \t[("):
+            at = token.start()
+            _, number, _, unit, _ = token.groups()
+            if self._leads and start == 0 and self.text[:at].strip(" \t[("):
                 self._leads = False
-            if token["number"] is not None and (token["unit"] or "").lower() in _COUNTED:
+            if number is not None and unit and unit.lower() in _COUNTED:
                 self._take(_Label("epoch"), token)
-            elif token["number"] is None or token["unit"]:
+            elif number is None or unit:
                 self._may_average = self._leads = False
             else:
-                label = _label(self.text[max(start, token.start() - _LONGEST_LABEL) : token.start()])
+                label = _label(self.text[max(start, at - _LONGEST_LABEL) : at])
                 if label.kind != "unclear":
                     self._take(label, token)
-                elif any(map(str.isalpha, self.text[start : token.start()])):
+                elif any(map(str.isalpha, self.text[start:at])):
                     continue  # the words go on: "... the 10000 test images: 53 %"
             start = token.end()
 
     def _take(self, label: _Label, token: re.Match[str]) -> None:
-        value = float(token["number"].replace(",", ""))
-        total = float(token["total"]) if token["total"] else None
+        _, number, percent, _, of = token.groups()
+        value = float(number.replace(",", ""))
+        total = float(of) if of else None
         label = self._named(label, token)
         if label.split:
             self._announce(label.split)
         if label.kind == "name":
-            if not self._is_reference(label, token["number"]):
-                self._pair(label, value, total, bool(token["percent"]))
+            if not self._is_reference(label, number):
+                self._pair(label, value, total, bool(percent))
             return
         if label.kind == "average":
             if self._may_average:
@@ -468,13 +482,13 @@ class _Walk:
                 return
             value = value / total if total else float("nan")
         self.follows = self.follows or (label.star and not self.pairs)
-        own = None if label.exact else _SPLIT_AND_JOINT.match(label.name)
+        own = "" if label.exact else _joined_split(label.name)
         if own:
-            self._owner, self._near = own[0], True
+            self._owner, self._near = own, True
         elif label.boundary:
             self._near = False
         owner = "" if own or label.exact else self._owner
-        exact = label.exact or own is not None
+        exact = label.exact or bool(own)
         self.pairs.append(_Pair(label.name, value, percent, exact, owner, self._near, self._section))
 
 
@@ -499,6 +513,13 @@ def _set(line: Line, kind: str, count: tuple[float, float | None]) -> None:
         line.totals[kind] = count[1]
 
 
+@lru_cache(maxsize=1024)
+def _joined_split(name: str) -> str:
+    """The split at the head of a name and what joins it to the rest ("Train " of "Train Acc"); "" where none is."""
+    found = _SPLIT_AND_JOINT.match(name)
+    return found[0] if found else ""
+
+
 def _takes_split(pair: _Pair) -> bool:
     """Whether what heads a line says the split of a value: it does of a key only that names none itself."""
     facets = roles.parse(pair.name)
@@ -515,14 +536,15 @@ def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
 
     several: the line has a section for each of several splits.
     """
-    names = Counter(pair.name for pair in pairs)
-    spelled = {pair.name.casefold() for pair in pairs}
+    owned_some = any(pair.owner for pair in pairs)
+    names = Counter(pair.name for pair in pairs) if owned_some else Counter()
+    spelled = {pair.name.casefold() for pair in pairs} if owned_some else set()
     copies: dict[str, int] = {}  # name -> the last number behind it
     for pair in pairs:
         name = pair.name
         section = pair.split if several else line.split
-        owned = (pair.owner + name).casefold()
-        if pair.owner and (pair.near or names[name] > 1) and is_metric_name(name) and owned not in spelled:
+        shares = pair.owner and (pair.near or names[name] > 1) and is_metric_name(name)
+        if shares and (pair.owner + name).casefold() not in spelled:
             name = pair.owner + name
         elif is_held_out(section) and _takes_split(pair):
             name = f"{section} {name}"

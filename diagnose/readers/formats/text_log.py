@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, groupby, islice, pairwise
 
 from diagnose.errors import ReadError
@@ -82,8 +83,11 @@ _Kind = tuple[frozenset[str], str, str, bool]
 
 def recognise(document: Document) -> bool:
     """Whether at least five lines of the head are of one kind, and of a kind that is a point of a curve."""
-    texts = list(_with_points(text for text in document.head_lines if text and not text.isspace()))
-    if not texts or _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")):
+    lines = [text for text in document.head_lines if text and not text.isspace()]
+    if not _has_words(lines):
+        return False
+    texts = list(_with_points(lines))
+    if _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")):
         return False
     if not _has_hints(texts) and not printed_table.repeated(texts):
         return False
@@ -154,10 +158,13 @@ def _axis_of(rows: Sequence[_Row]) -> str | None:
     return None if silent and any(later < former for former, later in pairwise(within)) else "step"
 
 
+def _has_words(texts: Sequence[str]) -> bool:
+    """Whether the lines below the first hold more than numbers and what stands between them, as those of a CSV do."""
+    return len("".join(texts[1:]).translate(_OF_NUMBERS)) >= _LEAST_LINES - 1
+
+
 def _has_hints(texts: Sequence[str]) -> bool:
     """A cheap first look: as many lines where a metric's name stands before a number as make a curve."""
-    if len("".join(texts[1:]).translate(_OF_NUMBERS)) < _LEAST_LINES - 1:
-        return False  # below a header, no line has a word
     lower = map(str.lower, texts)
     likely = (text for text in lower if any(hint in text for hint in (*_HINTS, *_BARE)))
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
@@ -323,6 +330,7 @@ def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
     return placed | (_kinds_between(lines, placed) & loose) if placed else loose
 
 
+@lru_cache(maxsize=1024)
 def _is_metric(name: str) -> bool:
     """Whether a name is that of a metric, or of a set of data or a total, of which the values tell the metric."""
     return is_metric_name(name) or name.casefold() in SPLITS or name.casefold() == "total"
@@ -457,7 +465,7 @@ def _rows(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> list[_Row
         if line.follows and rows and not own:
             rows[-1].values.update(values)
             continue
-        total = next((line.totals[kind] for kind in ("step", "count") if kind in line.totals), None)
+        total = line.totals.get("step", line.totals.get("count")) if line.totals else None
         rows.append(_Row(dict(carried), values, frozenset(own), None if line.held_out else total, line.number))
     return rows
 
