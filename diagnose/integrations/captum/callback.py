@@ -60,6 +60,7 @@ class FocusCurve:
                 f"reference/{name}": effect.reference,
                 f"p_value/{name}": effect.corrected,
                 f"images/{name}": float(effect.own),
+                f"apart/{name}": float(effect.apart),
             }
         row = {name: value for name, value in found.items() if not math.isnan(value)}
         if self.log is not None and row:

@@ -51,12 +51,21 @@ def found(diagnoses: Sequence[Diagnosis]) -> bool:
 
 
 def found_effects(scores: Scores) -> list[Effect]:
-    """The largest effect of each class that the rule finds, the largest first."""
+    """The largest effect of each class that the rule finds to be a fault, the largest first."""
+    return [effect for effect in _standing_apart(scores) if effect.apart]
+
+
+def questions(scores: Scores) -> list[Effect]:
+    """Likewise of the classes of which the rule asks whether the region is what they are."""
+    return [effect for effect in _standing_apart(scores) if not effect.apart]
+
+
+def _standing_apart(scores: Scores) -> list[Effect]:
     rule = next(rule for rule in load_rules() if rule.id == RULE)
     limits = thresholds_of(rule)
     best: dict[int, Effect] = {}
     for effect in scores.effects:
-        if effect.size - effect.reference >= limits["minded"] and effect.corrected <= limits["chance"]:
+        if effect.excess >= limits["minded"] and effect.corrected <= limits["chance"]:
             best.setdefault(effect.target, effect)
     return list(best.values())
 

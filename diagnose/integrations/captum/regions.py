@@ -65,6 +65,11 @@ class Region:
     judged: bool = True
 
     @property
+    def of_whole(self) -> bool:
+        """Whether it is an aspect, or the tone of a place, in which the thing has its part."""
+        return self.fill is None and self.kind not in (BACKGROUND, THE_THING)
+
+    @property
     def area(self) -> float:
         """Its share of the image, from 0 to 1; 1 for an aspect."""
         return 1.0 if self.mask is None else float(self.mask.float().mean())
@@ -232,6 +237,16 @@ def thing(masks: Tensor) -> Region:
         return torch.where(theirs, donors, inpainted(own, mine))
 
     return Region("the thing", THE_THING, mix, masks, judged=False)
+
+
+def behind(region: Region, masks: Tensor) -> Region:
+    """What the region exchanges, of the background alone; the thing stays as it was. masks: as of `background`."""
+
+    def mix(own: Tensor, donors: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        mine, theirs = (masks[numbers.cpu()].to(own.device)[:, None] for numbers in (i, j))
+        return torch.where(mine, own, region.mix(inpainted(own, mine), inpainted(donors, theirs), i, j))
+
+    return Region(f"{region.name} behind the thing", f"{region.kind}, {BACKGROUND}", mix)
 
 
 def wandering(boxes: Tensor, kind: str, name: str) -> Region:

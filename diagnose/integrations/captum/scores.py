@@ -122,7 +122,7 @@ class Scores:
         for effect in self.effects:
             if len(mine := found.setdefault(effect.target, [])) < RECORDED:
                 mine.append(effect)
-        return sorted((one for mine in found.values() for one in mine), key=lambda one: one.reference - one.size)
+        return sorted((one for mine in found.values() for one in mine), key=counterfactual.rank)
 
     def table(self) -> Table:
         """The table of the check, row by row; numbers have six digits, so that a file of them is judged alike."""
@@ -141,6 +141,7 @@ class Scores:
             "p_value": [one.corrected for one in effects] + nothing,
             "images": [float(one.own) for one in effects] + nothing,
             "area": [one.region.area for one in effects] + nothing,
+            "apart": [float(one.apart) for one in effects] + nothing,
         }
         none = [""] * len(effects)
         words = {
@@ -317,7 +318,16 @@ class _Check:
         for pointing in dict.fromkeys((method, POINTING)):
             extra += self._boxes(pointing, layer)
         return counterfactual.search(
-            self.model, self.images, self.labels, usable, extra, seed=seed, batch=2 * self.batch, progress=self.progress
+            self.model,
+            self.images,
+            self.labels,
+            usable,
+            extra,
+            masks=masks,
+            known=things is not None,
+            seed=seed,
+            batch=2 * self.batch,
+            progress=self.progress,
         )
 
     def _boxes(self, method: str, layer: str) -> list[where.Region]:
