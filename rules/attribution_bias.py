@@ -30,8 +30,9 @@ Limits
     the thing itself is seen as far as it does more than the thing there does in other classes. A class may be told by
     its colour, its texture or its background because that is what it is; so these are notes, for a person to answer. A
     mark that is nothing but the colour of the thing, and the backgrounds of all classes without `--masks`, are no more
-    than notes either. Tables recorded before `apart` was are judged as if every region were. Focus of a method whose relevance does not depend on the class (Integrated Gradients,
-    SmoothGrad [1]), or that is off chance for a model with random weights [4], is not judged.
+    than notes either. Tables recorded before `apart` was are judged as if every region were. Focus of a method whose
+    relevance does not depend on the class (Integrated Gradients, SmoothGrad [1]), or that is off chance for a model
+    with random weights [4], is not judged.
 
 References
     [1] Arias-Duart et al., Focus! Rating XAI Methods and Finding Biases (2022)
@@ -171,7 +172,8 @@ def _effects(
 ) -> list[_Effect]:
     """The effects whose numbers are all there; of a training that logs them, the last ones.
 
-    families: fall, transfer, reference, p and images. apart: 1 or 0; 1 where it is missing. recorded: whether a search was recorded, which names the region behind the class.
+    families: fall, transfer, reference, p and images. apart: 1 or 0; 1 where it is missing. recorded: whether a search
+        was recorded, which names the region behind the class.
     """
     found = []
     for key in families[0]:
@@ -236,8 +238,8 @@ def _meant(effect: _Effect) -> str:
         return (
             f"The answer {effect.name} follows {effect.region}: is that what tells {effect.name} from the other "
             "classes? If it is, the model is right. If it only goes with the class in these data, about "
-            f"{100.0 * effect.fall:.0f} in 100 images without it are likely to be missed; masks of the things (`--masks`) "
-            "settle it for what lies around them."
+            f"{100.0 * effect.fall:.0f} in 100 images without it are likely to be missed; masks of the things "
+            "(`--masks`) settle it for what lies around them."
         )
     return (
         f"The model tells {effect.name} by {effect.region} and not by the thing alone: a mark, a border or a "

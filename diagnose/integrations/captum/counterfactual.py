@@ -58,7 +58,7 @@ WORTH_CONFIRMING = 0.08
 """Effect above the reference from which on a region is tried again."""
 
 THING_DOES, OVER_GROUND = 0.3, 2.0
-"""Effect of what was segmented in the middle class from which on it is taken for the thing, and over the background's."""
+"""Effect of what was segmented from which on it is the thing, and over that of the background; of the middle class."""
 
 WORTH_CUTTING = 0.08
 """Effect of a window below which no smaller one is sought in it: one in twelve images."""
@@ -214,6 +214,7 @@ def _referred(effects: Sequence[Effect], whole: Sequence[Effect], classes: int) 
     """The best effect of each class among regions of one kind, with its reference.
 
     A class without a region of the kind has no effect: none was found that was worth to be made smaller.
+    Boxes that wander take of every class what it is told by, so the class must stand apart by the fall as well.
     """
     best: dict[int, Effect] = {}
     for effect in effects:
@@ -225,6 +226,12 @@ def _referred(effects: Sequence[Effect], whole: Sequence[Effect], classes: int) 
     else:
         sizes = [effect.size for effect in ranked]
         references = _of_others(sizes + [0.0] * (classes - len(sizes)))[: len(sizes)]
+        if all(effect.region.give is not None for effect in ranked):
+            falls = _of_others([effect.fall for effect in ranked])
+            references = [
+                max(reference, effect.size - max(effect.fall - fall, 0.0))
+                for effect, reference, fall in zip(ranked, references, falls, strict=True)
+            ]
     return [replace(effect, reference=reference) for effect, reference in zip(ranked, references, strict=True)]
 
 
