@@ -206,6 +206,8 @@ def _of_effects(
         f"{100.0 * worst.transfer:.0f} % of other images for {worst.name} when they are given its own (regions like it "
         f"in other classes {100.0 * worst.reference:.0f} %)"
     )
+    if not worst.apart:
+        said = f"The answer {worst.name} follows {worst.region}: is that what tells the classes apart? {said}"
     if more:
         said += f"; also by {', '.join(more[:2])}"
     if also:
@@ -236,10 +238,9 @@ def _severity(effect: _Effect, grave: float) -> Severity:
 def _meant(effect: _Effect) -> str:
     if not effect.apart:
         return (
-            f"The answer {effect.name} follows {effect.region}: is that what tells {effect.name} from the other "
-            "classes? If it is, the model is right. If it only goes with the class in these data, about "
-            f"{100.0 * effect.fall:.0f} in 100 images without it are likely to be missed; masks of the things "
-            "(`--masks`) settle it for what lies around them."
+            f"If {effect.region} is what {effect.name} is, the model is right. If it only goes with the class in these "
+            f"data, about {100.0 * effect.fall:.0f} in 100 images without it are likely to be missed; masks of the "
+            "things (`--masks`) settle it for what lies around them."
         )
     return (
         f"The model tells {effect.name} by {effect.region} and not by the thing alone: a mark, a border or a "

@@ -38,7 +38,8 @@ def test_the_region_and_what_it_is_worth_are_named() -> None:
 def test_a_region_that_may_be_what_the_class_is_asks_and_is_no_fault() -> None:
     [asked] = found(synthetic.effects(0.9, transfer=0.6, p_value=1e-6, apart=0.0))
     assert (asked.severity, asked.cause) == ("note", "question")
-    assert "is that what tells 3 from the other classes?" in asked.meaning
+    assert asked.summary.startswith("The answer 3 follows the frame: is that what tells the classes apart? Class 3: of")
+    assert "If the frame is what 3 is, the model is right." in asked.meaning
 
 
 def test_effects_that_were_recorded_before_it_was_told_are_apart() -> None:

@@ -135,8 +135,6 @@ def search(
 ) -> list[Effect]:
     """The effect of the best region of each kind on each class, the largest above its reference first.
 
-    Those that are not apart from the thing come last.
-
     model: in evaluation mode, images to scores of shape (n, classes). usable: numbers of the images it gets right.
     extra: regions beside those that are tried of every image, such as the background.
     masks: where the thing is, shape (n, height, width); None where it is not asked. known: whether that is certain.
@@ -156,12 +154,7 @@ def search(
             ranked = _against_the_thing(ranked, whole, known=ground is not None)
         again = [trial.again(one, ground) if one.excess >= WORTH_CONFIRMING else one for one in ranked]
         found += [_with_p(replace(effect, trials=count)) for effect in again]
-    return sorted(found, key=rank)
-
-
-def rank(effect: Effect) -> tuple[bool, float]:
-    """Sorts effects: those that are apart from the thing first, and of them the largest above its reference."""
-    return (not effect.apart, -effect.excess)
+    return sorted(found, key=lambda effect: -effect.excess)
 
 
 def work(classes: int, images: int) -> int:
