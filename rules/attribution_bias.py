@@ -11,9 +11,9 @@ Statistics
     effect     the smaller of the two, held against that of the other classes' best region of the same kind and size:
                what is left of the thing in a region has an effect in every class. Of a place, the quarter of the
                classes that give most is left out of the transfer: a part of the thing makes its look-alikes this class
-    apart      whether the region can be told from the thing. An aspect of the whole image cannot, unless it does half
-               as much or more when it is exchanged around the thing alone; a background cannot where it is not known
-               what the thing is. An effect that is not apart is a note that asks, and no fault
+    apart      whether the region can be told from the thing. An aspect of the whole image cannot, unless the
+               background of the class, beyond that of others, does half as much; a background cannot where it is not
+               known what the thing is. An effect that is not apart is a note that asks, and no fault
     p          that both are no more than that reference: binomial tests, joined [6], times all pairs of region and
                class that were tried
     Focus      share of the positive relevance of a class that lies on the images of that class, in mosaics of two of

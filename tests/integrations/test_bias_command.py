@@ -71,7 +71,7 @@ def test_a_sound_network_is_left_in_peace_by_every_method_that_tells_classes_apa
 
 
 @pytest.mark.parametrize(
-    ("blue", "code", "said"), [("thing", 0, "NOTE attribution-bias"), ("ground", 1, "WARNING attribution-bias")]
+    ("blue", "code", "said"), [("thing", 0, "NOTE attribution-bias"), ("ground", 1, "ERROR attribution-bias")]
 )
 def test_a_colour_of_the_thing_is_asked_about_and_one_around_it_is_a_fault(blue: str, code: int, said: str) -> None:
     Path("place_net.py").write_text(

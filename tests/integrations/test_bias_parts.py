@@ -339,7 +339,6 @@ def test_what_is_around_a_thing_is_not_known_of_textures() -> None:
         labels.numpy(),
         np.arange(100),
         [regions.background(masks), regions.thing(masks)],
-        masks=masks,
     )
     ground = [effect for effect in tried if effect.region.kind == regions.BACKGROUND and effect.excess > 0.08]
     assert not any(effect.apart for effect in ground)

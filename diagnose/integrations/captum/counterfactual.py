@@ -18,9 +18,9 @@ exchanged with them are not judged; they lead to smaller windows, which are cut 
 
 What stands apart may still be what the class is. A part of the thing makes those classes this one that resemble it in
 the rest; a mark makes all of them: the classes that give most are left out of the transfer. The colour of the image, or
-its texture, may be the thing's; it is `apart` from the thing where it does as much when it is exchanged around the
-thing alone. And what is around is only known where the masks are the user's, or where the model goes by what was
-segmented, and not by the rest: in a picture of grass every part of it is grass.
+its texture, may be the thing's; it is `apart` from the thing where the background of this class, and not that of the
+others, does half as much. And what is around the thing is only known where the masks are the user's, or where the model
+goes by what was segmented, and not by the rest: in a picture of grass every part of it is grass.
 
 The measure is our own. On counterfactual exchange: Chang et al., Explaining Image Classifiers by Counterfactual
 Generation (2019); on backgrounds, Xiao et al., Noise or Signal: The Role of Image Backgrounds in Object Recognition
@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from diagnose.integrations.captum import regions as where
 from diagnose.integrations.captum.pixels import Pixels
@@ -44,6 +44,7 @@ from diagnose.integrations.captum.regions import Region
 Labels = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 Step = Callable[[int, str], None]
+_Grounds = dict[int, tuple["Effect", tuple[float, float]]]
 
 SEARCHED = 16
 """Images of a class on which windows are cut down; what is left is tried on all."""
@@ -127,7 +128,6 @@ def search(
     usable: Labels,
     extra: Sequence[Region] = (),
     *,
-    masks: Tensor | None = None,
     known: bool = False,
     seed: int = 0,
     batch: int = 64,
@@ -137,7 +137,7 @@ def search(
 
     model: in evaluation mode, images to scores of shape (n, classes). usable: numbers of the images it gets right.
     extra: regions beside those that are tried of every image, such as the background.
-    masks: where the thing is, shape (n, height, width); None where it is not asked. known: whether that is certain.
+    known: whether the background and the thing among them are so for certain.
     """
     trial = _Trial(model, pixels, labels, usable, np.random.default_rng(seed), batch, progress)
     height, width = pixels.shape[1:]
@@ -145,14 +145,14 @@ def search(
     whole = [effect for effects in tried for effect in effects]
     small, cuts = _windows(trial, whole, height, width)
     count = len(whole) + cuts
-    ground = masks if known or _goes_by_things(whole) else None
+    grounds = _grounds(whole) if known or _goes_by_things(whole) else None
     found = []
     for kind in dict.fromkeys(effect.region.kind for effect in (*whole, *small) if effect.region.judged):
         of_kind = [effect for effect in (*whole, *small) if effect.region.kind == kind]
         ranked = _referred(of_kind, whole, len(np.unique(labels[usable])))
         if kind == where.BACKGROUND:
-            ranked = _against_the_thing(ranked, whole, known=ground is not None)
-        again = [trial.again(one, ground) if one.excess >= WORTH_CONFIRMING else one for one in ranked]
+            ranked = _against_the_thing(ranked, whole, known=grounds is not None)
+        again = [trial.again(one, grounds) if one.excess >= WORTH_CONFIRMING else one for one in ranked]
         found += [_with_p(replace(effect, trials=count)) for effect in again]
     return sorted(found, key=lambda effect: -effect.excess)
 
@@ -238,6 +238,14 @@ def _goes_by_things(whole: Sequence[Effect]) -> bool:
         for kind in (where.THE_THING, where.BACKGROUND)
     )
     return thing >= max(THING_DOES, OVER_GROUND * ground)
+
+
+def _grounds(whole: Sequence[Effect]) -> _Grounds:
+    """Of each class the effect of its background, with the fall and the transfer that are usual in the others."""
+    found = [effect for effect in whole if effect.region.kind == where.BACKGROUND]
+    falls = _of_others([one.fall for one in found])
+    transfers = _of_others([one.transfer for one in found])
+    return {one.target: (one, (fall, transfer)) for one, fall, transfer in zip(found, falls, transfers, strict=True)}
 
 
 def _against_the_thing(backgrounds: Sequence[Effect], whole: Sequence[Effect], *, known: bool) -> list[Effect]:
@@ -347,10 +355,10 @@ class _Trial:
         filled = lost if region.fill is None else self._answers(region.fill, mine, mine, region.name) != target
         return Effect(target, region, int(lost.sum()), int(filled.sum()), len(lost), int(gained.sum()), len(gained))
 
-    def again(self, effect: Effect, ground: Tensor | None) -> Effect:
+    def again(self, effect: Effect, grounds: _Grounds | None) -> Effect:
         """The effect as the mean over `CONFIRMED` rounds, of which it was the first, and what the exchange breaks.
 
-        ground: masks of the things, where it is known what they are.
+        grounds: of the backgrounds, where it is known what they are.
         """
         rounds = [effect, *(self.of_class(effect.target, effect.region) for _ in range(CONFIRMED - 1))]
 
@@ -367,7 +375,8 @@ class _Trial:
         )
         if effect.region.fill is not None:
             return replace(found, gained=min(found.gained, round(self._from_all(effect) * effect.others)))
-        return replace(found, apart=ground is not None and self._holds_behind(found, ground))
+        own = (grounds or {}).get(effect.target)
+        return replace(found, apart=own is not None and self._in_ground(found, *own))
 
     def _from_all(self, effect: Effect) -> float:
         """The share of other images that are gained, without the quarter of the classes that give most."""
@@ -380,14 +389,17 @@ class _Trial:
         shares = sorted(float(gained[self.labels[takers] == other].mean()) for other in np.unique(self.labels[rest]))
         return float(np.mean(shares[: len(shares) - round(len(shares) / 4)]))
 
-    def _holds_behind(self, effect: Effect, masks: Tensor) -> bool:
-        """Whether an aspect that is exchanged around the thing alone loses half as much or more. A background does."""
+    def _in_ground(self, effect: Effect, ground: Effect, usual: tuple[float, float]) -> bool:
+        """Whether the background does half as much as an aspect of the whole, beyond what is usual; it does of itself.
+
+        By fall or by transfer: a thing that keeps its part of a mark hides what the rest of it does.
+        """
         if not effect.region.of_whole:
             return True
-        region = where.behind(effect.region, masks)
-        rounds = [self.of_class(effect.target, region) for _ in range(CONFIRMED)]
-        lost = sum(one.lost for one in rounds) / sum(one.own for one in rounds)
-        return lost - self._spoiled(replace(effect, region=region)) >= effect.fall / 2.0
+        rounds = [ground, *(self.of_class(effect.target, ground.region) for _ in range(CONFIRMED - 1))]
+        lost = sum(one.lost for one in rounds) / sum(one.own for one in rounds) - self._spoiled(ground)
+        gained = sum(one.gained for one in rounds) / sum(one.others for one in rounds) - self._chance(ground)
+        return lost - usual[0] >= effect.fall / 2.0 or gained - usual[1] >= effect.transfer / 2.0
 
     def _spoiled(self, effect: Effect) -> float:
         """The share of the class that is lost with the region of other images of the class.

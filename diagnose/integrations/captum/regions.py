@@ -239,16 +239,6 @@ def thing(masks: Tensor) -> Region:
     return Region("the thing", THE_THING, mix, masks, judged=False)
 
 
-def behind(region: Region, masks: Tensor) -> Region:
-    """What the region exchanges, of the background alone; the thing stays as it was. masks: as of `background`."""
-
-    def mix(own: Tensor, donors: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        mine, theirs = (masks[numbers.cpu()].to(own.device)[:, None] for numbers in (i, j))
-        return torch.where(mine, own, region.mix(inpainted(own, mine), inpainted(donors, theirs), i, j))
-
-    return Region(f"{region.name} behind the thing", f"{region.kind}, {BACKGROUND}", mix)
-
-
 def wandering(boxes: Tensor, kind: str, name: str) -> Region:
     """A place of its own in every image. boxes: top, left, bottom and right, shape (images, 4)."""
 

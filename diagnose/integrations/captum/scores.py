@@ -323,7 +323,6 @@ class _Check:
             self.labels,
             usable,
             extra,
-            masks=masks,
             known=things is not None,
             seed=seed,
             batch=2 * self.batch,
