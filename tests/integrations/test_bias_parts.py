@@ -341,6 +341,7 @@ def test_what_is_around_a_thing_is_not_known_of_textures() -> None:
         [regions.background(masks), regions.thing(masks)],
     )
     ground = [effect for effect in tried if effect.region.kind == regions.BACKGROUND and effect.excess > 0.08]
+    assert ground
     assert not any(effect.apart for effect in ground)
 
 
