@@ -663,11 +663,13 @@ def effects(
     reference: float = 0.05,
     p_value: float = 1.0,
     count: int = 36,
+    apart: float = 1.0,
     **focus: Any,
 ) -> Run:
     """A recorded bias check with effects, of which class 3 has that one in the frame.
 
     size, transfer: share of its images that it loses, and of others that it gains. reference: effect of other classes.
+    apart: 1 where the frame can be told from the thing, else 0.
     focus: of the mosaics.
     """
     run, series = mosaics(**focus), dict[str, Series]()
@@ -680,6 +682,7 @@ def effects(
             "p_value": p_value if own else 1.0,
             "images": float(count),
             "area": 0.2,
+            "apart": apart,
         }
         for name, value in found.items():
             column = f"{name}/{label}/the frame"

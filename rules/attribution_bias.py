@@ -9,7 +9,11 @@ Statistics
                or is filled from around it, the mean of the two [5]
     transfer   share of other classes' images that it takes for the class when the region comes from the class's images
     effect     the smaller of the two, held against that of the other classes' best region of the same kind and size:
-               what is left of the thing in a region has an effect in every class
+               what is left of the thing in a region has an effect in every class. Of a place, the quarter of the
+               classes that give most is left out of the transfer: a part of the thing makes its look-alikes this class
+    apart      whether the region can be told from the thing. An aspect of the whole image cannot, unless the
+               background of the class, beyond that of others, does half as much; a background cannot where it is not
+               known what the thing is. An effect that is not apart is a note that asks, and no fault
     p          that both are no more than that reference: binomial tests, joined [6], times all pairs of region and
                class that were tried
     Focus      share of the positive relevance of a class that lies on the images of that class, in mosaics of two of
@@ -24,9 +28,11 @@ Statistics
 Limits
     It reads what `diagnose bias` records, and curves `focus/CLASS` and `fall/CLASS` logged during training. A mark over
     the thing itself is seen as far as it does more than the thing there does in other classes. A class may be told by
-    its colour or its background because that is what it is: whether a region is a mark or the thing is for a person to
-    see, in the pictures. Focus of a method whose relevance does not depend on the class (Integrated Gradients,
-    SmoothGrad [1]), or that is off chance for a model with random weights [4], is not judged.
+    its colour, its texture or its background because that is what it is; so these are notes, for a person to answer. A
+    mark that is nothing but the colour of the thing, and the backgrounds of all classes without `--masks`, are no more
+    than notes either. Tables recorded before `apart` was are judged as if every region were. Focus of a method whose
+    relevance does not depend on the class (Integrated Gradients, SmoothGrad [1]), or that is off chance for a model
+    with random weights [4], is not judged.
 
 References
     [1] Arias-Duart et al., Focus! Rating XAI Methods and Finding Biases (2022)
@@ -89,6 +95,7 @@ class _Effect:
     reference: float
     p: float
     images: int
+    apart: bool = True
 
     @property
     def excess(self) -> float:
@@ -107,6 +114,7 @@ def check(
     reference: Mapping[str, Series] | None = None,
     p_value: Mapping[str, Series] | None = None,
     images: Mapping[str, Series] | None = None,
+    apart: Mapping[str, Series] | None = None,
     config: Mapping[str, Any] | None = None,
     *,
     near_chance: float = 0.1,  # of Focus; class-agnostic methods lie within 0.07 of 0.5 on the reference task
@@ -119,7 +127,8 @@ def check(
     """Judge recorded effects; or Focus by class: by mosaic in a recorded check, by epoch in the log of a training."""
     if fall and transfer:
         searched = "effects" in (config or {})
-        effects = _effects(fall, transfer, reference or {}, p_value or {}, images or {}, recorded=searched)
+        recorded_effects = (fall, transfer, reference or {}, p_value or {}, images or {})
+        effects = _effects(recorded_effects, apart or {}, recorded=searched)
         steps = np.concatenate([series.steps for series in (focus or fall).values()])
         finding = _of_effects(effects, (float(steps.min()), float(steps.max())), minded, chance, grave)
         if finding is not None:
@@ -159,27 +168,21 @@ def check(
 
 
 def _effects(
-    fall: Mapping[str, Series],
-    transfer: Mapping[str, Series],
-    reference: Mapping[str, Series],
-    p_value: Mapping[str, Series],
-    images: Mapping[str, Series],
-    *,
-    recorded: bool,
+    families: tuple[Mapping[str, Series], ...], apart: Mapping[str, Series], *, recorded: bool
 ) -> list[_Effect]:
     """The effects whose numbers are all there; of a training that logs them, the last ones.
 
-    recorded: whether a search was recorded, which names the region behind the class.
+    families: fall, transfer, reference, p and images. apart: 1 or 0; 1 where it is missing. recorded: whether a search
+        was recorded, which names the region behind the class.
     """
     found = []
-    for key in fall:
-        parts = [
-            family[key].finite().values for family in (fall, transfer, reference, p_value, images) if key in family
-        ]
+    for key in families[0]:
+        parts = [family[key].finite().values for family in families if key in family]
         if len(parts) == 5 and all(values.size for values in parts):
             lost, gained, others, p, count = (float(values[-1]) for values in parts)
             name, _, region = key.rpartition("/") if recorded else (key, "", "one region")
-            found.append(_Effect(name, region, lost, gained, others, p, int(count)))
+            told = apart[key].finite().values if key in apart else np.ones(1)
+            found.append(_Effect(name, region, lost, gained, others, p, int(count), bool(np.all(told[-1:] > 0.5))))
     if not found:
         raise CannotJudge("the recorded effects have no numbers; run `diagnose bias` again")
     return found
@@ -190,6 +193,7 @@ def _of_effects(
 ) -> Finding | None:
     """The finding of the class that goes by one region most, and in few words that of the others."""
     found = [one for one in effects if one.excess >= minded and one.p <= chance]
+    found = [one for one in found if one.apart] or found
     if not found:
         return None
     worst = max(found, key=lambda one: (one.excess, one.fall))
@@ -202,28 +206,46 @@ def _of_effects(
         f"{100.0 * worst.transfer:.0f} % of other images for {worst.name} when they are given its own (regions like it "
         f"in other classes {100.0 * worst.reference:.0f} %)"
     )
+    if not worst.apart:
+        said = f"The answer {worst.name} follows {worst.region}: is that what tells the classes apart? {said}"
     if more:
         said += f"; also by {', '.join(more[:2])}"
     if also:
         said += f"; likewise {', '.join(also[:4])}"
     return Finding(
-        severity=Severity.ERROR if worst.fall >= grave else Severity.WARNING,
+        severity=_severity(worst, grave),
         confidence=statistics.confidence(1.0 + 10.0 * (worst.excess - minded)),
         summary=f"{said}.",
-        meaning=(
-            f"The model tells {worst.name} by {worst.region} and not by the thing alone: a mark, a border or a "
-            f"background that goes with the class in these data. Without it, about {100.0 * worst.fall:.0f} in 100 of "
-            "its images are likely to be missed."
-        ),
+        meaning=_meant(worst),
         steps=steps,
         series=(),
-        cause="region",
+        cause="region" if worst.apart else "question",
         evidence=(
             Evidence("fall", worst.fall),
             Evidence("transfer", worst.transfer),
             Evidence("effect above the reference", worst.excess, minded),
             Evidence("corrected p", worst.p, chance),
         ),
+    )
+
+
+def _severity(effect: _Effect, grave: float) -> Severity:
+    if not effect.apart:
+        return Severity.NOTE
+    return Severity.ERROR if effect.fall >= grave else Severity.WARNING
+
+
+def _meant(effect: _Effect) -> str:
+    if not effect.apart:
+        return (
+            f"If {effect.region} is what {effect.name} is, the model is right. If it only goes with the class in these "
+            f"data, about {100.0 * effect.fall:.0f} in 100 images without it are likely to be missed; masks of the "
+            "things (`--masks`) settle it for what lies around them."
+        )
+    return (
+        f"The model tells {effect.name} by {effect.region} and not by the thing alone: a mark, a border or a "
+        f"background that goes with the class in these data. Without it, about {100.0 * effect.fall:.0f} in 100 of "
+        "its images are likely to be missed."
     )
 
 
@@ -358,6 +380,11 @@ RULE = Rule(
     cases=(
         Case("a region that most of a class hangs on", _effects_of(0.9, transfer=0.95, p_value=1e-9), Severity.ERROR),
         Case("a region that some of a class hangs on", _effects_of(0.3, transfer=0.4, p_value=1e-5), Severity.WARNING),
+        Case(
+            "a colour that may be what the class is",
+            _effects_of(0.9, transfer=0.95, p_value=1e-9, apart=0.0),
+            Severity.NOTE,
+        ),
         Case("an effect that chance may have made", _effects_of(0.3, transfer=0.4, p_value=0.2)),
         Case("a region that carries the thing in every class", _effects_of(0.5, transfer=0.5, reference=0.45)),
         Case("a region that is missed and gives nothing", _effects_of(0.9, transfer=0.08, p_value=1e-9)),

@@ -10,7 +10,8 @@ The kinds of marks, the data sets of clean networks and the networks' designs we
 cache. `rates` prints a line for each, in an order drawn once, so that a part of it stands for the whole; `--share 1/2`
 takes every second one. `table` sums up what was printed. `cost` is that of ten classes of 36 images of 224 pixels on a
 ResNet18. How much a network goes by its mark is the fall of the marked class's recall when the mark is left out of the
-very same validation images.
+very same validation images. `found` and what follows it is of faults; `asked` of notes that ask whether a region is
+what the class is, which a clean network may well be given.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diagnose.integrations.captum import MethodError, focus, page
-from diagnose.integrations.captum.page import found_effects
+from diagnose.integrations.captum.counterfactual import Effect
+from diagnose.integrations.captum.page import found_effects, questions
 from diagnose.integrations.captum.regions import Region
 from diagnose.measure.statistics import wilson
 from reference_trainer.artefacts import ARTEFACTS
@@ -357,7 +359,7 @@ def judged_by(network: Network, model: nn.Module, data: Planted) -> dict[str, ob
     except MethodError:  # LRP has no rules for some layers
         methods = METHODS[:2]
         scores = focus(model, given, methods=methods, mosaics=100, sanity=False)
-    found = found_effects(scores)
+    found, asked = found_effects(scores), questions(scores)
     first = found[0] if found else None
     places = [place_is_right(network, data, effect.region) for effect in found if effect.target == network.marked]
     judged = [bool(diagnosis.findings) for diagnosis in page.judged(replace(scores, effects=()))]
@@ -366,10 +368,18 @@ def judged_by(network: Network, model: nn.Module, data: Planted) -> dict[str, ob
         "first": first is not None and first.target == network.marked,
         "named": network.marked in [effect.target for effect in found],
         "place": any(places),
+        "asked": bool(asked),
+        "asked of it": network.marked in [effect.target for effect in asked],
+        "severity": _severity(found) if found else "note" if asked else "",
         "region": first.region.name if first else "",
         "excess": round(max((e.size - e.reference for e in scores.effects), default=0.0), 2),
         "focus": dict(zip(methods, judged, strict=True)),
     }
+
+
+def _severity(found: Sequence[Effect]) -> str:
+    """As the rule grades the one that stands apart most."""
+    return "error" if max(found, key=lambda effect: effect.excess).fall >= 0.5 else "warning"
 
 
 def place_is_right(network: Network, data: Planted, region: Region) -> bool:
@@ -402,6 +412,7 @@ def table(files: Sequence[Path]) -> None:
         print(f"recall falls by {name}: {len(some)} networks")
         for what in ("found", "named", "first", "place"):
             print(f"  {what:6} {_share([row[what] for row in some])}")
+        print(f"  named or asked of it {_share([row['named'] or row['asked of it'] for row in some])}")
         for mark in dict.fromkeys(row["mark"] for row in some):
             mine = [row for row in some if row["mark"] == mark]
             print(
@@ -409,7 +420,12 @@ def table(files: Sequence[Path]) -> None:
             )
     print(f"clean networks flagged: {_share([row['found'] for row in clean])}")
     for images in dict.fromkeys(row["images"] for row in clean):
-        print(f"    {images:14} {_share([row['found'] for row in clean if row['images'] == images])}")
+        mine = [row for row in clean if row["images"] == images]
+        graded = ", ".join(
+            f"{severity} {sum(row['severity'] == severity for row in mine)}"
+            for severity in ("error", "warning", "note")
+        )
+        print(f"    {images:14} {_share([row['found'] for row in mine])}; at the worst {graded}")
     for method in METHODS:
         print(f"  by Focus of {method}: {_share([row['focus'][method] for row in clean if method in row['focus']])}")
 

@@ -19,6 +19,7 @@ from diagnose.integrations.captum import _private
 from diagnose.integrations.captum.pixels import Pixels
 from tests.conftest import ROOT
 from tests.integrations.blobs import CLASSES, MODULE, images, network, write
+from tests.integrations.test_bias_parts import placed
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,28 @@ def test_a_sound_network_is_left_in_peace_by_every_method_that_tells_classes_apa
     assert (code, errors) == (0, [])
     assert said.count("found:      no class that is told by one region") == 2
     assert "class red, Focus 0.9" in said
+
+
+@pytest.mark.parametrize(
+    ("blue", "code", "said"), [("thing", 0, "NOTE attribution-bias"), ("ground", 1, "ERROR attribution-bias")]
+)
+def test_a_colour_of_the_thing_is_asked_about_and_one_around_it_is_a_fault(blue: str, code: int, said: str) -> None:
+    Path("place_net.py").write_text(
+        "from tests.integrations.test_bias_parts import ByPlace\n\ndef build():\n    return ByPlace('blue')\n"
+    )
+    for number, (image, label) in enumerate(zip(*placed(blue), strict=True)):
+        path = Path("images") / "abcde"[label] / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
+    options = ("--method", "saliency", "--mosaics", "50", "--out", "focus.csv")
+    exit_code, page, errors = call("--model", "place_net:build", "--data", "images", *options)
+    assert (exit_code, errors) == (code, [])
+    assert said in page
+    assert ("is that what tells the classes apart? Class e: of 20 images" in " ".join(page.split())) == (
+        blue == "thing"
+    )
+    read = CliRunner().invoke(cli.app, ["focus.csv"], prog_name="diagnose")
+    assert (read.exit_code, said in read.stdout) == (code, True)
 
 
 def test_a_slice_with_a_worse_recall_is_named_with_examples() -> None:

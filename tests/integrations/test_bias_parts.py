@@ -17,6 +17,7 @@ from diagnose.integrations.captum import (
     counterfactual,
     focus,
     groups,
+    page,
     regions,
     segments,
     soundness,
@@ -264,6 +265,84 @@ def test_all_classes_by_their_background_are_found_though_none_stands_out() -> N
     found = [effect for effect in scores.effects if effect.region.kind == regions.BACKGROUND]
     assert len(found) == 3
     assert all(effect.size - effect.reference > 0.5 for effect in found)
+
+
+PLACES = ((1, 1), (1, 10), (10, 1), (10, 10))
+"""Upper left pixels of where the things of the first four classes lie."""
+
+
+class ByPlace(nn.Module):
+    """Four classes by the light at their places; the fifth by how blue the image is, or by a dot beside the first."""
+
+    def __init__(self, fifth: str) -> None:
+        super().__init__()
+        self.fifth = fifth
+
+    def forward(self, images: Tensor) -> Tensor:
+        light = [10.0 * images[:, 0, y : y + 5, x : x + 5].mean(dim=(1, 2)) for y, x in PLACES]
+        blue = 400.0 * (images[:, 2] - images[:, 0]).mean(dim=(1, 2))
+        dotted = light[0] - 1.0 + 4.0 * images[:, 0, 7:9, 7:9].mean(dim=(1, 2))
+        return torch.stack([*light, blue if self.fifth == "blue" else dotted], dim=1)
+
+
+def placed(fifth: str) -> tuple[Tensor, Tensor]:
+    """Things at the places of five classes. fifth: `thing` or `ground` of it is blue, or it is the first with a dot."""
+    torch.manual_seed(0)
+    labels = torch.arange(5).repeat_interleave(20)
+    pixels = 0.02 * torch.rand(100, 1, 16, 16).repeat(1, 3, 1, 1)
+    for number, label in enumerate(labels.tolist()):
+        y, x = PLACES[label if label < 4 else 0 if fifth == "dot" else number % 4]
+        if label == 4 and fifth == "ground":
+            pixels[number, 2] += 0.2
+        pixels[number, :, y : y + 5, x : x + 5] = 0.8
+        if label == 4 and fifth == "thing":
+            pixels[number, :2, y : y + 5, x : x + 5] = 0.5
+        if label == 4 and fifth == "dot":
+            pixels[number, :, 7:9, 7:9] = 0.8
+    return pixels, labels
+
+
+@pytest.mark.parametrize("blue", ["thing", "ground"])
+def test_a_colour_is_no_fault_unless_it_does_as_much_around_the_thing(blue: str) -> None:
+    scores = focus(ByPlace("blue").eval(), placed(blue), methods=("saliency",), mosaics=50, sanity=False)
+    [colour] = [effect for effect in scores.effects if effect.target == 4 and effect.region.kind == "colour"]
+    assert colour.excess > 0.5
+    assert colour.apart == (blue == "ground")
+    asked = [effect.target for effect in page.questions(scores)]
+    assert (4 in asked) == (blue == "thing")
+
+
+def test_a_part_of_the_thing_that_makes_look_alikes_this_class_is_no_mark() -> None:
+    scores = focus(ByPlace("dot").eval(), placed("dot"), methods=("saliency",), mosaics=50, sanity=False)
+    assert (scores.predicted == scores.labels).all()
+    assert page.found_effects(scores) == []
+
+
+def test_what_is_around_a_thing_is_not_known_of_textures() -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(5).repeat_interleave(20)
+    pixels = 0.3 + 0.2 * torch.rand(100, 3, 16, 16)
+    pixels[labels == 4, 2] += 0.2
+    pixels[labels < 4, 0] += 0.05 * labels[labels < 4, None, None]
+    masks = torch.zeros(100, 16, 16, dtype=torch.bool)
+    masks[:, 4:12, 4:12] = True
+
+    class Tone(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            means = images.mean(dim=(2, 3))
+            wanted = torch.tensor([0.4, 0.45, 0.5, 0.55])
+            return torch.cat([-((means[:, :1] - wanted).abs()), 2.0 * (means[:, 2:] - 0.5)], dim=1)
+
+    tried = counterfactual.search(
+        Tone().eval(),
+        Pixels(pixels),
+        labels.numpy(),
+        np.arange(100),
+        [regions.background(masks), regions.thing(masks)],
+    )
+    ground = [effect for effect in tried if effect.region.kind == regions.BACKGROUND and effect.excess > 0.08]
+    assert ground
+    assert not any(effect.apart for effect in ground)
 
 
 # --- whether it fits, and groups --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from diagnose import synthetic
 from diagnose.curves import Run
@@ -32,6 +33,20 @@ def test_the_region_and_what_it_is_worth_are_named() -> None:
     assert finding.severity == "warning"
     [worse] = found(synthetic.effects(0.9, transfer=0.6, p_value=1e-6))
     assert worse.severity == "error"
+
+
+def test_a_region_that_may_be_what_the_class_is_asks_and_is_no_fault() -> None:
+    [asked] = found(synthetic.effects(0.9, transfer=0.6, p_value=1e-6, apart=0.0))
+    assert (asked.severity, asked.cause) == ("note", "question")
+    assert asked.summary.startswith("The answer 3 follows the frame: is that what tells the classes apart? Class 3: of")
+    assert "If the frame is what 3 is, the model is right." in asked.meaning
+
+
+def test_effects_that_were_recorded_before_it_was_told_are_apart() -> None:
+    run = synthetic.effects(0.9, transfer=0.6, p_value=1e-6)
+    older = replace(run, series={name: one for name, one in run.series.items() if not name.startswith("apart/")})
+    [finding] = found(older)
+    assert finding.severity == "error"
 
 
 def test_effects_are_judged_where_relevance_is_not() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from diagnose.integrations.captum.mosaics import NothingToScoreError
+from diagnose.integrations.captum.page import found_effects
 from diagnose.integrations.captum.scores import focus
 
 
@@ -52,7 +53,7 @@ class FocusCurve:
         except NothingToScoreError:
             return {}
         found = {f"focus/{name}": value for name, value in scores.medians().items()}
-        for effect in reversed(scores.best_effects()):  # the largest of each class is the last to be kept
+        for effect in (*reversed(scores.best_effects()), *found_effects(scores)):  # the last of each class is kept
             name = scores.classes[effect.target]
             found |= {
                 f"fall/{name}": effect.fall,
@@ -60,6 +61,7 @@ class FocusCurve:
                 f"reference/{name}": effect.reference,
                 f"p_value/{name}": effect.corrected,
                 f"images/{name}": float(effect.own),
+                f"apart/{name}": float(effect.apart),
             }
         row = {name: value for name, value in found.items() if not math.isnan(value)}
         if self.log is not None and row:

@@ -13,9 +13,14 @@ gained with that of third classes, is taken off. The effect is the smaller of th
 the region, both ways. What belongs to the thing goes on around the region, and filling it in brings much of it back; of
 a mark it leaves nothing. What is left of the thing in a region has an effect in every class; so the effect of a class
 is held against that of the other classes' best region of the same kind and size, and a class is found that stands apart
-from them. (Of the background, against that of the things, where they do less, and of the class's own thing.) Places so
-large that the thing is exchanged with them are not judged; they lead to smaller windows, which are cut down as long as
-there is an effect.
+from them. (Of the background, against that of the things, where they do less.) Places so large that the thing is
+exchanged with them are not judged; they lead to smaller windows, which are cut down as long as there is an effect.
+
+What stands apart may still be what the class is. A part of the thing makes those classes this one that resemble it in
+the rest; a mark makes all of them: the classes that give most are left out of the transfer. The colour of the image, or
+its texture, may be the thing's; it is `apart` from the thing where the background of this class, and not that of the
+others, does half as much. And what is around the thing is only known where the masks are the user's, or where the model
+goes by what was segmented, and not by the rest: in a picture of grass every part of it is grass.
 
 The measure is our own. On counterfactual exchange: Chang et al., Explaining Image Classifiers by Counterfactual
 Generation (2019); on backgrounds, Xiao et al., Noise or Signal: The Role of Image Backgrounds in Object Recognition
@@ -39,6 +44,7 @@ from diagnose.integrations.captum.regions import Region
 Labels = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 Step = Callable[[int, str], None]
+_Grounds = dict[int, tuple["Effect", tuple[float, float]]]
 
 SEARCHED = 16
 """Images of a class on which windows are cut down; what is left is tried on all."""
@@ -51,6 +57,9 @@ CONFIRMED = 3
 
 WORTH_CONFIRMING = 0.08
 """Effect above the reference from which on a region is tried again."""
+
+THING_DOES, OVER_GROUND = 0.3, 2.0
+"""Effect of what was segmented from which on it is the thing, and over that of the background; of the middle class."""
 
 WORTH_CUTTING = 0.08
 """Effect of a window below which no smaller one is sought in it: one in twelve images."""
@@ -65,6 +74,7 @@ class Effect:
         `lost` then.
     spoiled, chance: shares that are lost with the region of the class's own images, and gained with that of third ones.
     reference: the effect of the classes that it stands apart from, or of other places of the class.
+    apart: whether the region can be told from the thing; else the class may be just that.
     trials: how many pairs of region and class were tried in all, for the correction.
     p: that lost and gained are no more than the reference; not corrected.
     """
@@ -79,6 +89,7 @@ class Effect:
     spoiled: float = 0.0
     chance: float = 0.0
     reference: float = 0.0
+    apart: bool = True
     trials: int = 1
     p: float = 1.0
 
@@ -99,6 +110,11 @@ class Effect:
         return min(self.fall, self.transfer)
 
     @property
+    def excess(self) -> float:
+        """Above the reference."""
+        return self.size - self.reference
+
+    @property
     def corrected(self) -> float:
         """p times all that was tried [Bonferroni]."""
         return min(1.0, self.p * self.trials)
@@ -112,6 +128,7 @@ def search(
     usable: Labels,
     extra: Sequence[Region] = (),
     *,
+    known: bool = False,
     seed: int = 0,
     batch: int = 64,
     progress: Step | None = None,
@@ -120,6 +137,7 @@ def search(
 
     model: in evaluation mode, images to scores of shape (n, classes). usable: numbers of the images it gets right.
     extra: regions beside those that are tried of every image, such as the background.
+    known: whether the background and the thing among them are so for certain.
     """
     trial = _Trial(model, pixels, labels, usable, np.random.default_rng(seed), batch, progress)
     height, width = pixels.shape[1:]
@@ -127,15 +145,16 @@ def search(
     whole = [effect for effects in tried for effect in effects]
     small, cuts = _windows(trial, whole, height, width)
     count = len(whole) + cuts
+    grounds = _grounds(whole) if known or _goes_by_things(whole) else None
     found = []
     for kind in dict.fromkeys(effect.region.kind for effect in (*whole, *small) if effect.region.judged):
         of_kind = [effect for effect in (*whole, *small) if effect.region.kind == kind]
         ranked = _referred(of_kind, whole, len(np.unique(labels[usable])))
         if kind == where.BACKGROUND:
-            ranked = _against_the_thing(ranked, whole)
-        again = [trial.again(one) if one.size - one.reference >= WORTH_CONFIRMING else one for one in ranked]
+            ranked = _against_the_thing(ranked, whole, known=grounds is not None)
+        again = [trial.again(one, grounds) if one.excess >= WORTH_CONFIRMING else one for one in ranked]
         found += [_with_p(replace(effect, trials=count)) for effect in again]
-    return sorted(found, key=lambda effect: effect.reference - effect.size)
+    return sorted(found, key=lambda effect: -effect.excess)
 
 
 def work(classes: int, images: int) -> int:
@@ -188,6 +207,7 @@ def _referred(effects: Sequence[Effect], whole: Sequence[Effect], classes: int) 
     """The best effect of each class among regions of one kind, with its reference.
 
     A class without a region of the kind has no effect: none was found that was worth to be made smaller.
+    Boxes that wander take of every class what it is told by, so the class must stand apart by the fall as well.
     """
     best: dict[int, Effect] = {}
     for effect in effects:
@@ -199,17 +219,44 @@ def _referred(effects: Sequence[Effect], whole: Sequence[Effect], classes: int) 
     else:
         sizes = [effect.size for effect in ranked]
         references = _of_others(sizes + [0.0] * (classes - len(sizes)))[: len(sizes)]
+        if all(effect.region.give is not None for effect in ranked):
+            falls = _of_others([effect.fall for effect in ranked])
+            references = [
+                max(reference, effect.size - max(effect.fall - fall, 0.0))
+                for effect, reference, fall in zip(ranked, references, falls, strict=True)
+            ]
     return [replace(effect, reference=reference) for effect, reference in zip(ranked, references, strict=True)]
 
 
-def _against_the_thing(backgrounds: Sequence[Effect], whole: Sequence[Effect]) -> list[Effect]:
+def _goes_by_things(whole: Sequence[Effect]) -> bool:
+    """Whether most classes are told by what was segmented, and not by the rest.
+
+    Of a texture, each part does what its area is worth.
+    """
+    thing, ground = (
+        float(np.median([effect.size for effect in whole if effect.region.kind == kind] or [0.0]))
+        for kind in (where.THE_THING, where.BACKGROUND)
+    )
+    return thing >= max(THING_DOES, OVER_GROUND * ground)
+
+
+def _grounds(whole: Sequence[Effect]) -> _Grounds:
+    """Of each class the effect of its background, with the fall and the transfer that are usual in the others."""
+    found = [effect for effect in whole if effect.region.kind == where.BACKGROUND]
+    falls = _of_others([one.fall for one in found])
+    transfers = _of_others([one.transfer for one in found])
+    return {one.target: (one, (fall, transfer)) for one, fall, transfer in zip(found, falls, transfers, strict=True)}
+
+
+def _against_the_thing(backgrounds: Sequence[Effect], whole: Sequence[Effect], *, known: bool) -> list[Effect]:
     """The effects of the background, held against the most that the thing itself does in any class, if that is less.
 
-    Where every class goes by its background, none stands apart, but no thing does anything. A background that does no
-    more than the class's own thing is not told from it.
+    Where every class goes by its background, none stands apart, but no thing does anything. Where it is not `known`
+    what the thing is, a background that does no more than the class's own thing is not told from it.
     """
     most = max((effect.size for effect in whole if effect.region.kind == where.THE_THING), default=1.0)
-    own = {effect.target: effect.size for effect in whole if effect.region.kind == where.THE_THING}
+    things = (effect for effect in whole if effect.region.kind == where.THE_THING and not known)
+    own = {effect.target: effect.size for effect in things}
     return [
         replace(effect, reference=max(min(effect.reference, most), own.get(effect.target, 0.0)))
         for effect in backgrounds
@@ -308,14 +355,17 @@ class _Trial:
         filled = lost if region.fill is None else self._answers(region.fill, mine, mine, region.name) != target
         return Effect(target, region, int(lost.sum()), int(filled.sum()), len(lost), int(gained.sum()), len(gained))
 
-    def again(self, effect: Effect) -> Effect:
-        """The effect as the mean over `CONFIRMED` rounds, of which it was the first, and what the exchange breaks."""
+    def again(self, effect: Effect, grounds: _Grounds | None) -> Effect:
+        """The effect as the mean over `CONFIRMED` rounds, of which it was the first, and what the exchange breaks.
+
+        grounds: of the backgrounds, where it is known what they are.
+        """
         rounds = [effect, *(self.of_class(effect.target, effect.region) for _ in range(CONFIRMED - 1))]
 
         def mean(count: Callable[[Effect], int]) -> int:
             return round(sum(map(count, rounds)) / CONFIRMED)
 
-        return replace(
+        found = replace(
             effect,
             lost=mean(lambda one: one.lost),
             removed=mean(lambda one: one.removed),
@@ -323,6 +373,33 @@ class _Trial:
             spoiled=self._spoiled(effect),
             chance=self._chance(effect),
         )
+        if effect.region.fill is not None:
+            return replace(found, gained=min(found.gained, round(self._from_all(effect) * effect.others)))
+        own = (grounds or {}).get(effect.target)
+        return replace(found, apart=own is not None and self._in_ground(found, *own))
+
+    def _from_all(self, effect: Effect) -> float:
+        """The share of other images that are gained, without the quarter of the classes that give most."""
+        rest = self.usable[self.labels[self.usable] != effect.target]
+        mine = self.usable[self.labels[self.usable] == effect.target]
+        takers = np.tile(rest, CONFIRMED)
+        donors = self.random.permutation(np.resize(mine, len(takers)))
+        mix = effect.region.give or effect.region.mix
+        gained = self._answers(mix, takers, donors, effect.region.name) == effect.target
+        shares = sorted(float(gained[self.labels[takers] == other].mean()) for other in np.unique(self.labels[rest]))
+        return float(np.mean(shares[: len(shares) - round(len(shares) / 4)]))
+
+    def _in_ground(self, effect: Effect, ground: Effect, usual: tuple[float, float]) -> bool:
+        """Whether the background does half as much as an aspect of the whole, beyond what is usual; it does of itself.
+
+        By fall or by transfer: a thing that keeps its part of a mark hides what the rest of it does.
+        """
+        if not effect.region.of_whole:
+            return True
+        rounds = [ground, *(self.of_class(effect.target, ground.region) for _ in range(CONFIRMED - 1))]
+        lost = sum(one.lost for one in rounds) / sum(one.own for one in rounds) - self._spoiled(ground)
+        gained = sum(one.gained for one in rounds) / sum(one.others for one in rounds) - self._chance(ground)
+        return lost - usual[0] >= effect.fall / 2.0 or gained - usual[1] >= effect.transfer / 2.0
 
     def _spoiled(self, effect: Effect) -> float:
         """The share of the class that is lost with the region of other images of the class.

@@ -51,12 +51,21 @@ def found(diagnoses: Sequence[Diagnosis]) -> bool:
 
 
 def found_effects(scores: Scores) -> list[Effect]:
-    """The largest effect of each class that the rule finds, the largest first."""
+    """The largest effect of each class that the rule finds to be a fault, the largest first."""
+    return _standing_apart(scores, apart=True)
+
+
+def questions(scores: Scores) -> list[Effect]:
+    """Likewise where the rule asks whether the region is what the class is."""
+    return _standing_apart(scores, apart=False)
+
+
+def _standing_apart(scores: Scores, *, apart: bool) -> list[Effect]:
     rule = next(rule for rule in load_rules() if rule.id == RULE)
     limits = thresholds_of(rule)
     best: dict[int, Effect] = {}
     for effect in scores.effects:
-        if effect.size - effect.reference >= limits["minded"] and effect.corrected <= limits["chance"]:
+        if effect.apart == apart and effect.excess >= limits["minded"] and effect.corrected <= limits["chance"]:
             best.setdefault(effect.target, effect)
     return list(best.values())
 
@@ -112,7 +121,7 @@ def repaired(repair: Repair, page: Page) -> str:
 def _effects(scores: Scores, page: Page) -> list[str]:
     """The table over classes: the region that is worth most to each, beyond what such regions are worth to others."""
     best: dict[int, Effect] = {}
-    for effect in scores.effects:
+    for effect in (*found_effects(scores), *questions(scores), *scores.effects):
         best.setdefault(effect.target, effect)
     shown = list(best.values())[:MOST_ROWS]
     rows = [

@@ -65,6 +65,11 @@ class Region:
     judged: bool = True
 
     @property
+    def of_whole(self) -> bool:
+        """Whether it is an aspect, or the tone of a place, in which the thing has its part."""
+        return self.fill is None and self.kind not in (BACKGROUND, THE_THING)
+
+    @property
     def area(self) -> float:
         """Its share of the image, from 0 to 1; 1 for an aspect."""
         return 1.0 if self.mask is None else float(self.mask.float().mean())

@@ -53,7 +53,7 @@ POINTING = "saliency"
 """The method that points at boxes beside the first one that is asked for: it needs no layer and is fine."""
 
 RECORDED = 3
-"""Effects that are recorded of each class."""
+"""Effects that are recorded of each class, and as many that may be the thing's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,11 @@ class Scores:
 
     def best_effects(self) -> list[Effect]:
         """The `RECORDED` largest effects of each class above their references, the largest first."""
-        found: dict[int, list[Effect]] = {}
+        found: dict[tuple[int, bool], list[Effect]] = {}
         for effect in self.effects:
-            if len(mine := found.setdefault(effect.target, [])) < RECORDED:
+            if len(mine := found.setdefault((effect.target, effect.apart), [])) < RECORDED:
                 mine.append(effect)
-        return sorted((one for mine in found.values() for one in mine), key=lambda one: one.reference - one.size)
+        return sorted((one for mine in found.values() for one in mine), key=lambda one: -one.excess)
 
     def table(self) -> Table:
         """The table of the check, row by row; numbers have six digits, so that a file of them is judged alike."""
@@ -141,6 +141,7 @@ class Scores:
             "p_value": [one.corrected for one in effects] + nothing,
             "images": [float(one.own) for one in effects] + nothing,
             "area": [one.region.area for one in effects] + nothing,
+            "apart": [float(one.apart) for one in effects] + nothing,
         }
         none = [""] * len(effects)
         words = {
@@ -317,7 +318,15 @@ class _Check:
         for pointing in dict.fromkeys((method, POINTING)):
             extra += self._boxes(pointing, layer)
         return counterfactual.search(
-            self.model, self.images, self.labels, usable, extra, seed=seed, batch=2 * self.batch, progress=self.progress
+            self.model,
+            self.images,
+            self.labels,
+            usable,
+            extra,
+            known=things is not None,
+            seed=seed,
+            batch=2 * self.batch,
+            progress=self.progress,
         )
 
     def _boxes(self, method: str, layer: str) -> list[where.Region]:

@@ -30,8 +30,9 @@ NAME = "focus-csv"
 SCHEMA = 2
 """The version of the table; the reader takes older ones, too."""
 
-EFFECTS = ("fall", "transfer", "reference", "p_value", "images", "area")
-"""What is recorded of each effect, see `diagnose.integrations.captum.counterfactual`."""
+EFFECTS = ("fall", "transfer", "reference", "p_value", "images", "area", "apart")
+"""What is recorded of each effect, see `diagnose.integrations.captum.counterfactual`. `apart` came later: where it is
+missing, every region was."""
 
 COUNTERFACTUAL = "counterfactual"
 """What stands for the method in rows of effects."""
