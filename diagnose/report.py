@@ -6,6 +6,7 @@ import pickle
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, overload
@@ -103,7 +104,7 @@ class Packed(Sequence[Diagnosis]):
 
     Those of one chunk are unpacked together, so it is quick to go through them in order.
 
-    names: of the runs, with a number behind each that several have.
+    names: of the runs as they came, with a number behind each that several have.
     """
 
     def __init__(self, diagnoses: Iterable[Diagnosis] = ()) -> None:
@@ -122,9 +123,10 @@ class Packed(Sequence[Diagnosis]):
         if waiting:
             self._chunks.append(_packed(waiting))
         self.names = _unique(names)
+        self._places: Sequence[int] = range(len(names))  # in the order in which they are gone through
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._places)
 
     @overload
     def __getitem__(self, place: int) -> Diagnosis: ...
@@ -135,7 +137,7 @@ class Packed(Sequence[Diagnosis]):
     def __getitem__(self, place: int | slice) -> Diagnosis | Sequence[Diagnosis]:
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
-        place = range(len(self))[place]
+        place = self._places[place]
         chunk, within = divmod(place, CHUNK)
         if self._last[0] != chunk:
             self._last = chunk, pickle.loads(zlib.decompress(self._chunks[chunk]))
@@ -144,29 +146,9 @@ class Packed(Sequence[Diagnosis]):
     @property
     def worst_first(self) -> Sequence[Diagnosis]:
         """The same by verdict, the worst first; those of one verdict in the same order."""
-        return Ordered(self, sorted(range(len(self)), key=self._ranks.__getitem__))
-
-
-@dataclass(frozen=True, eq=False)
-class Ordered(Sequence[Diagnosis]):
-    """Diagnoses in another order, unpacked as they are asked for."""
-
-    diagnoses: Sequence[Diagnosis]
-    places: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, place: int) -> Diagnosis: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Diagnosis]: ...
-
-    def __getitem__(self, place: int | slice) -> Diagnosis | Sequence[Diagnosis]:
-        if isinstance(place, slice):
-            return [self.diagnoses[i] for i in self.places[place]]
-        return self.diagnoses[self.places[place]]
+        ordered = copy(self)
+        ordered._places = sorted(self._places, key=self._ranks.__getitem__)
+        return ordered
 
 
 def _packed(diagnoses: list[Diagnosis]) -> bytes:

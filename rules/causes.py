@@ -52,10 +52,13 @@ NEAR = 0.15
 """Relative distance of a loss from the entropy of a single answer that is still at it."""
 
 
+Side = Literal["for", "against", "missing"]
+
+
 class Sign(NamedTuple):
     """One observation, in words."""
 
-    side: Literal["for", "against", "missing"]
+    side: Side
     words: str
 
 
@@ -116,33 +119,34 @@ def _against_usual(run: Run) -> tuple[float, float, str] | None:
     return None if rate is None or usual is None else (rate, usual, str(name).partition("(")[0].strip())
 
 
-def _high_rate(context: Context) -> Iterator[Sign]:
+def _rate(context: Context, side: Callable[[float, float], Side | None]) -> Iterator[Sign]:
+    """What `side` says of the rate and the optimizer's usual one; what is missing where one of them is."""
     known = _against_usual(context.run)
     if known is None:
         rate = _number(context.run, "learning_rate")
         yield Sign("missing", "learning rate" if rate is None else "optimizer")
         return
     rate, usual, name = known
-    said = f"learning rate {rate:g}, usual for {name} {usual:g}"
-    if rate >= HIGH * usual:
-        yield Sign("for", said)
-    elif rate <= LOW * usual:
-        yield Sign("against", said)
+    if (told := side(rate, usual)) is not None:
+        yield Sign(told, f"learning rate {rate:g}, usual for {name} {usual:g}")
+
+
+def _high_rate(context: Context) -> Iterator[Sign]:
+    def side(rate: float, usual: float) -> Side | None:
+        return "for" if rate >= HIGH * usual else "against" if rate <= LOW * usual else None
+
+    yield from _rate(context, side)
 
 
 def _low_rate(context: Context) -> Iterator[Sign]:
-    known = _against_usual(context.run)
-    if known is None:
-        rate = _number(context.run, "learning_rate")
-        yield Sign("missing", "learning rate" if rate is None else "optimizer")
-        return
-    rate, usual, name = known
-    said = f"learning rate {rate:g}, usual for {name} {usual:g}"
     tuned = traits.is_transformer(str(context.run.config.get("model", "")))  # mostly fine-tuned, at 1e-5
-    if 0.0 < rate < LOW * usual or (rate == LOW * usual and not tuned):
-        yield Sign("for", said)
-    elif rate >= usual:
-        yield Sign("against", said)
+
+    def side(rate: float, usual: float) -> Side | None:
+        if 0.0 < rate < LOW * usual or (rate == LOW * usual and not tuned):
+            return "for"
+        return "against" if rate >= usual else None
+
+    yield from _rate(context, side)
 
 
 def _zero_rate(context: Context) -> Iterator[Sign]:
@@ -603,11 +607,6 @@ def _jumps_up(context: Context) -> Iterator[Sign]:
     steps = np.diff(since)
     if float(steps.max()) >= 0.7 * float(since.max() - since.min()) and float(steps.max()) > 0.0:
         yield Sign("for", "the loss climbs in a single step")
-
-
-def _model(context: Context) -> Iterator[Sign]:
-    if traits.is_transformer(str(context.run.config.get("model", ""))):
-        yield Sign("for", "the model is a transformer")
 
 
 def _raw_inputs(context: Context) -> Iterator[Sign]:

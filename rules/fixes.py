@@ -113,10 +113,6 @@ def _leads_away(context: Context) -> bool:
     return usual > rate if context.finding.cause == "rate-too-low" else usual != rate
 
 
-def _unset(context: Context, *names: str) -> bool:
-    return all(context.run.hyperparameter(name) is None for name in names)
-
-
 def _of_pictures(context: Context) -> bool | None:
     """Whether the inputs are images; None where nothing says."""
     run = context.run
