@@ -283,6 +283,19 @@ class Finding:
     measured: bool = False
 
 
+def of_setting(summary: str, meaning: str, last_step: float, evidence: Evidence) -> Finding:
+    """The note of a rule that judges a setting: it holds for the whole run, which no curve is asked about."""
+    return Finding(
+        severity=Severity.NOTE,
+        confidence=0.9,
+        summary=summary,
+        meaning=meaning,
+        steps=(0.0, last_step),
+        series=(),
+        evidence=(evidence,),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """An example a rule must get right: `build()` makes a run; `expect` is the severity, or None for silence.

@@ -23,7 +23,7 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -36,14 +36,11 @@ def check(
     if batch_size <= tile or batch_size % tile == 0:
         return None
     below = 1 << (batch_size.bit_length() - 1)
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"The batch size is {batch_size}, no power of two; {below} and {2 * below} are its neighbours.",
-        meaning="The last tile of every matrix product is padded: the step costs as much as that of a larger batch.",
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("batch_size beyond a multiple of the tile", batch_size % tile, 0.0, "examples"),),
+    return of_setting(
+        f"The batch size is {batch_size}, no power of two; {below} and {2 * below} are its neighbours.",
+        "The last tile of every matrix product is padded: the step costs as much as that of a larger batch.",
+        last_step,
+        Evidence("batch_size beyond a multiple of the tile", batch_size % tile, 0.0, "examples"),
     )
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -44,32 +44,20 @@ def check(
     if kernel_size < 1 or rate < 1:
         return None
     if padding is not None and padding > reach:
-        return _finding(
+        return of_setting(
             f"The padding is {padding}, and the kernel reaches over {reach} pixels.",
             "The outermost outputs see nothing but the border, and the maps grow in every layer.",
             last_step,
             Evidence("padding", padding, reach),
         )
     if rate > dilation_most and kernel_size > 1:
-        return _finding(
+        return of_setting(
             f"Every convolution has a dilation of {rate}: of a square of pixels it sees one in {rate**2}.",
             "Neighbouring outputs share no input; rates that differ from layer to layer (1, 2, 5) close the gaps.",
             last_step,
             Evidence("dilation", rate, dilation_most),
         )
     return None
-
-
-def _finding(summary: str, meaning: str, last_step: float, evidence: Evidence) -> Finding:
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=summary,
-        meaning=meaning,
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(evidence,),
-    )
 
 
 _configured = partial(partial, synthetic.configured)

@@ -21,7 +21,7 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -33,14 +33,11 @@ def check(
     """Judge one number."""
     if not high < dropout <= 1.0:
         return None
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"Dropout is {dropout:g}: {100.0 * dropout:.3g} % of the units are switched off in every step.",
-        meaning="So few units remain that the network may underfit; a share to keep may have been meant.",
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("dropout", dropout, high),),
+    return of_setting(
+        f"Dropout is {dropout:g}: {100.0 * dropout:.3g} % of the units are switched off in every step.",
+        "So few units remain that the network may underfit; a share to keep may have been meant.",
+        last_step,
+        Evidence("dropout", dropout, high),
     )
 
 

@@ -22,21 +22,18 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(normalize_inputs: bool | str, last_step: float, axis: str) -> Finding | None:
     """Judge one switch; a string names a method."""
     if normalize_inputs is not False:
         return None
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"The config switches input normalization off, up to {axis} {last_step:g}.",
-        meaning="Unless the data were normalized beforehand, the scales of the inputs decide what is learned first.",
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("normalize_inputs", 0.0, 1.0),),
+    return of_setting(
+        f"The config switches input normalization off, up to {axis} {last_step:g}.",
+        "Unless the data were normalized beforehand, the scales of the inputs decide what is learned first.",
+        last_step,
+        Evidence("normalize_inputs", 0.0, 1.0),
     )
 
 

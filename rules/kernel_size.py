@@ -23,7 +23,7 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -40,18 +40,15 @@ def check(
     skips = stride > min(stride_most, kernel_size)
     if not even and not skips:
         return None
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"The kernel is {kernel_size} wide, its stride {stride}; 3, 5 or 7 with a stride of 1 or 2 is usual.",
-        meaning=(
+    return of_setting(
+        f"The kernel is {kernel_size} wide, its stride {stride}; 3, 5 or 7 with a stride of 1 or 2 is usual.",
+        (
             "A stride this long leaves most positions unseen."
             if skips
             else "An even kernel has no centre and shifts what it sees."
         ),
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("stride", stride, stride_most) if skips else Evidence("kernel_size", kernel_size),),
+        last_step,
+        Evidence("stride", stride, stride_most) if skips else Evidence("kernel_size", kernel_size),
     )
 
 

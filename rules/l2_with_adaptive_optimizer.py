@@ -25,7 +25,7 @@ from functools import partial
 
 from diagnose import synthetic
 from diagnose.names import optimizers
-from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -44,17 +44,14 @@ def check(
     if not coupled or not negligible < weight_decay < 1.0:
         return None
     name = optimizer.partition("(")[0].strip()
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"weight_decay is {weight_decay:g} with {name}, which applies it as an L2 penalty.",
-        meaning=(
+    return of_setting(
+        f"weight_decay is {weight_decay:g} with {name}, which applies it as an L2 penalty.",
+        (
             "The penalty passes through the adaptive scaling: weights with large gradients are regularized less than "
             "the others. AdamW decays all of them alike."
         ),
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("weight_decay", weight_decay, negligible),),
+        last_step,
+        Evidence("weight_decay", weight_decay, negligible),
     )
 
 

@@ -23,7 +23,7 @@ import re
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 _LEARNED = re.compile(r"(fast|faster)?autoaugment.*|deepaugment.*|(original|v0)r?|imagenet|cifar10|svhn")
 """Policies as papers, torchvision and timm call them, without separators."""
@@ -35,14 +35,11 @@ def check(auto_augment: str | bool, last_step: float, axis: str) -> Finding | No
     policy = re.split(r"[.]|-(?=m|std|inc)", name.casefold())  # timm appends its strength: v0-mstd0.5
     if not any(_LEARNED.fullmatch(re.sub(r"[^a-z0-9]", "", part)) for part in policy):
         return None
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"Images are augmented by a policy learned elsewhere ({name}) up to {axis} {last_step:g}.",
-        meaning="It may contain changes that alter the label on these data; look at twenty augmented examples.",
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("learned policy", 1.0, 0.0),),
+    return of_setting(
+        f"Images are augmented by a policy learned elsewhere ({name}) up to {axis} {last_step:g}.",
+        "It may contain changes that alter the label on these data; look at twenty augmented examples.",
+        last_step,
+        Evidence("learned policy", 1.0, 0.0),
     )
 
 

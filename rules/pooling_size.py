@@ -24,7 +24,7 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -41,21 +41,21 @@ def check(
     if pool_size < 1 or stride < 1:
         return None
     if stride > pool_size:
-        return _finding(
+        return of_setting(
             f"Pooling windows are {pool_size} wide and {stride} apart; 2 x 2, 1 or 2 apart, is usual.",
             "What lies between the windows is never looked at.",
             last_step,
             Evidence("unseen", 1.0 - (pool_size / stride) ** 2, 0.0),
         )
     if pool_padding is not None and pool_padding > border_most * pool_size:
-        return _finding(
+        return of_setting(
             f"Pooling windows are {pool_size} wide with a border of {pool_padding}; at most half of it is of use.",
             "Some windows lie in the border altogether, and give what was padded.",
             last_step,
             Evidence("border", pool_padding / pool_size, border_most),
         )
     if pool_size > most and stride > 1:
-        return _finding(
+        return of_setting(
             f"Pooling windows are {pool_size} x {pool_size}, {stride} apart: one value of {stride**2} is kept; "
             "2 x 2 is usual.",
             "So much is given up in one layer that small structures cannot be told from their surroundings.",
@@ -63,18 +63,6 @@ def check(
             Evidence("kept", 1.0 / stride**2, 1.0 / most**2),
         )
     return None
-
-
-def _finding(summary: str, meaning: str, last_step: float, evidence: Evidence) -> Finding:
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=summary,
-        meaning=meaning,
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(evidence,),
-    )
 
 
 _configured = partial(partial, synthetic.configured)

@@ -26,7 +26,7 @@ import re
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 _BATCH = re.compile(r"(torch\.nn\.)?(bn|batch_?norm(alization)?(_?[123]d)?|batch)", re.IGNORECASE)
 
@@ -41,17 +41,14 @@ def check(
     """Judge a name and a number."""
     if not _BATCH.fullmatch(normalization.strip()) or not 0 < batch_size < least:
         return None
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"Batch normalization ({normalization}) takes its mean and variance over {batch_size} examples.",
-        meaning=(
+    return of_setting(
+        f"Batch normalization ({normalization}) takes its mean and variance over {batch_size} examples.",
+        (
             "They are mostly noise; group or layer normalization, which take theirs over one example, do not depend on "
             "the size of the batch."
         ),
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("batch_size", batch_size, least),),
+        last_step,
+        Evidence("batch_size", batch_size, least),
     )
 
 

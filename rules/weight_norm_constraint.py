@@ -22,7 +22,7 @@ from __future__ import annotations
 from functools import partial
 
 from diagnose import synthetic
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import Case, Evidence, Finding, Rule, Severity, of_setting
 
 
 def check(
@@ -42,20 +42,17 @@ def check(
         return None
     said = f", outside the usual {low:g} to {high:g}" if outside else ""
     beside = f" beside a weight decay of {weight_decay:g}" if redundant else ""
-    return Finding(
-        severity=Severity.NOTE,
-        confidence=0.9,
-        summary=f"The max-norm of the weights is {max_norm_constraint:g}{beside}{said}.",
-        meaning=(
+    return of_setting(
+        f"The max-norm of the weights is {max_norm_constraint:g}{beside}{said}.",
+        (
             "Both keep the weights small; one of them can go, and its hyperparameter with it."
             if redundant
             else "A smaller ball takes away capacity."
             if max_norm_constraint < low
             else "A ball this large may never touch the weights."
         ),
-        steps=(0.0, last_step),
-        series=(),
-        evidence=(Evidence("max_norm_constraint", max_norm_constraint, high if max_norm_constraint > high else low),),
+        last_step,
+        Evidence("max_norm_constraint", max_norm_constraint, high if max_norm_constraint > high else low),
     )
 
 
