@@ -191,6 +191,12 @@ def test_a_softmax_before_the_cross_entropy(tmp_path: Path) -> None:
     assert "softmax-twice" in found(run)
 
 
+def test_columns_that_rules_read_without_a_role_are_not_told_as_unread(tmp_path: Path) -> None:
+    losses = {"recon_loss": FALLING, "kl_loss": np.full(40, 1e-6)}
+    run = judged(tmp_path, loss=FALLING, **losses, ppl=np.exp(FALLING), gauge=FALLING)
+    assert run["not_read"] == ["gauge"]
+
+
 def test_router_that_drops_tokens_is_not_called_healthy(tmp_path: Path) -> None:
     run = judged(tmp_path, loss=FALLING, dropped_tokens=np.full(40, 0.6))
     assert run["verdict"] not in ("healthy",)

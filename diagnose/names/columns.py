@@ -71,6 +71,16 @@ def loss_terms(run: Run) -> LossTerms | None:
     return LossTerms(parts, whole) if len(parts) > 1 else None
 
 
+def judged_together(run: Run) -> set[str]:
+    """The columns that play no role and are judged as parts of a loss, perplexities or shares of the variance."""
+    terms, pairs = loss_terms(run), perplexities(run) or ()
+    return {
+        *(terms.terms if terms is not None else ()),
+        *(pair.perplexity.name for pair in pairs),
+        *(r2_scores(run) or ()),
+    }
+
+
 def times(run: Run) -> Mapping[str, Series] | None:
     """The columns that hold times of the training, in whatever unit."""
     named = {column: parse(column) for column in run.series}

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from diagnose.curves import Run
-from diagnose.names import roles, traits
+from diagnose.names import columns, roles, traits
 
 SUPERVISED = ("classification", "regression", "language-model", "detection", "segmentation", "supervised")
 """Kinds in which a network is held to known answers; the last where nothing says more."""
@@ -102,7 +102,7 @@ def unread(run: Run) -> list[str]:
     """The columns that play no role, those that measure how good a model is before the others, in the log's order."""
     if "focus" in run.roles:  # its reader knows every column
         return []
-    used = {*run.roles.values(), run.axis}
+    used = {*run.roles.values(), run.axis, *columns.judged_together(run)}
     left = {column: roles.parse(column) for column in run.series if column not in used}
     left = {column: facets for column, facets in left.items() if not facets.counts and facets.quantity != "time"}
     return sorted(left, key=lambda column: not left[column].is_metric)
