@@ -144,9 +144,9 @@ def _of_names(run: Run, kinds: tuple[str, ...]) -> Kind | None:
 
 
 @lru_cache(maxsize=8192)  # logs of one program have their columns in common
-def _is_of(column: str, kind: str) -> bool:
-    """Whether a column is called what only logs of this kind have."""
-    words = "_".join(re.findall(r"[a-z0-9]+", column.lower()))
+def _is_of(name: str, kind: str) -> bool:
+    """Whether a column, or a method, is called what only logs of this kind have."""
+    words = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
     return re.fullmatch(rf"(?:.*_)?(?:{_NAMES[kind]})", words) is not None
 
 
@@ -162,9 +162,8 @@ def _of_config(config: Mapping[str, Any]) -> Kind | None:
     decoder.
     """
     for name in _METHODS:
-        words = "_".join(re.findall(r"[a-z0-9]+", str(config.get(name, "")).lower()))
         for kind in ("preference", "reinforcement", "contrastive"):
-            if re.fullmatch(rf"(?:.*_)?(?:{_NAMES[kind]})", words):
+            if _is_of(str(config.get(name, "")), kind):
                 return Kind(kind, f"the config has {name} = {config[name]}")
     classes, model = config.get("num_classes"), str(config.get("model", ""))
     if isinstance(classes, int) and classes > 1:
