@@ -108,7 +108,13 @@ def load_settings(source: str | None = None) -> Settings:
     path = project.find(source)
     if path is None:
         return Settings()
-    return project.load(path, rules={r.id: thresholds_of(r) for r in load_rules()}, roles=(*ROLES, *AXES))
+    rules = load_rules()
+    return project.load(
+        path,
+        rules={rule.id: thresholds_of(rule) for rule in rules},
+        groups={rule.id: rule.group for rule in rules},
+        roles=(*ROLES, *AXES),
+    )
 
 
 def _where(jobs: int | str, backend: str, scheduler: str | None) -> int | Cluster:

@@ -308,6 +308,22 @@ class Case:
     expect: Severity | None = None
 
 
+GROUPS: Mapping[str, str] = {
+    "curve": "how losses and metrics go",
+    "metric": "whether a number is what it is called",
+    "gradient": "the size of gradients, and how they are clipped",
+    "schedule": "the learning rate, and when the run ends",
+    "hyperparameter": "a setting of the configuration",
+    "search": "what a search has tried",
+    "comparison": "a run beside others of the same thing",
+    "reward": "reinforcement learning and preference tuning",
+    "adversarial": "networks that are trained against each other",
+    "machine": "time, speed and restarts",
+    "bias": "what a network looks at",
+}
+"""What rules look at, in the order in which they are listed. A name selects all rules of the group."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One pathology.
@@ -330,6 +346,7 @@ class Rule:
         confidence is the rule's own.
     causes: the rival causes of its findings, the most common first; the engine weighs them by the log.
     test: id of the fix that is the cheapest test to tell the causes apart where the log does not; "" for none.
+    group: what it looks at, one of `GROUPS`.
     """
 
     id: str
@@ -346,6 +363,7 @@ class Rule:
     calibration: Calibration | None = None
     causes: tuple[Suspect, ...] = ()
     test: str = ""
+    group: str = "curve"
 
     @property
     def title(self) -> str:

@@ -37,7 +37,7 @@ _KEYS = ("select", "ignore", "fail-on", "map", "baseline", "per-file-ignores", "
 class Settings:
     """What a project wants judged, and how.
 
-    select: ids of the rules to apply; None for all.
+    select: ids of the rules to apply; None for all. The name of a group stands for its rules, here as below.
     ignore: ids of the rules to leave out.
     fail_on: one of `FAIL_ON`; None where the file does not say.
     map: role -> column name.
@@ -85,13 +85,18 @@ class Settings:
         )
 
 
-def check_rules(names: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """The ids as a tuple. Raises SettingsError for one that is no rule's."""
-    names = tuple(names)
+def check_rules(names: Iterable[str], groups: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids as a tuple, with those of a group in the place of its name. Raises SettingsError for another name.
+
+    groups: id of every rule -> its group (see `diagnose.rule.GROUPS`).
+    """
+    found: list[str] = []
     for name in names:
-        if name not in known:
-            raise SettingsError(unknown("rule", name, known))
-    return names
+        members = [rule for rule, group in groups.items() if name in (rule, group)]
+        if not members:
+            raise SettingsError(unknown("rule", name, (*groups, *dict.fromkeys(groups.values()))))
+        found += members
+    return tuple(found)
 
 
 def check_thresholds(
@@ -163,23 +168,30 @@ def template() -> list[str]:
     return [table, said, *(f"# {line}".rstrip() for line in example)]
 
 
-def load(path: Path, *, rules: Mapping[str, Mapping[str, Any]], roles: Collection[str]) -> Settings:
+def load(
+    path: Path, *, rules: Mapping[str, Mapping[str, Any]], groups: Mapping[str, str], roles: Collection[str]
+) -> Settings:
     """Read a settings file.
 
     rules: id of every rule -> its thresholds and their defaults.
+    groups: id of every rule -> its group.
     roles: the canonical names that `map` may use.
     Raises SettingsError for an unknown key, rule, threshold or role and for a value of the wrong type.
     """
     prefix = "" if path.name == "diagnose.toml" else "tool.diagnose."
     table = _table(path)
     try:
-        return _settings(table, path.parent, rules, roles)
+        return _settings(table, path.parent, rules, groups, roles)
     except SettingsError as error:
         raise SettingsError(f"{path}: {prefix}{error}") from None
 
 
 def _settings(
-    table: Mapping[str, Any], root: Path, rules: Mapping[str, Mapping[str, Any]], roles: Collection[str]
+    table: Mapping[str, Any],
+    root: Path,
+    rules: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, str],
+    roles: Collection[str],
 ) -> Settings:
     for key in table:
         if key not in _KEYS:
@@ -202,13 +214,13 @@ def _settings(
     except SettingsError as error:
         raise SettingsError(f"rules: {error}") from None
     return Settings(
-        select=_rules(table["select"], "select", rules) if "select" in table else None,
-        ignore=_rules(table.get("ignore", []), "ignore", rules),
+        select=_rules(table["select"], "select", groups) if "select" in table else None,
+        ignore=_rules(table.get("ignore", []), "ignore", groups),
         fail_on=fail_on,
         map=mapping,
         baseline=_baseline(_paths(table.get("baseline", []), "baseline"), root),
         per_file_ignores={
-            glob: _rules(ids, f"per-file-ignores.{glob!r}", rules)
+            glob: _rules(ids, f"per-file-ignores.{glob!r}", groups)
             for glob, ids in _mapping(table, "per-file-ignores").items()
         },
         thresholds=thresholds,
@@ -292,11 +304,11 @@ def _mapping(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _rules(value: Any, key: str, known: Collection[str]) -> tuple[str, ...]:
+def _rules(value: Any, key: str, groups: Mapping[str, str]) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise SettingsError(f"{key}: must be a list of rule ids, not {value!r}")
     try:
-        return check_rules(value, known)
+        return check_rules(value, groups)
     except SettingsError as error:
         raise SettingsError(f"{key}: {error}") from None
 

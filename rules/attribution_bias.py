@@ -373,6 +373,7 @@ _effects_of = partial(partial, synthetic.effects)
 
 RULE = Rule(
     id="attribution-bias",
+    group="bias",
     doc=__doc__,
     check=check,
     min_points=0,

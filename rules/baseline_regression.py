@@ -279,6 +279,7 @@ _against = partial(partial, synthetic.against_baseline)
 
 RULE = Rule(
     id="baseline-regression",
+    group="comparison",
     doc=__doc__,
     check=check,
     min_points=5,

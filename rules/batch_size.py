@@ -48,6 +48,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="batch-size",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -104,6 +104,7 @@ _RATES = (1e-4, 1e-3, 1e-2)
 
 RULE = Rule(
     id="best-at-edge",
+    group="search",
     doc=__doc__,
     check=check,
     min_points=0,

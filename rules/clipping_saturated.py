@@ -86,6 +86,7 @@ def _is_ceiling(values: Array, pinned: np.ndarray, clip: float, tolerance: float
 
 RULE = Rule(
     id="clipping-saturated",
+    group="gradient",
     doc=__doc__,
     check=check,
     min_points=LEAST_POINTS,

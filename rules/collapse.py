@@ -118,6 +118,7 @@ def _poor(score: Curve, axis: str, share_least: float) -> Finding | None:
 
 RULE = Rule(
     id="collapse",
+    group="reward",
     doc=__doc__,
     check=check,
     min_points=10,

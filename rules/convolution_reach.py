@@ -64,6 +64,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="convolution-reach",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

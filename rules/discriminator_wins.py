@@ -58,6 +58,7 @@ def check(
 
 RULE = Rule(
     id="discriminator-wins",
+    group="adversarial",
     doc=__doc__,
     check=check,
     min_points=10,

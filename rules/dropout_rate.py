@@ -45,6 +45,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="dropout-rate",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -125,6 +125,7 @@ def _cut() -> Run:
 
 RULE = Rule(
     id="epochs-against-curve",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=10,

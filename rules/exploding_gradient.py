@@ -114,6 +114,7 @@ def _bursts(axis: str, places: Array, height: float, count: int, threshold: int)
 
 RULE = Rule(
     id="exploding-gradient",
+    group="gradient",
     doc=__doc__,
     check=check,
     min_points=LEAST_POINTS,

@@ -128,6 +128,7 @@ def _fitted(train_accuracy: Series | None, steps: Array, least: float) -> bool:
 
 RULE = Rule(
     id="frozen-metric",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=LEAST_POINTS,

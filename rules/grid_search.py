@@ -83,6 +83,7 @@ def _random(seed: int = 0, noise: float = 0.02) -> list[Run]:
 
 RULE = Rule(
     id="grid-search",
+    group="search",
     doc=__doc__,
     check=check,
     min_points=0,

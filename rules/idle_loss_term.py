@@ -131,6 +131,7 @@ def _idle(small: Mapping[str, float], terms: Mapping[str, Series], axis: str, le
 
 RULE = Rule(
     id="idle-loss-term",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=LEAST,

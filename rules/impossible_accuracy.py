@@ -71,6 +71,7 @@ def _top(score: Series) -> float:
 
 RULE = Rule(
     id="impossible-accuracy",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=2,

@@ -97,6 +97,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="initialization-mismatch",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

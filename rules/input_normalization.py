@@ -41,6 +41,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="input-normalization",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -56,6 +56,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="kernel-size",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -59,6 +59,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="l2-with-adaptive-optimizer",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

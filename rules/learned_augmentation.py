@@ -47,6 +47,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="learned-augmentation",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

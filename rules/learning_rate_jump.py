@@ -89,6 +89,7 @@ def _rise(loss: Curve, at: float, deviations: float) -> float:
 
 RULE = Rule(
     id="learning-rate-jump",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=12,

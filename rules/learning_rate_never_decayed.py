@@ -66,6 +66,7 @@ def check(
 
 RULE = Rule(
     id="learning-rate-never-decayed",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=5,

@@ -108,6 +108,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="learning-rate-range",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

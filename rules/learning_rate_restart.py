@@ -71,6 +71,7 @@ def check(
 
 RULE = Rule(
     id="learning-rate-restart",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=5,

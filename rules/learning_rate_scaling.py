@@ -65,6 +65,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="learning-rate-scaling",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -75,6 +75,7 @@ _search = partial(partial, synthetic.search)
 
 RULE = Rule(
     id="learning-rate-search",
+    group="search",
     doc=__doc__,
     check=check,
     min_points=0,

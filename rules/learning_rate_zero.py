@@ -99,6 +99,7 @@ def _rounded(values: Array) -> bool:
 
 RULE = Rule(
     id="learning-rate-zero",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=5,

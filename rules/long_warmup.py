@@ -71,6 +71,7 @@ def _ramp(up: float, down: float, size: int = 200) -> Array:
 
 RULE = Rule(
     id="long-warmup",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=5,

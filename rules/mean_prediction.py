@@ -70,6 +70,7 @@ def check(
 
 RULE = Rule(
     id="mean-prediction",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=LEAST,

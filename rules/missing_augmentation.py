@@ -61,6 +61,7 @@ def check(
 
 RULE = Rule(
     id="missing-augmentation",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=8,

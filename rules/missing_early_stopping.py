@@ -83,6 +83,7 @@ def check(
 
 RULE = Rule(
     id="missing-early-stopping",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=8,

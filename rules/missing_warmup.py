@@ -75,6 +75,7 @@ _DECAY = np.linspace(1e-3, 0.0, 200)
 
 RULE = Rule(
     id="missing-warmup",
+    group="schedule",
     doc=__doc__,
     check=check,
     min_points=5,

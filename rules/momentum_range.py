@@ -59,6 +59,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="momentum-range",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -189,6 +189,7 @@ def _unknown(seed: int = 0, noise: float = 0.02, level: float = 0.75) -> list[Ru
 
 RULE = Rule(
     id="outlier-run",
+    group="comparison",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -62,6 +62,7 @@ def check(
 
 RULE = Rule(
     id="overlapping-resume",
+    group="machine",
     doc=__doc__,
     check=check,
     min_points=5,

@@ -122,6 +122,7 @@ def _meaning(ratio: float, off: Array, even: bool) -> str:
 
 RULE = Rule(
     id="perplexity-mismatch",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=5,

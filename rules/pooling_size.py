@@ -69,6 +69,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="pooling-size",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -55,6 +55,7 @@ def check(
 
 RULE = Rule(
     id="reward-flat",
+    group="reward",
     doc=__doc__,
     check=check,
     min_points=10,

@@ -63,6 +63,7 @@ def check(
 
 RULE = Rule(
     id="softmax-twice",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=6,

@@ -91,6 +91,7 @@ def _longest(intervals: Array, apart: float) -> Gap | None:
 
 RULE = Rule(
     id="stalled-process",
+    group="machine",
     doc=__doc__,
     check=check,
     min_points=LEAST,

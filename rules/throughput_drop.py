@@ -81,6 +81,7 @@ def _slower(speed: Speed, axis: str, drop_note: float, apart: float) -> Finding 
 
 RULE = Rule(
     id="throughput-drop",
+    group="machine",
     doc=__doc__,
     check=check,
     min_points=LEAST,

@@ -51,6 +51,7 @@ def check(
 
 RULE = Rule(
     id="validation-is-training",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=5,

@@ -92,6 +92,7 @@ def check(
 
 RULE = Rule(
     id="vanishing-gradient",
+    group="gradient",
     doc=__doc__,
     check=check,
     min_points=10,

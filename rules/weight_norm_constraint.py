@@ -60,6 +60,7 @@ _configured = partial(partial, synthetic.configured)
 
 RULE = Rule(
     id="weight-norm-constraint",
+    group="hyperparameter",
     doc=__doc__,
     check=check,
     min_points=0,

@@ -86,6 +86,7 @@ def _unearned(values: Array, zeros: np.ndarray, small: float) -> bool:
 
 RULE = Rule(
     id="zero-loss",
+    group="metric",
     doc=__doc__,
     check=check,
     min_points=5,

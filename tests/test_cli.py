@@ -148,7 +148,7 @@ def test_options_stand_before_or_after_the_path(ill: Path) -> None:
 
 def test_a_file_named_like_a_command_is_read_with_its_folder(ill: Path) -> None:
     ill.rename("rules")
-    assert run("rules").stdout.startswith("rule ")
+    assert run("rules").stdout.startswith("curve ")
     assert "\nERROR overfitting" in run("./rules").stdout
     assert "\nERROR overfitting" in run("--", "rules").stdout
 

@@ -24,7 +24,7 @@ ROLES = ("train_loss", "val_loss")
 def parsed(tmp_path: Path, text: str, name: str = "diagnose.toml") -> Settings:
     path = tmp_path / name
     path.write_text(text)
-    return load(path, rules=RULES, roles=ROLES)
+    return load(path, rules=RULES, groups=dict.fromkeys(RULES, "curve"), roles=ROLES)
 
 
 def test_all_settings_are_read(tmp_path: Path) -> None:
@@ -160,6 +160,17 @@ def test_select_and_the_option_that_overrides_it(project: Path) -> None:
     project.write_text('select = ["loss-spike"]\n')
     assert names(run("ill.csv", "--format", "json")) == [{"loss-spike"}]
     assert names(run("ill.csv", "--format", "json", "--select", "overfitting")) == [{"overfitting"}]
+
+
+def test_the_name_of_a_group_stands_for_its_rules(project: Path) -> None:
+    project.write_text('select = ["curve"]\nignore = ["metric"]\n')
+    assert {"overfitting", "loss-spike"} <= names(run("ill.csv", "--format", "json"))[0]
+    assert (
+        run("ill.csv", "--ignore", "curve").stderr
+        == "diagnose: no rule is left to apply; select more, or ignore fewer\n"
+    )
+    project.write_text('select = ["curves"]\n')
+    assert "did you mean curve?" in run("ill.csv").stderr
 
 
 def test_ignore_makes_an_ill_run_pass(project: Path) -> None:

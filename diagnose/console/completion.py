@@ -13,11 +13,19 @@ def among(valid: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 def rule_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Ids of rules, also after a comma."""
+    """Ids of rules."""
     from diagnose.judging.installed import load_rules
 
+    return [(rule.id, rule.title) for rule in load_rules() if rule.id.startswith(incomplete)]
+
+
+def selected(incomplete: str) -> list[tuple[str, str]]:
+    """Ids of rules and names of their groups, also after a comma."""
+    from diagnose.rule import GROUPS
+
     done, comma, begun = incomplete.rpartition(",")
-    return [(f"{done}{comma}{rule.id}", rule.title) for rule in load_rules() if rule.id.startswith(begun)]
+    groups = [(name, about) for name, about in GROUPS.items() if name.startswith(begun)]
+    return [(f"{done}{comma}{name}", about) for name, about in rule_ids(begun) + groups]
 
 
 def paths(incomplete: str) -> list[str]:

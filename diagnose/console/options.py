@@ -132,12 +132,17 @@ KindOfRun = Annotated[
 
 Select = Annotated[
     list[str] | None,
-    typer.Option(metavar="RULES", help="Only these rules, separated by commas.", autocompletion=completion.rule_ids),
+    typer.Option(
+        metavar="RULES",
+        help="Only these rules or groups of rules, separated by commas.",
+        autocompletion=completion.selected,
+    ),
 ]
 """Parsed by `split`."""
 
 Ignore = Annotated[
-    list[str] | None, typer.Option(metavar="RULES", help="Not these rules.", autocompletion=completion.rule_ids)
+    list[str] | None,
+    typer.Option(metavar="RULES", help="Not these rules or groups.", autocompletion=completion.selected),
 ]
 """Parsed by `split`."""
 

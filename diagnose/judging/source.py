@@ -111,8 +111,9 @@ def _ids(names: Iterable[str]) -> tuple[str, ...]:
 def _rules(select: tuple[str, ...] | None, ignore: tuple[str, ...]) -> tuple[str, ...]:
     """The ids of the rules to apply, in their own order."""
     known = known_rules()
-    chosen = set(known if select is None else project.check_rules(select, known))
-    chosen -= set(project.check_rules(ignore, known))
+    groups = {name: rule.group for name, rule in known.items()}
+    chosen = set(known if select is None else project.check_rules(select, groups))
+    chosen -= set(project.check_rules(ignore, groups))
     if not chosen:
         raise SettingsError("no rule is left to apply; select more, or ignore fewer")
     return tuple(name for name in known if name in chosen)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from diagnose import calibration, trials
 from diagnose.reports.page import Page, grid, wrapped
 from diagnose.reports.words import one_line
-from diagnose.rule import Fix, Rule
+from diagnose.rule import GROUPS, Fix, Rule
 from diagnose.trials import Tally, Trials
 
 RESOLVED = (
@@ -49,14 +49,18 @@ class Need(Protocol):
 
 
 def table(rules: Sequence[tuple[Rule, Sequence[Need]]], page: Page) -> str:
-    """What there is to find: id, what it finds, what it needs; a sentence per rule on a page without pictures."""
-    rows = [(rule.id, one_line(rule.title), one_line(needs_in_words(needs))) for rule, needs in rules]
-    if not page.picture:
-        return "".join(f"{name}: {finds}; needs {needs}.\n" for name, finds, needs in rows)
-    cells = [pair for name, finds, needs in rows for pair in ((name, finds), ("", f"needs {needs}"))]
-    width = max(len(row[0]) for row in rows)
-    lines = grid(("rule", "finds, and needs"), cells, (width, page.width - width - 2), page)
-    return "".join(f"{line}\n" for line in lines)
+    """What there is to find, by group: id, what it finds, what it needs; a sentence per rule without pictures."""
+    width = max(len(rule.id) for rule, _ in rules)
+    lines: list[str] = []
+    for group, about in GROUPS.items():
+        rows = [(r.id, one_line(r.title), one_line(needs_in_words(needs))) for r, needs in rules if r.group == group]
+        if rows and page.picture:
+            cells = [pair for name, finds, needs in rows for pair in ((name, finds), ("", f"needs {needs}"))]
+            lines += ["", *grid((group, about), cells, (width, page.width - width - 2), page)]
+        elif rows:
+            lines.append(f"{group}, {about}:")
+            lines += [f"{name}: {finds}; needs {needs}." for name, finds, needs in rows]
+    return "".join(f"{line}\n" for line in lines).removeprefix("\n")
 
 
 def manual(

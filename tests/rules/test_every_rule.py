@@ -11,7 +11,7 @@ from diagnose.curves import Run
 from diagnose.judging.installed import load_fixes, load_rules
 from diagnose.judging.needs import needs, thresholds_of
 from diagnose.names.hyperparameters import HYPERPARAMETERS
-from diagnose.rule import Case, Change, Rule
+from diagnose.rule import GROUPS, Case, Change, Rule
 from tests.cases import judged
 
 RULES = load_rules()
@@ -45,6 +45,11 @@ def test_manual_is_complete(rule: Rule) -> None:
     assert rule.doc.splitlines()[0].endswith(".")
     assert rule.title
     assert all(len(line) <= 120 for line in rule.doc.splitlines())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=case_id)
+def test_belongs_to_a_group(rule: Rule) -> None:
+    assert rule.group in GROUPS
 
 
 @pytest.mark.parametrize("rule", RULES, ids=case_id)
