@@ -19,24 +19,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from diagnose.curves import Run
-from diagnose.names.kinds import unread
 from diagnose.report import MOST_COMPARED, Report
+from diagnose.reports import full
 from diagnose.reports.context import Context
 from diagnose.reports.page import TABLE_WIDTH, Page, grid, item, shorten, wrapped
 from diagnose.reports.phrases import (
-    AIMS,
-    FIXES_SHOWN,
-    advice,
-    cause_in_words,
-    cause_label,
-    causes_told,
-    confidence,
     counted,
     evidence_in_words,
-    facts,
-    is_brief,
-    kind,
     labelled,
     listed,
     reasons,
@@ -44,10 +33,8 @@ from diagnose.reports.phrases import (
     short_verdict,
     stage,
     verdict,
-    when,
 )
-from diagnose.reports.summary import summary
-from diagnose.reports.words import count, one_line, place, span
+from diagnose.reports.words import count, one_line, place
 from diagnose.rule import Diagnosis, Finding, NotJudged, verdict_word
 
 MOST_SHOWN = 1000
@@ -63,13 +50,13 @@ def render(report: Report, context: Context) -> str:
     page = context.page
     runs = labelled(report.worst_first[:MOST_SHOWN])
     if len(report) == 1:
-        return "".join(f"{line}\n" for line in _run(*runs[0], page))
+        return "".join(f"{line}\n" for line in full.told(*runs[0], page))
     lines = _overview(report, runs, page) if runs else []
     short = {diagnosis.run.name: label for diagnosis, label in runs}
     lines += together(report.across, report.across_not_judged, short, page)
     for diagnosis, label in runs:
         if diagnosis.findings:
-            lines += ["", _rule_off(page), *_run(diagnosis, label, page)]
+            lines += ["", _rule_off(page), *full.told(diagnosis, label, page)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -84,43 +71,16 @@ def together(
         return []
     lines = []
     for finding in findings:
-        lines += ["", *_title(finding, count(len(finding.runs), "run"), page)]
+        lines += ["", *full.title(finding, count(len(finding.runs), "run"), page)]
         lines += item("runs:", listed([labels.get(name, one_line(name)) for name in finding.runs]), page)
         lines += item("measured:", one_line(finding.summary), page)
         lines += item("means:", one_line(finding.meaning), page)
-        lines += _best(finding, page)
+        lines += full.best(finding, page)
         lines += item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
     missing = reasons(not_judged)
     if missing:
         lines += ["", *item("not judged:", missing, page)]
     return ["", page.paint("across runs", "strong"), *lines]
-
-
-def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
-    """The findings of one run in full, without the head of the report."""
-    apart = [line for finding in diagnosis.findings for line in ("", *finding_in_full(finding, diagnosis.run, page))]
-    return apart[1:]
-
-
-def _run(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
-    """One run in full."""
-    lines = [page.paint(line, verdict_word(diagnosis)) for line in wrapped(f"{label}: {summary(diagnosis)}", page)]
-    whole = verdict(diagnosis)
-    lines += item("verdict:", whole if whole not in summary(diagnosis) else "", page)
-    lines += item("", _read(diagnosis.run), page)
-    lines += item("kind:", kind(diagnosis), page)
-    lines += _milestone(diagnosis, page)
-    if diagnosis.findings:
-        lines += ["", *findings(diagnosis, page), ""]
-    elif diagnosis.judged:
-        lines += item("checked:", ", ".join(diagnosis.judged), page)
-    lines += item("not judged:", reasons(diagnosis.not_judged), page)
-    lines += item("not read:", one_line(listed(unread(diagnosis.run))), page)
-    for note in diagnosis.run.notes:
-        lines += item("note:", one_line(note), page)
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
 
 
 def headlines(report: Report, page: Page) -> list[str]:
@@ -131,85 +91,6 @@ def headlines(report: Report, page: Page) -> list[str]:
 def _headline(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     word = verdict_word(diagnosis)
     return [page.paint(line, word) for line in wrapped(f"{label}: {verdict(diagnosis)}", page)]
-
-
-def _read(run: Run) -> str:
-    """What was read, and the roles that were recognised."""
-    known = ((role, column) for role, column in run.roles.items() if column in run.series)
-    roles = ", ".join(role if role == column else f"{role} = {column}" for role, column in known)
-    return one_line(f"{facts(run)}; {roles or 'no column has a known role'}")
-
-
-def _milestone(diagnosis: Diagnosis, page: Page) -> list[str]:
-    """Where the run stands among the three training milestones, and what to aim at."""
-    at = f" ({list(AIMS).index(diagnosis.milestone) + 1} of {len(AIMS)})" if diagnosis.milestone in AIMS else ""
-    reason = f"; {diagnosis.milestone_reason}" if diagnosis.milestone_reason else ""
-    words = one_line(f"{stage(diagnosis)}{at}{reason}")
-    return item("milestone:", words, page) + item("aim:", AIMS.get(diagnosis.milestone, ""), page)
-
-
-def finding_in_full(finding: Finding, run: Run, page: Page) -> list[str]:
-    """One finding in three steps: what was measured, what it means, what to try; then the curve and the evidence.
-
-    A note, and what another finding explains, is said briefly: what was measured, and what to try first.
-    """
-    lines = _title(finding, span(finding.steps, run.axis), page)
-    lines += item("measured:", one_line(finding.summary), page)
-    if is_brief(finding):
-        return lines if finding.explained_by else lines + _best(finding, page)
-    lines += item("means:", one_line(finding.meaning), page)
-    for cause in causes_told(finding):
-        lines += item(f"{cause_label(finding, cause)}:", cause_in_words(cause), page)
-    for rank, fix in enumerate(finding.recommendations[:FIXES_SHOWN]):
-        lines += item(f"{when(fix, rank)}:", advice(fix, brief=rank > 0), page)
-    rest = ", ".join(fix.id for fix in finding.recommendations[FIXES_SHOWN:])
-    if rest:
-        lines += item("also:", f"{rest} (diagnose explain {finding.rule})", page)
-    lines += _curve(finding, run, page)
-    lines += item("evidence:", "; ".join(evidence_in_words(e) for e in finding.evidence), page)
-    return lines
-
-
-def _title(finding: Finding, where: str, page: Page) -> list[str]:
-    """The severity and the rule, where it was found, how sure that is, and what explains it."""
-    title = f"{finding.severity.upper()} {finding.rule}"
-    cause = f", explained by {finding.explained_by}" if finding.explained_by else ""
-    first, *rest = wrapped(f"{title}, {where}, {confidence(finding)}{cause}", page)
-    return [first.replace(title, page.paint(title, finding.severity.value), 1), *rest]
-
-
-def _best(finding: Finding, page: Page) -> list[str]:
-    """What to try first."""
-    return [line for fix in finding.recommendations[:1] for line in item(f"{when(fix)}:", advice(fix), page)]
-
-
-def _curve(finding: Finding, run: Run, page: Page) -> list[str]:
-    """The telling curve as a picture, or in words where the page has no pictures."""
-    from diagnose.reports import curve, panels  # NumPy's work, needed only where something was found
-
-    shown = panels.telling(finding, run)
-    if not shown:
-        return []
-
-    names = [one_line(name) for name, _ in shown]
-    if page.picture:
-        picture = curve.draw(
-            shown[0][1],
-            shown[1][1] if len(shown) > 1 else None,
-            labels=(names[0], names[-1]),
-            marks=finding.marks,
-            steps=finding.steps,
-            axis=run.axis,
-            shared_scale=panels.quantity(shown[0][0]) == panels.quantity(shown[-1][0]),
-            width=min(page.width, 80) - 2,
-            glyphs=curve.ASCII if page.ascii else curve.BRAILLE,
-        )
-        if picture is not None:
-            return ["", *(f"  {line}" for line in (picture.legend, *picture.rows)), ""]
-    lines = []
-    for name, (_, series) in zip(names, shown, strict=True):
-        lines += item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
-    return lines
 
 
 def _overview(report: Report, runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:

@@ -22,7 +22,7 @@ from diagnose.judging.needs import thresholds_of
 from diagnose.measure import statistics
 from diagnose.readers import from_tables
 from diagnose.readers.formats import focus_csv
-from diagnose.reports import text
+from diagnose.reports import full
 from diagnose.reports.page import Page, grid, item
 from diagnose.reports.words import count, one_line
 from diagnose.rule import Diagnosis, Severity
@@ -211,7 +211,7 @@ def _verdict(diagnosis: Diagnosis, page: Page) -> list[str]:
         return ["", *item("not judged:", missing.reason, page)]
     if not diagnosis.findings:
         return ["", *item("found:", "no class that is told by one region, or by what others show", page)]
-    return ["", *text.findings(diagnosis, page)]
+    return ["", *full.findings(diagnosis, page)]
 
 
 def _slices(scores: Scores, extras: Extras, page: Page) -> list[str]:
