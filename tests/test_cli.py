@@ -57,12 +57,13 @@ def test_an_ill_run_exits_1_and_a_healthy_one_0(ill: Path, fine: Path) -> None:
     found = run(ill, *ONLY)
     assert (found.exit_code, found.stderr) == (1, "")
     assert found.stdout.startswith("ill.csv: overfitting since epoch ")
-    assert "  verdict:    1 problem: overfitting (error)\n" in found.stdout
+    assert found.stdout.startswith("ill.csv: overfitting since epoch 30\n  try first: stop at epoch 30")
     assert "try first:" in found.stdout
     healthy = run(fine, *ONLY)
     assert (healthy.exit_code, healthy.stderr) == (0, "")
-    assert healthy.stdout.startswith("fine.csv: nothing found by 2 rules, and not known to be healthy\n")
-    assert "nothing found by 2 rules; not asked: non-convergence" in healthy.stdout
+    assert "nothing found by 2 rules, and not known to be healthy: non-convergence was not asked" in " ".join(
+        healthy.stdout.split()
+    )
 
 
 @pytest.mark.parametrize(("level", "code"), [("note", 1), ("warning", 1), ("error", 1), ("never", 0)])
@@ -73,7 +74,7 @@ def test_fail_on_decides_about_an_error(ill: Path, level: str, code: int) -> Non
 def test_fail_on_error_lets_a_warning_pass(tmp_path: Path) -> None:
     log = write_csv(synthetic.overfit(), tmp_path / "run.csv")
     (tmp_path / "diagnose.toml").write_text("[rules.overfitting]\ngl_error = 1e9\n")
-    assert "overfitting (warning)" in run(log, *ONLY).stdout
+    assert "WARNING, confidence" in run(log, *ONLY).stdout
     assert run(log, *ONLY).exit_code == 1
     assert run(log, *ONLY, "--fail-on", "error").exit_code == 0
 
@@ -95,7 +96,7 @@ def test_what_is_no_log_gets_one_line_and_exit_2(tmp_path: Path, ill: Path, name
     assert result.exit_code == 2
     assert result.stderr.startswith(f"{name}: ")
     assert result.stderr.count("\n") == 1
-    assert "\nERROR overfitting" in result.stdout
+    assert "\n  ERROR, confidence" in result.stdout
 
 
 def test_a_missing_file_and_an_empty_directory_are_named(tmp_path: Path, ill: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_missing_file_and_an_empty_directory_are_named(tmp_path: Path, ill: Pa
     first, second = result.stderr.splitlines()
     assert first.startswith("gone.csv: no such file")
     assert second.startswith("hollow: ")
-    assert "\nERROR overfitting" in result.stdout
+    assert "\n  ERROR, confidence" in result.stdout
 
 
 def test_a_log_no_rule_can_judge_is_exit_2(ill: Path) -> None:
@@ -149,8 +150,8 @@ def test_options_stand_before_or_after_the_path(ill: Path) -> None:
 def test_a_file_named_like_a_command_is_read_with_its_folder(ill: Path) -> None:
     ill.rename("rules")
     assert run("rules").stdout.startswith("curve ")
-    assert "\nERROR overfitting" in run("./rules").stdout
-    assert "\nERROR overfitting" in run("--", "rules").stdout
+    assert "\n  ERROR, confidence" in run("./rules").stdout
+    assert "\n  ERROR, confidence" in run("--", "rules").stdout
 
 
 def test_without_arguments_it_shows_the_help_and_exits_2() -> None:
@@ -219,7 +220,7 @@ def test_map_names_a_column(tmp_path: Path, ill: Path) -> None:
     Path("odd.csv").write_text(ill.read_text().replace("train_loss", "alpha").replace("val_loss", "beta"))
     result = run("odd.csv", "--map", "train_loss=alpha", "--map", "val_loss=beta")
     assert "train_loss = alpha, val_loss = beta" in result.stdout
-    assert "overfitting (error)" in result.stdout
+    assert "overfitting since epoch 30" in result.stdout
 
 
 def test_a_mapped_column_that_is_not_there_is_an_error_of_the_source(ill: Path) -> None:
@@ -248,7 +249,7 @@ def test_a_mapped_column_that_cannot_be_what_it_is_mapped_to_is_refused(ill: Pat
 
 def test_a_mapped_column_whose_name_says_something_else_is_noted(ill: Path) -> None:
     Path("odd.csv").write_text(ill.read_text().replace("val_loss", "val_acc"))
-    assert "val_acc is judged as val_loss" in " ".join(run("odd.csv", "--map", "val_loss=val_acc").stdout.split())
+    assert "val_acc is judged as val_loss" in " ".join(run("odd.csv", "--map", "val_loss=val_acc", "-v").stdout.split())
 
 
 def test_json_is_one_document_and_errors_are_in_it_too(ill: Path, fine: Path) -> None:
@@ -267,9 +268,21 @@ def test_colours_are_for_terminals_unless_asked_for(ill: Path) -> None:
 
 def test_plain_and_a_dumb_terminal_have_no_picture(ill: Path) -> None:
     assert "│" in run(ill).stdout
-    for result in (run(ill, "--plain"), run(ill, env={"TERM": "dumb"})):
+    for result in (run(ill, "--plain", "-v"), run(ill, "-v", env={"TERM": "dumb"})):
         assert "│" not in result.stdout
         assert "curve:" in result.stdout
+
+
+def test_as_much_is_said_as_was_asked_for(ill: Path) -> None:
+    glance, everything, line = run(ill), run(ill, "--verbose"), run(ill, "--brief")
+    assert len(line.stdout.splitlines()) == 1
+    assert line.stdout.startswith("ill.csv: error: overfitting since epoch 30: stop at epoch 30")
+    assert len(glance.stdout.splitlines()) <= 16
+    assert "evidence:" not in glance.stdout
+    assert "evidence:" in everything.stdout
+    assert run(ill, "--verbose", "--brief").stderr == (
+        "diagnose: Invalid value for --brief: is the opposite of --verbose; give one of them\n"
+    )
 
 
 def test_width(ill: Path) -> None:
@@ -404,7 +417,7 @@ def test_a_fault_of_ours_names_the_source_and_spares_the_others(
     assert result.exit_code == 2
     assert result.stderr.startswith("fine.csv: could not be judged for a fault in diagnose (RuntimeError: boom)")
     assert result.stderr.count("\n") == 1
-    assert "\nERROR overfitting" in result.stdout
+    assert "\n  ERROR, confidence" in result.stdout
     assert "Traceback" in run(fine, ill, env={"DIAGNOSE_TRACEBACK": "1"}).stderr
 
 

@@ -105,7 +105,7 @@ def test_each_finding_is_told_once_as_it_appears_and_again_where_it_is_worse(tmp
         assert process.interrupt() == (1, "")
     assert process.said.count("WARNING overfitting") == process.said.count("ERROR overfitting") == 1
     assert process.said.splitlines()[-1] == "run.csv: 1 problem: overfitting (error)"
-    assert "run.csv, at epoch 44:\nWARNING overfitting, epochs " in process.said
+    assert "run.csv, at epoch 44:\n  WARNING overfitting since epoch " in process.said
 
 
 def test_of_a_healthy_log_nothing_is_told_but_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

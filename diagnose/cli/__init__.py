@@ -153,6 +153,8 @@ def check(  # noqa: PLR0913 - its options are its signature
         options.one_of(options.COLORS, "Colours; auto: on a terminal, unless NO_COLOR is set."),
     ] = "auto",
     plain: options.Plain = False,
+    verbose: options.Verbose = False,
+    brief: options.Brief = False,
     width: Annotated[
         str | None,
         typer.Option(
@@ -202,6 +204,7 @@ def check(  # noqa: PLR0913 - its options are its signature
         report = replace(report, errors=tuple(error for error in report.errors if not os.path.lexists(error.source)))
     if out is not None or not (watch or live):  # what is watched was told as it came
         sheet = page(plain, columns, color) if out is None else file_page(plain, columns)
+        sheet = replace(sheet, detail=options.detail(verbose, brief))
         said, report = rendered(report, form, Context(page=sheet, rules=load_rules(), failing=failing))
         deliver(said, out)
     if plot is not None:

@@ -22,7 +22,7 @@ from diagnose.live.stalled import Rhythm
 from diagnose.live.words import lines, where
 from diagnose.readers import Source, ended, expand
 from diagnose.report import Report
-from diagnose.reports import full, text
+from diagnose.reports import glance, text
 from diagnose.reports.page import Page
 from diagnose.reports.words import place
 from diagnose.rule import Diagnosis, Severity
@@ -150,7 +150,7 @@ def in_full(news: News, page: Page) -> str:
     source = place(news.run.source)
     if news.kind == "gone" or not news.finding.series:
         return "".join(f"{source}, {line}\n" for line in lines(news)) + "\n"
-    found = full.finding_in_full(news.finding, news.run, page)
+    found = glance.in_short(news.finding, news.run, page)
     return "\n".join([f"{source}, at {where(news.run)}:", *found]).rstrip("\n") + "\n\n"
 
 

@@ -14,6 +14,7 @@ from diagnose.errors import unknown
 from diagnose.names import config as configuration
 from diagnose.names.hyperparameters import HYPERPARAMETERS
 from diagnose.names.kinds import KINDS
+from diagnose.reports.page import Detail
 from diagnose.settings import FAIL_ON
 
 COLORS = ("auto", "always", "never")
@@ -150,5 +151,19 @@ FailOn = Annotated[str | None, one_of(FAIL_ON, "The severity from which on the e
 """Parsed by `severities`."""
 
 PlotStyle = Annotated[str, one_of(PLOT_STYLES, "Colours of --plot.")]
+
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="All of it: causes, all advice, evidence, tips, what was not judged.")
+]
+
+Brief = Annotated[bool, typer.Option("--brief", help="One line for each run.")]
+
+
+def detail(verbose: bool, brief: bool) -> Detail:
+    """How much a report in words says of a run."""
+    if verbose and brief:
+        raise typer.BadParameter("is the opposite of --verbose; give one of them", param_hint="--brief")
+    return Detail.FULL if verbose else Detail.LINE if brief else Detail.GLANCE
+
 
 Plain = Annotated[bool, typer.Option("--plain", help="No pictures and no tables: words, for a screen reader.")]

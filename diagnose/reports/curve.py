@@ -20,6 +20,9 @@ from diagnose.measure import binning, statistics
 from diagnose.reports.panels import LOG_DECADES
 from diagnose.reports.words import number
 
+HEIGHT = 7
+"""Rows of a plot."""
+
 LEAST_PLOT = 16
 """Columns of a plot below which it shows nothing."""
 
@@ -103,7 +106,7 @@ def draw(
     axis: str = "step",
     shared_scale: bool = True,
     width: int = 76,
-    height: int = 7,
+    height: int = HEIGHT,
     glyphs: Glyphs = BRAILLE,
 ) -> Picture | None:
     """Draw one curve, or two, with the marked places under the axis.

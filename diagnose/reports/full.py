@@ -45,7 +45,7 @@ def told(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     lines = [page.paint(line, verdict_word(diagnosis)) for line in wrapped(f"{label}: {summary(diagnosis)}", page)]
     whole = verdict(diagnosis)
     lines += item("verdict:", whole if whole not in summary(diagnosis) else "", page)
-    lines += item("", _read(diagnosis.run), page)
+    lines += item("", read(diagnosis.run), page)
     lines += item("kind:", kind(diagnosis), page)
     lines += _milestone(diagnosis, page)
     if diagnosis.findings:
@@ -67,7 +67,7 @@ def findings(diagnosis: Diagnosis, page: Page) -> list[str]:
     return apart[1:]
 
 
-def _read(run: Run) -> str:
+def read(run: Run) -> str:
     """What was read, and the roles that were recognised."""
     known = ((role, column) for role, column in run.roles.items() if column in run.series)
     roles = ", ".join(role if role == column else f"{role} = {column}" for role, column in known)
@@ -121,26 +121,32 @@ def picture(finding: Finding, run: Run, page: Page) -> list[str]:
     """The telling curve as a picture, or in words where the page has no pictures."""
     from diagnose.reports import curve, panels  # NumPy's work, needed only where something was found
 
-    shown = panels.telling(finding, run)
+    drawn = drawing(finding, run, page, curve.HEIGHT)
+    if drawn:
+        return ["", *drawn, ""]
+    lines = []
+    for name, series in panels.telling(finding, run):
+        lines += item("curve:", f"{one_line(name)} {curve.describe(series, run.axis)}", page)
+    return lines
+
+
+def drawing(finding: Finding, run: Run, page: Page, height: int) -> list[str]:
+    """The telling curve in so many rows, with its legend and its axis; nothing where the page has no pictures."""
+    from diagnose.reports import curve, panels  # NumPy's work, needed only where something was found
+
+    shown = panels.telling(finding, run) if page.picture else []
     if not shown:
         return []
-
-    names = [one_line(name) for name, _ in shown]
-    if page.picture:
-        drawn = curve.draw(
-            shown[0][1],
-            shown[1][1] if len(shown) > 1 else None,
-            labels=(names[0], names[-1]),
-            marks=finding.marks,
-            steps=finding.steps,
-            axis=run.axis,
-            shared_scale=panels.quantity(shown[0][0]) == panels.quantity(shown[-1][0]),
-            width=min(page.width, 80) - 2,
-            glyphs=curve.ASCII if page.ascii else curve.BRAILLE,
-        )
-        if drawn is not None:
-            return ["", *(f"  {line}" for line in (drawn.legend, *drawn.rows)), ""]
-    lines = []
-    for name, (_, series) in zip(names, shown, strict=True):
-        lines += item("curve:", f"{name} {curve.describe(series, run.axis)}", page)
-    return lines
+    drawn = curve.draw(
+        shown[0][1],
+        shown[1][1] if len(shown) > 1 else None,
+        labels=(one_line(shown[0][0]), one_line(shown[-1][0])),
+        marks=finding.marks,
+        steps=finding.steps,
+        axis=run.axis,
+        shared_scale=panels.quantity(shown[0][0]) == panels.quantity(shown[-1][0]),
+        width=min(page.width, 80) - 2,
+        height=height,
+        glyphs=curve.ASCII if page.ascii else curve.BRAILLE,
+    )
+    return [] if drawn is None else [f"  {line}" for line in (drawn.legend, *drawn.rows)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import zip_longest
 
 TABLE_WIDTH = 60
@@ -23,6 +25,14 @@ _COLORS = {
 }
 
 
+class Detail(Enum):
+    """How much a report in words says of a run: a line, what is needed to act, or everything."""
+
+    LINE = auto()
+    GLANCE = auto()
+    FULL = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What the report is written on.
@@ -31,12 +41,14 @@ class Page:
     picture: False leaves the pictures out and describes each curve in words, for a screen reader.
     ascii: True draws with ASCII characters only.
     color: True adds ANSI colours.
+    detail: how much is said of a run.
     """
 
     width: int = 80
     picture: bool = True
     ascii: bool = False
     color: bool = False
+    detail: Detail = Detail.GLANCE
 
     def paint(self, text: str, color: str) -> str:
         """The text in a named colour where the page has colours."""
@@ -57,6 +69,19 @@ def wrapped(text: str, page: Page, *, indent: int = 0, hang: int = 2) -> list[st
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + hang),
         break_on_hyphens=False,
+    )
+
+
+def cut(text: str, page: Page, *, indent: int = 0, lines: int = 1) -> list[str]:
+    """The beginning of the text that finds room in so many lines; all but the first stand two columns further in."""
+    return textwrap.wrap(
+        text,
+        page.width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_on_hyphens=False,
+        max_lines=lines,
+        placeholder=" ...",
     )
 
 
@@ -110,6 +135,25 @@ def _cells(cells: Sequence[str], widths: Sequence[int], right: bool) -> str:
         for cell, width in zip(cells, widths, strict=False)
     )
     return "  ".join(padded).rstrip()
+
+
+def distinct(texts: Sequence[str], width: int) -> list[str]:
+    """The texts in `width` columns each, cut where that leaves them apart from each other; where nothing does, whole.
+
+    The end is kept first, which tells files apart better than the beginning.
+    """
+    short = [shorten(text, width) for text in texts]
+    for head in range(6, width - 6, 6):
+        twice = {text for text, amount in Counter(short).items() if amount > 1}
+        if not twice:
+            return short
+        short = [_elided(text, head, width) if said in twice else said for text, said in zip(texts, short, strict=True)]
+    return list(texts)
+
+
+def _elided(text: str, head: int, width: int) -> str:
+    """The first `head` columns and the end of the text, in `width` columns."""
+    return text if len(text) <= width else f"{text[:head]}...{text[len(text) - (width - head - 3) :]}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,16 +13,19 @@ from diagnose.curves import Run, Series
 from diagnose.report import Report
 from diagnose.reports import text
 from diagnose.reports.context import Context
-from diagnose.reports.page import PLAIN_PAGE, Page
+from diagnose.reports.page import Detail, Page
 from diagnose.rule import Diagnosis, NotJudged, Severity
 
+full = partial(Page, detail=Detail.FULL)
+FULL = full()
 
-def render(diagnoses: Sequence[Diagnosis], *, page: Page = PLAIN_PAGE) -> str:
+
+def render(diagnoses: Sequence[Diagnosis], *, page: Page = FULL) -> str:
     return text.render(Report(tuple(diagnoses)), Context(page=page))
 
 
 def test_one_ill_run_in_full(ill: Diagnosis) -> None:
-    assert render([ill], page=Page(ascii=True)) == textwrap.dedent("""\
+    assert render([ill], page=full(ascii=True)) == textwrap.dedent("""\
         run.csv: overfitting since epoch 17; try first: stop at epoch 17
           verdict:    1 problem: overfitting (error)
           keras-csv, 40 points, epochs 1-40; train_loss = loss, val_loss
@@ -128,7 +132,7 @@ def test_what_is_missing_is_counted_where_it_is_much(healthy: Diagnosis) -> None
 
 
 def test_without_pictures_the_words_say_the_curve(ill: Diagnosis, healthy: Diagnosis) -> None:
-    report = render([ill, healthy], page=Page(picture=False))
+    report = render([ill, healthy], page=full(picture=False))
     assert "val_loss starts at 2.093 at epoch 1, lowest 0.5576 at epoch 17" in " ".join(report.split())
     assert "run.csv: 1 problem: overfitting (error); milestone learn the right thing; 40\n  points" in report
     assert not re.search(r"[^\x20-\x7e\n]|\*\*|---|\^", report)
@@ -140,13 +144,13 @@ def test_no_line_is_longer_than_the_page(
     ill: Diagnosis, healthy: Diagnosis, noted: Diagnosis, width: int, picture: bool
 ) -> None:
     for runs in ([ill], [ill, healthy, noted]):
-        lines = render(runs, page=Page(width=width, picture=picture)).splitlines()
+        lines = render(runs, page=full(width=width, picture=picture)).splitlines()
         assert max(map(len, lines)) <= width
 
 
 def test_colour_only_repeats_the_words(ill: Diagnosis, healthy: Diagnosis) -> None:
     for runs in ([ill], [ill, healthy]):
-        colored = render(runs, page=Page(color=True))
+        colored = render(runs, page=full(color=True))
         assert "\x1b[1;31m" in colored
         assert re.sub(r"\x1b\[[\d;]*m", "", colored) == render(runs)
 
@@ -166,7 +170,7 @@ def test_names_from_a_log_cannot_steer_the_terminal(ill: Diagnosis) -> None:
         notes=(evil,),
     )
     finding = replace(ill.findings[0], summary=evil, meaning=evil, series=(evil,))
-    for page in (Page(), Page(picture=False)):
+    for page in (full(), full(picture=False)):
         report = render([replace(ill, run=run, findings=(finding,), milestone_reason=evil)], page=page)
         assert "\x1b" not in report
         assert "\u202e" not in report
@@ -195,7 +199,7 @@ def test_the_first_line_says_what_since_when_and_what_to_do(ill: Diagnosis, note
     effect = replace(lead, rule="overconfidence", explained_by="overfitting")
     passing = replace(lead, steps=(20.0, 25.0))
     first = [
-        render([replace(ill, findings=findings)], page=Page(width=200)).splitlines()[0]
+        render([replace(ill, findings=findings)], page=full(width=200)).splitlines()[0]
         for findings in ((lead, effect), (passing,), (replace(lead, steps=(1.0, 40.0)),), noted.findings)
     ]
     assert first[0] == "run.csv: overfitting since epoch 17, and with it overconfidence; try first: stop at epoch 17"

@@ -81,6 +81,7 @@ def wandb(  # noqa: PLR0913 - its options are its signature
     yes: Annotated[bool, typer.Option("--yes", help="Write back without asking.")] = False,
     fail_on: options.FailOn = None,
     plain: options.Plain = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Audit the runs of a Weights & Biases project, or judge one run of it; the key is found as the client finds it."""
     places = _places(writing)
@@ -107,6 +108,7 @@ def wandb(  # noqa: PLR0913 - its options are its signature
     overview = _overview(audit)
     one = bool(address.run)
     sheet = terminal.page(plain, None, "auto") if out is None else PLAIN_PAGE
+    sheet = replace(sheet, detail=options.detail(verbose, brief=False))
     context = _context(audit, overview, sheet, failing, one=one)
     most = None if every or out is not None else SHOWN
     deliver(_rendered(audit, overview, form, context, most, one=one), out)
