@@ -23,6 +23,7 @@ from diagnose.reports.phrases import (
     labelled,
     reasons,
     stage,
+    statistic,
     totals,
     verdict,
     when,
@@ -104,7 +105,7 @@ def _finding(finding: Finding, where: str) -> Iterator[str]:
         rows = ["| statistic | value | threshold | unit |", "|---|---:|---:|---|"]
         for e in finding.evidence:
             limit = "" if e.threshold is None else number(e.threshold)
-            rows.append(f"| {_text(e.statistic)} | {amount(e)} | {limit} | {_text(e.unit)} |")
+            rows.append(f"| {_text(statistic(e))} | {amount(e)} | {limit} | {_text(e.unit)} |")
         yield "\n".join(rows)
 
 

@@ -52,6 +52,20 @@ CONFIDENCES = ((0.8, "high"), (0.6, "fair"), (0.0, "low"))
 
 _LACKS = " has no "
 
+STATISTICS: Mapping[str, str] = {
+    "GL": "end above the best",
+    "R2": "share of the variance explained",
+    "best R2": "best share of the variance explained",
+    "autocorrelation": "likeness to itself one period later",
+    "corrected p": "probability by chance, for all regions tried",
+    "p": "probability by chance",
+    "p against the other classes": "probability by chance, against the other classes",
+    "p of the trend": "probability by chance of the trend",
+    "tau": "how far two curves go the same way, -1 to 1",
+    "z": "distance from what is around it",
+}
+"""What a statistic says, in plain words, where its name does not."""
+
 
 # --- runs -------------------------------------------------------------------------------------------------------------
 
@@ -203,10 +217,16 @@ def confidence(finding: Finding) -> str:
 
 
 def evidence_in_words(evidence: Evidence) -> str:
-    """`GL 38.2 percent (threshold 5)`."""
+    """`end above the best (GL) 38.2 % (threshold 5)`."""
     limit = "" if evidence.threshold is None else f" (threshold {number(evidence.threshold)})"
-    unit = f" {evidence.unit}" if evidence.unit else ""
-    return one_line(f"{evidence.statistic} {amount(evidence)}{unit}{limit}")
+    unit = f" {evidence.unit}".replace(" percent", " %") if evidence.unit else ""
+    return one_line(f"{statistic(evidence)} {amount(evidence)}{unit}{limit}")
+
+
+def statistic(evidence: Evidence) -> str:
+    """What was measured, in plain words, and then the statistic's name."""
+    words = STATISTICS.get(evidence.statistic)
+    return f"{words} ({evidence.statistic})" if words else evidence.statistic
 
 
 def amount(evidence: Evidence) -> str:
@@ -264,7 +284,9 @@ def outcome(tally: Tally, *, brief: bool = False) -> str:
     share = f"({low:.0f}-{high:.0f} %)" if brief else f"reference runs of {faults} (95 % CI {low:.0f}-{high:.0f} %)"
     gain = ""
     if math.isfinite(tally.gain):
-        metric = {"accuracy": " val accuracy", "r2": " val R2"}.get(tally.metric, " val metric")
+        metric = {"accuracy": " val accuracy", "r2": " of the variance explained (val R2)"}.get(
+            tally.metric, " val metric"
+        )
         gain = f", {tally.gain:+.1f} points{'' if brief else metric}"
     return f"resolved {tally.resolved}/{tally.trials} {share}{gain}"
 

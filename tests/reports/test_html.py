@@ -95,7 +95,7 @@ def test_one_run_is_told_in_full_without_a_script(ill: Diagnosis) -> None:
     assert "1 problem: overfitting (error)" in said
     assert "epochs 17-40, confidence 0.97" in said
     assert "What was learned after epoch 17 fits the training sample, not the task." in said
-    assert "statistic measured threshold GL 61.9 percent 5 best 17 context" in said
+    assert "statistic measured threshold end above the best (GL) 61.9 percent 5 best 17 context" in said
     assert "try first Stop at epoch 17. Later epochs fit the sample. [notes]" in said
     assert "resolved 19/20 reference runs of one fault (95 % CI 76-99 %), +2.1 points val accuracy" in said
     assert "not tried" in said

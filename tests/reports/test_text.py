@@ -58,7 +58,7 @@ def test_one_ill_run_in_full(ill: Diagnosis) -> None:
                                              ^
                  1                          17                                 epoch 40
 
-          evidence:   GL 61.9 percent (threshold 5); best 17
+          evidence:   end above the best (GL) 61.9 % (threshold 5); best 17
 
           not judged: frozen-metric, loss-accuracy-conflict (the log has no accuracy);
                       plateau (only 40 points; needs 50)

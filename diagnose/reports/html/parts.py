@@ -13,7 +13,7 @@ from diagnose.measure.downsample import extremes
 from diagnose.reports import panels, svg
 from diagnose.reports.markup import Markup, data, embedded, join, tag
 from diagnose.reports.panels import Panel
-from diagnose.reports.phrases import amount, outcome, when
+from diagnose.reports.phrases import amount, outcome, statistic, when
 from diagnose.reports.words import count, number, one_line
 from diagnose.rule import Finding, NotJudged, Recommendation
 
@@ -75,7 +75,7 @@ def evidence(finding: Finding) -> Markup:
         return Markup("")
     rows = [
         (
-            one_line(e.statistic),
+            one_line(statistic(e)),
             join(amount(e), tag("span", f" {e.unit}", class_="unit") if e.unit else ""),
             "context" if e.threshold is None else number(e.threshold),
         )
