@@ -233,6 +233,44 @@ def test_columns_of_several_levels() -> None:
     assert list(from_frame(frame).columns) == ["loss/train", "loss/val"]
 
 
+def test_rows_of_a_frame_that_take_turns() -> None:
+    nan = np.nan
+    frame = pd.DataFrame(
+        {
+            "step": [1.0, 2.0, 2.0, 3.0, 4.0, 4.0, 5.0, 5.0],
+            "loss": [1.0, 0.9, nan, 0.8, nan, nan, nan, nan],
+            "val_loss": [nan, nan, 1.0, nan, nan, 0.9, nan, nan],
+            "val_acc": [nan, nan, 0.5, nan, nan, 0.6, nan, nan],
+            "test_loss": [nan, nan, nan, nan, nan, nan, nan, 0.9],
+        }
+    )
+    columns = from_frame(frame).columns
+    assert columns["loss"].logged.tolist() == [True, True, False, True, True, False, True, False]
+    assert columns["val_loss"].logged.sum() == 2
+    assert columns["step"].logged.all()
+
+
+def test_a_step_between_the_regular_ones_is_of_another_column() -> None:
+    steps = [5, 10, 15, 18, 20, 25, 30, 36]
+    loss = [1.0, 0.9, 0.8, np.nan, 0.7, 0.6, np.nan, np.nan]
+    frame = pd.DataFrame({"step": steps, "loss": loss, "val_loss": [np.nan] * 3 + [1.0] * 5})
+    assert from_frame(frame).columns["loss"].logged.tolist() == [True] * 3 + [False] + [True] * 3 + [False]
+
+
+def test_a_row_of_the_validation_alone_is_no_row_of_the_training() -> None:
+    nan = np.nan
+    frame = pd.DataFrame(
+        {
+            "epoch": [1, 2, 3, 4],
+            "train_loss": [1.0, 0.9, nan, nan],
+            "train_acc": [0.1, 0.2, 0.1, nan],
+            "val_loss": [1.0, 0.9, nan, 0.8],
+            "val_acc": [0.1, 0.2, 0.1, 0.3],
+        }
+    )
+    assert from_frame(frame).columns["train_loss"].logged.tolist() == [True, True, True, False]
+
+
 @pytest.mark.parametrize("frame", [pd.DataFrame(), pd.DataFrame({"loss": [1.0]})])
 def test_a_frame_without_a_curve(frame: pd.DataFrame) -> None:
     with pytest.raises(ReadError):
