@@ -82,7 +82,7 @@ def manual(
     lines += wrapped(words, page, indent=4, hang=0)
     if thresholds:
         lines += ["", page.paint(f"Thresholds (set them in [tool.diagnose.rules.{rule.id}])", "strong")]
-        remarks = _comments(rule.check)
+        remarks = comments(rule.check)
         for name, default in thresholds.items():
             remark = f"   {remarks[name]}" if name in remarks else ""
             lines += wrapped(f"{name} = {default}{remark}", page, indent=4, hang=3)
@@ -113,16 +113,18 @@ def needs_in_words(needs: Sequence[Need]) -> str:
 
 def _confidence(rule: Rule, page: Page) -> list[str]:
     """What the confidence of a finding of the rule is, and how many labelled findings it rests on."""
-    lines = ["", page.paint("Confidence", "strong")]
+    return ["", page.paint("Confidence", "strong"), *wrapped(confidence_in_words(rule), page, indent=4, hang=0)]
+
+
+def confidence_in_words(rule: Rule) -> str:
+    """What the confidence of a finding of the rule is, and how many labelled findings it rests on."""
     known = rule.calibration
     if known is None:
-        return lines + wrapped(
-            f"{CONFIDENCE} Of this rule nobody has measured it: a word tells it.", page, indent=4, hang=0
-        )
-    count = f"{known.labelled:.0f} findings of this rule were labelled"
+        return f"{CONFIDENCE} Of this rule nobody has measured it: a word tells it."
+    labelled = f"{known.labelled:.0f} findings of this rule were labelled"
     share = f", of which {100.0 * known.right:.0f} % were right on the logs at hand" if known.labelled else ""
     told = "a number tells it" if known.measured else f"fewer than {calibration.ENOUGH}: a word tells it"
-    return lines + wrapped(f"{CONFIDENCE} {count}{share}; {told}.", page, indent=4, hang=0)
+    return f"{CONFIDENCE} {labelled}{share}; {told}."
 
 
 def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Page) -> list[str]:
@@ -141,10 +143,10 @@ def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Pag
         cells = []
         for name in trials.order(tried, rule.id, cause, list(dict.fromkeys(row.fix for row in rows))):
             of_fix = [row for row in rows if row.fix == name]
-            cells.append((name, *_fared(trials.pool(of_fix))))
+            cells.append((name, *fared(trials.pool(of_fix))))
             for row in of_fix:
                 where = row.task if len(faults) == 1 else f"{row.fault}: {row.task}"
-                cells.append((f"  {where}", *_fared(trials.pool([row]))))
+                cells.append((f"  {where}", *fared(trials.pool([row]))))
         lines += _table(cells, page)
     missing = [fix.id for fix in fixes if fix.id not in {row.fix for row in published if row.trials}]
     if missing:
@@ -152,7 +154,7 @@ def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Pag
     return lines
 
 
-def _fared(tally: Tally) -> tuple[str, str, str]:
+def fared(tally: Tally) -> tuple[str, str, str]:
     """Resolved, gain and cost, as cells of a table."""
     if not tally.trials:
         return "cannot be tried", "", ""
@@ -182,7 +184,7 @@ def _table(cells: Sequence[tuple[str, str, str, str]], page: Page) -> list[str]:
     return [f"  {line}" for line in grid(head, cells, widths, page)]
 
 
-def _comments(function: Callable[..., Any]) -> dict[str, str]:
+def comments(function: Callable[..., Any]) -> dict[str, str]:
     """The comment beside each parameter in the source, which gives a threshold's unit and origin; empty without it."""
     try:
         source = textwrap.dedent(inspect.getsource(function))
