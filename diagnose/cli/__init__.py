@@ -22,10 +22,10 @@ from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
 from diagnose.console.output import check_apart, check_places, deliver, write_file
 from diagnose.console.terminal import complain, file_page, page, progress_bar, write
-from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, rendered
 
 COMMANDS = ("rules", "explain", "schema", "init", "compare")
+SCHEMAS = ("report", "brief", "comparison", "rules")
 ANYWAY = (
     "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
     "[tool.diagnose], which `diagnose init` begins"
@@ -248,42 +248,56 @@ app.command()(compare.compare)
 
 @app.command()
 def rules(
+    form: options.Form = "text",
     plain: Annotated[bool, typer.Option("--plain", help="No table: one sentence per rule.")] = False,
 ) -> None:
     """List the rules: what each finds and what it needs."""
     from diagnose.judging.installed import load_rules
     from diagnose.judging.needs import needs
-    from diagnose.reports import manual
+    from diagnose.reports import json, manual, rules_json
+    from diagnose.reports.context import Context
 
-    write(manual.table([(rule, needs(rule)) for rule in load_rules()], page(plain, None, "auto")))
+    listed = [(rule, needs(rule)) for rule in load_rules()]
+    if form == "json":
+        write(json.written(rules_json.table(listed, Context())))
+    else:
+        write(manual.table(listed, page(plain, None, "auto")))
 
 
 @app.command()
 def explain(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Id of a rule.", autocompletion=completion.rule_ids)],
+    form: options.Form = "text",
     plain: options.Plain = False,
 ) -> None:
     """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
-    from diagnose.judging.causes import of_cause
-    from diagnose.judging.installed import load_fixes, load_rules, load_trials
-    from diagnose.judging.needs import needs, thresholds_of
-    from diagnose.reports import manual
+    from diagnose.judging import manuals
+    from diagnose.reports import json, manual, rules_json
+    from diagnose.reports.context import Context
 
-    known = {r.id: r for r in load_rules()}
-    if rule not in known:
-        raise typer.BadParameter(unknown("rule", rule, known), param_hint="RULE")
-    found, catalogue = known[rule], load_fixes()
-    tried = load_trials()
-    fixes = [catalogue[name] for name in of_cause(found, "", tried) if name in catalogue]
-    write(manual.manual(found, needs(found), thresholds_of(found), fixes, tried, page(plain, None, "auto")))
+    found = manuals.of(rule)
+    if form == "json":
+        write(json.written(rules_json.manual(*found, Context())))
+    else:
+        write(manual.manual(*found, page(plain, None, "auto")))
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of --format json; a line of --format jsonl is its $defs/line."""
+def schema(
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="|".join(SCHEMAS),
+            callback=options.choice(SCHEMAS),
+            help="Of a report, of --format brief, of `compare`, or of `rules` and `explain`.",
+            autocompletion=completion.among(SCHEMAS),
+        ),
+    ] = SCHEMAS[0],
+) -> None:
+    """Print the JSON schema of what --format json writes; a line of --format jsonl is its $defs/line."""
     from importlib.resources import files
 
-    write((files("diagnose.reports") / "report.schema.json").read_text(encoding="utf-8"))
+    write((files("diagnose.reports") / f"{document}.schema.json").read_text(encoding="utf-8"))
 
 
 @app.command()
