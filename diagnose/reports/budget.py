@@ -42,7 +42,7 @@ def _cost(kind: str, piece: str) -> int:
 def fitting(items: Sequence[str], room: int) -> int:
     """How many of the items, from the first on, fit into so many tokens."""
     for kept, item in enumerate(items):
-        room -= tokens(item)
+        room -= tokens(item) + 1  # the comma
         if room < 0:
             return kept
     return len(items)
