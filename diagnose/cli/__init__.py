@@ -17,7 +17,7 @@ import typer
 
 import diagnose
 from diagnose import files
-from diagnose.cli import compare, docs, why
+from diagnose.cli import compare, docs, fix, why
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
 from diagnose.console.output import check_apart, check_places, deliver, write_file
@@ -25,7 +25,7 @@ from diagnose.console.terminal import complain, file_page, page, progress_bar, w
 from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, rendered
 
-COMMANDS = ("rules", "explain", "schema", "init", "compare", "docs", "help", "version", "why")
+COMMANDS = ("rules", "explain", "schema", "init", "compare", "docs", "help", "version", "why", "fix")
 ANYWAY = (
     "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
     "[tool.diagnose], which `diagnose init` begins"
@@ -248,6 +248,7 @@ app.command()(compare.compare)
 
 app.command()(docs.docs)
 app.command()(why.why)
+app.command()(fix.fix)
 
 RuleId = Annotated[
     str | None,
