@@ -24,6 +24,7 @@ from typing import Annotated, Any
 import typer
 
 import diagnose
+from diagnose import extras
 from diagnose.console.terminal import complain
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
@@ -32,10 +33,8 @@ from diagnose.rule import GROUPS, Case, Rule
 SOURCES = ("manual", "../docs")
 """Where the Markdown lies, from the package: in an installation, and in a clone."""
 
-MISSING = (
-    "needs MkDocs: pip install mkdocs-material (from a clone: pip install '.[docs]'); the sources are in {}; "
-    "`diagnose explain RULE` and `diagnose help COMMAND` need nothing"
-)
+WITHOUT = "`diagnose explain RULE` and `diagnose help COMMAND` need nothing"
+"""What there is where MkDocs is not."""
 
 
 def docs(
@@ -104,7 +103,8 @@ def write_site(target: Path, pictures: bool) -> None:
     """
     source = sources()
     if find_spec("mkdocs") is None or find_spec("material") is None:
-        raise SettingsError(f"docs: {MISSING.format(source)}")
+        needed = extras.missing("docs needs MkDocs and its theme Material", "docs")
+        raise SettingsError(f"{needed}; the sources are in {source}; {WITHOUT}")
     import yaml
 
     with tempfile.TemporaryDirectory(prefix="diagnose-docs-") as folder:
