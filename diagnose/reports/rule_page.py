@@ -6,13 +6,15 @@ The terminal has the same in `diagnose.reports.manual`.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diagnose import trials
+from diagnose import rates, trials
 from diagnose.reports import manual
 from diagnose.reports.manual import Need
+from diagnose.reports.words import number
 from diagnose.rule import GROUPS, Fix, Rule
 from diagnose.trials import Trials
 
@@ -40,6 +42,7 @@ def rule_page(
         _causes(rule),
         _fixes(rule, fixes),
         f"## How sure\n\n{manual.confidence_in_words(rule)}",
+        _rates(rule),
         _trials(rule, tried),
     ]
     rest = first.split("\n", 1)[1].strip() if "\n" in first.strip() else ""
@@ -101,6 +104,25 @@ def _fixes(rule: Rule, fixes: Sequence[Fix]) -> str:
         for rank, fix in enumerate(fixes, 1)
     )
     return f"## What to try\n\n{where}\n\n{rows}"
+
+
+def _rates(rule: Rule) -> str:
+    """How often it spoke of synthetic runs that should make it, and of those that should not."""
+    rows = "".join(
+        f"| {100 * row.noise:g} % | {_percent(row.hits)} | {_percent(row.false_alarms)} |\n"
+        for row in rates.of_rule(rule.check)
+    )
+    if not rows:
+        return ""
+    seeds = rates.of_rule(rule.check)[0].seeds
+    return (
+        f"On synthetic runs with noise, {seeds} of each case (`python tests/benchmarks/seeded_rates.py`):\n\n"
+        f"| noise | found, of runs that have it | found, of runs that have not |\n|---|---|---|\n{rows}"
+    )
+
+
+def _percent(share: float) -> str:
+    return "no such case" if math.isnan(share) else f"{number(100.0 * share, 3)} %"
 
 
 def _trials(rule: Rule, tried: Sequence[Trials]) -> str:
