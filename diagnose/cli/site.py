@@ -22,10 +22,10 @@ import diagnose
 from diagnose import extras
 from diagnose.curves import Run
 from diagnose.errors import SettingsError
+from diagnose.judging import manuals
 from diagnose.judging.cases import judged
-from diagnose.judging.causes import of_cause
-from diagnose.judging.installed import load_fixes, load_rules, load_trials
-from diagnose.judging.needs import compares_runs, needs, thresholds_of
+from diagnose.judging.installed import load_rules
+from diagnose.judging.needs import compares_runs, needs
 from diagnose.reports import rule_cases
 from diagnose.reports.rule_cases import Shown
 from diagnose.reports.rule_page import rule_page
@@ -94,7 +94,8 @@ def write(target: Path) -> None:
         work = Path(folder)
         shutil.copytree(source, work / "docs")
         config = yaml.safe_load((work / "docs" / "mkdocs.yml").read_text(encoding="utf-8"))
-        _link_rules(work / "docs" / "rules.md")
+        for page in (work / "docs").glob("*.md"):
+            _link(page)
         named = dict(write_rules(work / "docs" / "rules"))
         config["nav"] = [
             {"Rules": [entry["Rules"], *_navigation(named)]} if "Rules" in entry else entry for entry in config["nav"]
@@ -119,10 +120,13 @@ def _require() -> None:
         raise SettingsError(f"{needed}; the sources are in {sources()}; {WITHOUT}")
 
 
-def _link_rules(page: Path) -> None:
-    """Let the table of rules lead to their pages, which are not there where the Markdown lies."""
+def _link(page: Path) -> None:
+    """Let the table of rules lead to their pages, and nothing to what lies beside the Markdown in the repository."""
     text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(r"^\| `([a-z0-9-]+)` \|", r"| [`\1`](rules/\1.md) |", text, flags=re.MULTILINE), "utf-8")
+    text = re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"\1", text)
+    if page.name == "rules.md":
+        text = re.sub(r"^\| `([a-z0-9-]+)` \|", r"| [`\1`](rules/\1.md) |", text, flags=re.MULTILINE)
+    page.write_text(text, encoding="utf-8")
 
 
 def _navigation(named: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -137,10 +141,8 @@ def _navigation(named: Mapping[str, str]) -> list[dict[str, Any]]:
 def write_rules(folder: Path) -> Iterator[tuple[str, str]]:
     """Write the page of each rule; gives id and group of each, once it is written."""
     folder.mkdir()
-    catalogue, tried = load_fixes(), load_trials()
     for rule in load_rules():
-        fixes = [catalogue[name] for name in of_cause(rule, "", tried) if name in catalogue]
-        page = rule_page(rule, needs(rule), thresholds_of(rule), fixes, tried, list(_cases(rule)))
+        page = rule_page(*manuals.of(rule.id), list(_cases(rule)))
         (folder / f"{rule.id}.md").write_text(page, encoding="utf-8")
         yield rule.id, rule.group
 
