@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from diagnose import extras
 from diagnose.errors import SettingsError
 
 Item = TypeVar("Item")
@@ -293,9 +294,7 @@ def _client(scheduler: str | None) -> Iterator[Any]:
     try:
         from dask.distributed import Client
     except ImportError as error:
-        raise SettingsError(
-            "--backend dask needs dask, which is not installed; pip install 'training-diagnose[dask]'"
-        ) from error
+        raise SettingsError(extras.missing("--backend dask needs dask", "dask")) from error
     if scheduler is None:
         raise SettingsError("--backend dask needs the address of a scheduler: --scheduler tcp://HOST:8786")
     try:

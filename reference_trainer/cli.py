@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from diagnose import parallel
+from diagnose import extras, parallel
 from diagnose.console import terminal
 from diagnose.errors import SettingsError, unknown
 from diagnose.integrations.captum.command import needs_bias
@@ -40,8 +40,6 @@ app = typer.Typer(
 NEEDED = ("torch", "sklearn", "matplotlib", "mlxtend", "skimage")
 """Libraries of the extra."""
 
-EXTRA = "pip install 'training-diagnose[trainer]'"
-
 
 @contextmanager
 def needs_trainer() -> Iterator[None]:
@@ -51,7 +49,7 @@ def needs_trainer() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in NEEDED:
             raise
-        raise SettingsError(f"the reference trainer needs {error.name}, which is not installed; {EXTRA}") from error
+        raise SettingsError(extras.missing(f"the reference trainer needs {error.name}", "trainer")) from error
 
 
 @app.command()

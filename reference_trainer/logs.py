@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, Self, get_args
 
 import yaml
 
+from diagnose import extras
 from diagnose.errors import SettingsError, unknown
 
 Row = dict[str, float]
@@ -120,7 +121,7 @@ class WandbLog(Log):
         try:
             import wandb
         except ImportError as error:
-            raise LogError("wandb is not installed; pip install 'training-diagnose[wandb]'") from error
+            raise LogError(extras.missing("this log needs wandb", "wandb")) from error
         if directory is not None:
             _make_folder(directory)
         try:
@@ -161,7 +162,7 @@ class TensorBoardLog(Log):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise LogError("tensorboard is not installed; pip install 'training-diagnose[tensorboard]'") from error
+            raise LogError(extras.missing("this log needs tensorboard", "tensorboard")) from error
         _make_folder(directory)
         if any(directory.glob("*.tfevents.*")):
             raise LogError(f"{directory}: holds the events of another run; name a new directory, or empty it")

@@ -26,7 +26,7 @@ NOT_RUN = {
     "reference": "trains for minutes; tests/reference_trainer runs it",
     "rehearse": "trains; tests/reference_trainer/test_rehearse.py runs it",
     "bias": "needs a network and images; tests/integrations/captum runs it",
-    "docs": "goes on until Ctrl-C; tests/test_docs.py runs it",
+    "docs": "opens a browser; tests/test_docs.py runs it",
     "serve": "goes on until Ctrl-C; tests/test_serve.py runs it",
     "mcp": "speaks to a program; tests/integrations/test_mcp.py runs it",
     "--install-completion": "changes the shell of who runs it",

@@ -1,19 +1,22 @@
-"""`diagnose docs`: pages of this version that lead to each other, load nothing from elsewhere, and are shown."""
+"""`diagnose docs`: pages of this version that lead to each other, load nothing from elsewhere, and are found."""
 
 from __future__ import annotations
 
-import re
+import os
+import shutil
 import subprocess
 import sys
-import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from diagnose import extras
 from diagnose.judging.installed import load_rules
 from tests.conftest import ROOT
+
+pytest.importorskip("material", reason="MkDocs with Material is not installed")
 
 
 class Links(HTMLParser):
@@ -37,7 +40,7 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("docs") / "site"
-    command = [sys.executable, "-m", "diagnose", "docs", "--build", str(target), "--no-pictures"]
+    command = [sys.executable, "-m", "diagnose", "docs", "--build", str(target)]
     made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout == f"{target / 'index.html'}\n"
@@ -45,11 +48,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_rule_has_a_page_that_the_table_leads_to(site: Path) -> None:
-    table = (site / "rules" / "index.html").read_text(encoding="utf-8")
+    table = (site / "rules.html").read_text(encoding="utf-8")
     for rule in load_rules():
-        page = site / "rules" / rule.id / "index.html"
-        assert "Why it matters" in page.read_text(encoding="utf-8"), rule.id
-        assert f'href="{rule.id}/"' in table
+        text = (site / "rules" / f"{rule.id}.html").read_text(encoding="utf-8")
+        assert "Why it matters" in text, rule.id
+        assert "It speaks" in text
+        assert "It is silent" in text
+        assert f'href="rules/{rule.id}.html"' in table
 
 
 def test_links_lead_to_pages_and_nothing_is_loaded_from_elsewhere(site: Path) -> None:
@@ -72,15 +77,55 @@ def test_the_search_finds_what_a_newcomer_asks_for(site: Path) -> None:
         assert words.lower() in index.lower(), words
 
 
-def test_the_pages_are_shown_to_this_machine() -> None:
-    command = [sys.executable, "-m", "diagnose", "docs", "--no-browser", "--no-pictures"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = re.match(r"(http://127\.0\.0\.1:\d+/) ", process.stdout.readline())
-        assert found
-        with urllib.request.urlopen(found[1]) as answer:
-            assert b"The manual of diagnose" in answer.read()
-        process.terminate()
+@pytest.mark.skipif(not (shutil.which("chromium") and shutil.which("chromedriver")), reason="no chromium, chromedriver")
+@pytest.mark.parametrize(("width", "mobile"), [(1280, False), (390, True)])
+def test_the_search_works_on_pages_that_are_opened_as_files(site: Path, width: int, mobile: bool) -> None:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": mobile}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        browser.get(f"{(site / 'index.html').as_uri()}?q=learning+rate+zero")
+        found = "return [...document.querySelectorAll('.md-search-result__link')].map((a) => a.getAttribute('href'))"
+        links = WebDriverWait(browser, 60).until(lambda b: b.execute_script(found))
+        assert any("rules/learning-rate-zero.html" in link for link in links)
+        browser.get((site / "rules" / "overfitting.html").as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert browser.execute_script("return document.querySelectorAll('svg.curves path.curve').length") >= 4
+    finally:
+        browser.quit()
+
+
+def test_the_pages_are_built_once_and_told_where_they_are(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "diagnose", "docs", "overfitting", "--path"]
+    told = [subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env) for _ in range(2)]
+    assert told[0].stdout == told[1].stdout
+    page = Path(told[0].stdout.strip())
+    assert page.is_relative_to(tmp_path)
+    assert "Why it matters" in page.read_text(encoding="utf-8")
+    assert len(list((tmp_path / "diagnose" / "docs").iterdir())) == 1
+
+
+def test_an_unknown_rule_has_no_page() -> None:
+    command = [sys.executable, "-m", "diagnose", "docs", "overfiting"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert made.returncode == 2
+    assert "did you mean overfitting?" in made.stderr
+
+
+def test_without_mkdocs_one_line_says_what_to_install() -> None:
+    code = "import sys, importlib.util as u; f = u.find_spec; "
+    code += "u.find_spec = lambda name, *a: None if name == 'mkdocs' else f(name, *a); "
+    code += "from diagnose.cli import main; main(['docs'])"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (made.returncode, made.stdout, made.stderr.count("\n")) == (2, "", 1)
+    assert extras.install("docs") in made.stderr
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

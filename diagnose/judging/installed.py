@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from types import FunctionType
 from typing import Any, TypeVar
 
+from diagnose import extras
 from diagnose.errors import RulesError, TableError
 from diagnose.judging.inputs import GIVEN, TOLD, Inputs, key_of, order, served, table
 from diagnose.judging.providers import PROVIDERS
@@ -35,7 +36,7 @@ def load_rules() -> tuple[Rule, ...]:
             raise RulesError(f"two installed rules are called {rule.id!r}; the second comes from {point.value!r}")
         found[rule.id] = rule
     if not found:
-        raise RulesError("no rules are installed; install the distribution again: pip install training-diagnose")
+        raise RulesError(f"no rules are installed; install the distribution again: {extras.install()}")
     return tuple(found.values())
 
 

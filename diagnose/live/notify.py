@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from diagnose import extras
 from diagnose.errors import SettingsError
 from diagnose.live.hearing import News
 from diagnose.live.words import facts, lines, title
@@ -86,7 +87,7 @@ def _target(addresses: Sequence[str]) -> Any:
     try:
         import apprise
     except ImportError:
-        raise SettingsError("notify: needs Apprise: pip install 'training-diagnose[notify]'") from None
+        raise SettingsError(extras.missing("notify: needs Apprise", "notify")) from None
     target = apprise.Apprise()
     for address, url in zip(addresses, urls, strict=True):
         if not target.add(url):

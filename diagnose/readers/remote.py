@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from diagnose import limits
+from diagnose import extras, limits
 from diagnose.errors import LimitError, ReadError
 from diagnose.readers.source import Source
 from diagnose.readers.tables.names import printable
@@ -94,9 +94,7 @@ def _system(address: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        raise ReadError(
-            "addresses need fsspec, which is not installed: pip install 'training-diagnose[remote]'"
-        ) from error
+        raise ReadError(extras.missing("addresses need fsspec", "remote")) from error
     try:
         system, path = fsspec.core.url_to_fs(address)
     except ImportError as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diagnose import extras
 from diagnose.errors import SettingsError
 from diagnose.measure.downsample import extremes
 from diagnose.report import Report
@@ -88,7 +89,7 @@ def check(path: Path, option: str = "--plot") -> None:
         why = "is a directory" if path.is_dir() else "cannot be written"
         raise SettingsError(f"{one_line(str(path))}: {why}; name another place with {option}")
     if find_spec("matplotlib") is None:
-        raise SettingsError(f"{option} needs matplotlib: pip install matplotlib")
+        raise SettingsError(extras.missing(f"{option} needs matplotlib", "plot"))
 
 
 def draw(report: Report, path: Path, *, style: str = "light") -> None:

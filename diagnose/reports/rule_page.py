@@ -6,16 +6,20 @@ The terminal has the same in `diagnose.reports.manual`.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diagnose import trials
+from diagnose import rates, trials
 from diagnose.reports import manual
 from diagnose.reports.manual import Need
+from diagnose.reports.rule_cases import Shown, blocks, escaped
+from diagnose.reports.words import number
 from diagnose.rule import GROUPS, Fix, Rule
 from diagnose.trials import Trials
 
+_ITEM = re.compile(r"(\S.*?)\s{2,}(\S.*)")
 _SECTION = re.compile(r"^(?=\S)", re.MULTILINE)
 
 
@@ -25,21 +29,22 @@ def rule_page(
     thresholds: Mapping[str, Any],
     fixes: Sequence[Fix],
     tried: Sequence[Trials],
-    pictures: Mapping[str, str],
+    cases: Sequence[Shown],
 ) -> str:
-    """The page in Markdown. pictures: caption -> file beside the page; the others are as in `manual.manual`."""
+    """The page in Markdown. cases: those to show; the others are as in `manual.manual`."""
     first, *sections = _SECTION.split(inspect.cleandoc(rule.doc))[1:]
+    least = f"; at least {rule.min_points} points" if rule.min_points else ""
     parts = [
         f"# {rule.id}\n\n{rule.title[:1].upper()}{rule.title[1:]}.",
         f"`diagnose explain {rule.id}` prints this page; `--select {rule.id}` asks for this rule alone. Group: "
-        f"{rule.group}, {GROUPS[rule.group]}. Needs {_code(manual.needs_in_words(needs))}; at least {rule.min_points} "
-        "points.",
-        _figures(pictures),
+        f"{rule.group}, {GROUPS[rule.group]}. Needs {_code(manual.needs_in_words(needs))}{least}.",
+        *(block for case in cases for block in blocks(case)),
         *(_section(section) for section in sections),
         _thresholds(rule, thresholds),
         _causes(rule),
         _fixes(rule, fixes),
         f"## How sure\n\n{manual.confidence_in_words(rule)}",
+        _rates(rule),
         _trials(rule, tried),
     ]
     rest = first.split("\n", 1)[1].strip() if "\n" in first.strip() else ""
@@ -51,21 +56,18 @@ def _code(words: str) -> str:
     return re.sub(r"[a-z]+(?:_[a-z0-9]+)+|--[a-z]+", lambda m: f"`{m[0]}`", words)
 
 
-def _figures(pictures: Mapping[str, str]) -> str:
-    return "\n\n".join(f"![{caption}]({file})\n\n*{caption}*" for caption, file in pictures.items())
-
-
 def _section(section: str) -> str:
-    """A section of the docstring: prose as it is, a table of names and what they are as it stands there."""
+    """A section of the docstring: prose, or a table where it stands as `name  what it is` with lines that go on."""
     title, _, body = section.partition("\n")
-    text = inspect.cleandoc(f"\n{body}").strip()
-    tabular = any(re.match(r"\S.*?\s{2,}\S", line) for line in text.splitlines())
-    return f"## {title.strip()}\n\n" + (f"```text\n{text}\n```" if tabular else _escaped(text))
-
-
-def _escaped(text: str) -> str:
-    """Prose of a docstring, whose references in brackets are no links and whose stars are no emphasis."""
-    return text.replace("[", "\\[").replace("*", "\\*").replace("<", "&lt;").replace("|", "\\|")
+    parts = []
+    for block in inspect.cleandoc(f"\n{body}").strip().split("\n\n"):
+        items = [_ITEM.fullmatch(item) for item in re.sub(r"\n +", " ", block).splitlines()]
+        if all(items):
+            rows = "".join(f"| {escaped(item[1])} | {escaped(item[2])} |\n" for item in items if item)
+            parts.append(f"| name | what it is |\n|---|---|\n{rows}")
+        else:
+            parts.append(escaped(re.sub(r"(?m)^(?=\[\d)", "- ", block)) if title == "References" else escaped(block))
+    return "\n\n".join([f"## {title.strip()}", *parts])
 
 
 def _thresholds(rule: Rule, thresholds: Mapping[str, Any]) -> str:
@@ -73,7 +75,7 @@ def _thresholds(rule: Rule, thresholds: Mapping[str, Any]) -> str:
         return ""
     said = manual.remarks(rule.check)
     rows = "".join(
-        f"| `{name}` | `{str(default).replace('|', ' ')}` | {_escaped(said.get(name, ''))} |\n"
+        f"| `{name}` | `{str(default).replace('|', ' ')}` | {escaped(said.get(name, ''))} |\n"
         for name, default in thresholds.items()
     )
     return (
@@ -86,7 +88,7 @@ def _causes(rule: Rule) -> str:
     if not rule.causes:
         return ""
     rows = "".join(
-        f"| {_escaped(suspect.title)} | {', '.join(f'`{fix}`' for fix in suspect.fixes)} |\n" for suspect in rule.causes
+        f"| {escaped(suspect.title)} | {', '.join(f'`{fix}`' for fix in suspect.fixes)} |\n" for suspect in rule.causes
     )
     return f"## Causes\n\n| cause | what undoes it |\n|---|---|\n{rows}"
 
@@ -96,11 +98,30 @@ def _fixes(rule: Rule, fixes: Sequence[Fix]) -> str:
         return ""
     where = "Where no cause leads:" if rule.causes else "In this order:"
     rows = "\n".join(
-        f"{rank}. **{_escaped(fix.title.rstrip('.'))}** (`{fix.id}`): {_escaped(fix.why.rstrip('.'))}. "
-        f"*{_escaped(fix.source)}*"
+        f"{rank}. **{escaped(fix.title.rstrip('.'))}** (`{fix.id}`): {escaped(fix.why.rstrip('.'))}. "
+        f"*{escaped(fix.source)}*"
         for rank, fix in enumerate(fixes, 1)
     )
     return f"## What to try\n\n{where}\n\n{rows}"
+
+
+def _rates(rule: Rule) -> str:
+    """How often it spoke of synthetic runs that should make it, and of those that should not."""
+    rows = "".join(
+        f"| {100 * row.noise:g} % | {_percent(row.hits)} | {_percent(row.false_alarms)} |\n"
+        for row in rates.of_rule(rule.check)
+    )
+    if not rows:
+        return ""
+    seeds = rates.of_rule(rule.check)[0].seeds
+    return (
+        f"On synthetic runs with noise, {seeds} of each case (`python tests/benchmarks/seeded_rates.py`):\n\n"
+        f"| noise | found, of runs that have it | found, of runs that have not |\n|---|---|---|\n{rows}"
+    )
+
+
+def _percent(share: float) -> str:
+    return "no such case" if math.isnan(share) else f"{number(100.0 * share, 3)} %"
 
 
 def _trials(rule: Rule, tried: Sequence[Trials]) -> str:

@@ -1,6 +1,6 @@
 """Hit and false-alarm rates of every curve rule over seeded synthetic runs.
 
-    python tests/benchmarks/seeded_rates.py [--seeds 200] [--rules overfitting,divergence]
+    python tests/benchmarks/seeded_rates.py [--seeds 200] [--rules overfitting,divergence] [--write rules/rates.csv]
 
 Every case of a rule whose `build` takes `seed` and `noise` is built anew with every seed at noise 2 %, 5 % and 10 %: a
 case that expects a finding counts towards the rule's hits, one that expects silence towards its false alarms.
@@ -11,8 +11,11 @@ from __future__ import annotations
 import argparse
 import functools
 import inspect
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import cast
 
 from diagnose import synthetic
@@ -20,6 +23,7 @@ from diagnose.curves import Run
 from diagnose.judging.engine import judge, judge_together
 from diagnose.judging.installed import load_rules
 from diagnose.judging.needs import compares_runs, needs, needs_baseline
+from diagnose.rates import Measured, write
 from diagnose.rule import Case, Finding, Rule
 
 NOISES = (0.02, 0.05, 0.10)
@@ -59,14 +63,24 @@ def rate(rule: Rule, case: Case, noise: float, seeds: int) -> float:
     return sum(found(rule, build(case, seed, noise)) is not None for seed in range(seeds)) / seeds
 
 
-def lines_of(rule: Rule, seeds: int, noises: Sequence[float], *, verbose: bool) -> Iterator[tuple[str, bool]]:
+Rates = Mapping[Case, Sequence[float]]
+"""Share of the seeds at which a rule fires on each of its cases, by noise."""
+
+
+def rates_of(rule: Rule, seeds: int, noises: Sequence[float]) -> Rates:
+    """The rates of a rule over its cases that take a seed."""
+    return {case: [rate(rule, case, noise, seeds) for noise in noises] for case in rule.cases if seedable(case)}
+
+
+def means(rates: Rates, *, firing: bool) -> list[float]:
+    """The mean over the cases that expect a finding, or over those that expect silence, by noise; empty without one."""
+    rows = [row for case, row in rates.items() if (case.expect is not None) == firing]
+    return [sum(column) / len(column) for column in zip(*rows, strict=True)] if rows else []
+
+
+def lines_of(rule: Rule, rates: Rates, noises: Sequence[float], *, verbose: bool) -> Iterator[tuple[str, bool]]:
     """The rule's line of the table and those of its cases, each with whether it misses a bar."""
-    cases = [case for case in rule.cases if seedable(case)]
-    rates = {case: [rate(rule, case, noise, seeds) for noise in noises] for case in cases}
-    mean = {}
-    for kind, wanted in (("hit", True), ("false", False)):
-        rows = [r for case, r in rates.items() if (case.expect is not None) == wanted]
-        mean[kind] = [sum(column) / len(column) for column in zip(*rows, strict=True)] if rows else []
+    mean = {"hit": means(rates, firing=True), "false": means(rates, firing=False)}
     low = any(r < HIT_BAR for r in mean["hit"]) or any(r > FALSE_BAR for r in mean["false"])
     cells = "".join(_cells(mean[kind], len(noises)) for kind in ("hit", "false"))
     yield f"{rule.id:32}{cells}{'  misses a bar' if low else ''}", low
@@ -102,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=200, help="runs per case and noise (default: %(default)s)")
     parser.add_argument("--rules", help="only these rules, separated by commas")
+    parser.add_argument("--write", type=Path, help="also write the table that the pages of the rules show")
     parser.add_argument("--verbose", action="store_true", help="every case, not only those that miss a bar")
     arguments = parser.parse_args(argv)
     rules = chosen(arguments.rules.split(",") if arguments.rules else None)
@@ -109,12 +124,18 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{arguments.seeds} seeds, percent; bars: hits {100 * HIT_BAR:g}, false alarms {100 * FALSE_BAR:g}")
     print(f"{'rule':32}{'hits at noise':>21}{'false alarms':>21}\n{'':32}{noises}{noises}")
     met, seeded = 0, [rule for rule in rules if any(case.expect and seedable(case) for case in rule.cases)]
+    rows: list[Measured] = []
     for rule in rules:
-        (first, missed), *rest = lines_of(rule, arguments.seeds, NOISES, verbose=arguments.verbose)
+        rates = rates_of(rule, arguments.seeds, NOISES)
+        by_noise = zip_longest(NOISES, means(rates, firing=True), means(rates, firing=False), fillvalue=math.nan)
+        rows += [Measured(rule.id, arguments.seeds, *figures) for figures in by_noise] if rates else []
+        (first, missed), *rest = lines_of(rule, rates, NOISES, verbose=arguments.verbose)
         met += rule in seeded and not missed
         print(first, *(line for line, _ in rest), sep="\n", flush=True)
     print(f"\n{met} of {len(seeded)} curve rules with seeded cases that expect a finding meet the bars")
     print("\n".join(healthy_alarms(arguments.seeds, NOISES)))
+    if arguments.write:
+        write(rows, arguments.write)
     return 0
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from diagnose import cli
+from diagnose import cli, extras
 from diagnose.integrations.captum import _private
 from diagnose.integrations.captum.pixels import Pixels
 from tests.conftest import ROOT
@@ -306,7 +306,7 @@ def test_a_missing_library_is_named_with_the_extra() -> None:
     arguments = ["bias", "--model", "blob_net:build", "--data", "images"]
     result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "the bias check needs captum, which is not installed; pip install 'training-diagnose[bias]'" in result.stderr
+    assert extras.missing("the bias check needs captum", "bias") in result.stderr
 
 
 def test_lrp_is_refused_where_captum_has_no_longer_its_rules(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from diagnose import extras
 from reference_trainer.faults import CURVES
 from reference_trainer.parts import FIELDS
 from reference_trainer.recipe import CHOICES, NAMES
-from tests.conftest import Done, typed
+from tests.conftest import ROOT, Done, typed
 
 DIAGNOSE = Path(sys.executable).with_name("diagnose")
 
@@ -121,10 +122,10 @@ def test_refusals_are_one_line_and_exit_2(arguments: tuple[str, ...], said: str)
 def test_a_missing_torch_names_the_extra(command: str, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
-    done = reference(command, env={"PYTHONPATH": str(tmp_path / "site")})
+    done = reference(command, env={"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])})
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "training-diagnose[trainer]" in done.stderr
+    assert extras.install("trainer") in done.stderr
 
 
 def test_faults_and_parts_are_listed() -> None:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import diagnose
+from diagnose import extras
 from diagnose.curves import Run
 from diagnose.errors import ReadError
 from diagnose.readers import expand, read
@@ -270,7 +271,7 @@ from tests.reference_trainer.test_logs import LOGS
 LOGS[{kind!r}](Path({str(tmp_path)!r}) / "log")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert f"LogError: {package} is not installed; pip install 'training-diagnose[{kind}]'" in done.stderr
+    assert f"LogError: {extras.missing(f'this log needs {package}', kind)}" in done.stderr
     assert not (tmp_path / "log").exists()
 
 

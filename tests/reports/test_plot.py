@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diagnose import synthetic
+from diagnose import extras, synthetic
 from diagnose.console.options import PLOT_STYLES
 from diagnose.curves import Run, Series
 from diagnose.errors import SettingsError
@@ -171,5 +171,5 @@ def test_without_matplotlib_the_command_says_how_to_get_it(log: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = call(log, "--plot", "out.png")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("diagnose: --plot needs matplotlib: pip install matplotlib")
+    assert result.stderr.startswith(f"diagnose: {extras.missing('--plot needs matplotlib', 'plot')}")
     assert result.stderr.count("\n") == 1

@@ -8,11 +8,11 @@ import re
 import pytest
 
 from diagnose.curves import Run
+from diagnose.judging.cases import judged
 from diagnose.judging.installed import load_fixes, load_rules
 from diagnose.judging.needs import needs, thresholds_of
 from diagnose.names.hyperparameters import HYPERPARAMETERS
 from diagnose.rule import GROUPS, Case, Change, Rule
-from tests.cases import judged
 
 RULES = load_rules()
 SECTIONS = ("Why it matters", "Statistics", "Limits", "References")

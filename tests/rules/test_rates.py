@@ -10,9 +10,9 @@ import inspect
 
 import pytest
 
+from diagnose.judging.cases import judged
 from diagnose.judging.installed import load_rules
 from diagnose.rule import Case, Rule, Severity
-from tests.cases import judged
 
 SEEDS = range(1, 101)
 NOISES = (0.02, 0.05, 0.10)

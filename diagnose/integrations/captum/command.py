@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diagnose import extras
 from diagnose.console import options, terminal
 from diagnose.errors import SettingsError, unknown
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from diagnose.integrations.captum.images import Images
     from diagnose.integrations.captum.page import Extras
     from diagnose.integrations.captum.scores import Scores
-
-EXTRA = "pip install 'training-diagnose[bias]'"
 
 _LIBRARIES = ("torch", "captum", "PIL", "sklearn", "skimage", "matplotlib")
 
@@ -33,7 +32,7 @@ def needs_bias() -> Iterator[None]:
         name = (error.name or "").partition(".")[0]
         if name not in _LIBRARIES:
             raise
-        raise SettingsError(f"the bias check needs {name}, which is not installed; {EXTRA}") from error
+        raise SettingsError(extras.missing(f"the bias check needs {name}", "bias")) from error
 
 
 def bias(  # noqa: PLR0913 - its options are its signature

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
+from diagnose import extras
 from diagnose.console import completion
 from diagnose.console.terminal import complain
 from diagnose.errors import SettingsError
 from diagnose.integrations.mcp.workspace import Workspace
-
-EXTRA = "pip install 'training-diagnose[mcp]'"
 
 
 def mcp(
@@ -36,7 +35,7 @@ def mcp(
     try:
         from diagnose.integrations.mcp.server import serve
     except ModuleNotFoundError as error:
-        raise SettingsError(f"this needs the SDK of the protocol ({error.name} is not installed): {EXTRA}") from error
+        raise SettingsError(extras.missing(f"the server needs {error.name}", "mcp")) from error
     if sys.stdin.isatty():
         complain("diagnose", "an agent starts this and speaks with it; docs/agents.md says how; Ctrl-C ends it")
     serve(Workspace(Path.cwd().resolve(), network))

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from diagnose import limits
+from diagnose import extras, limits
 from diagnose.errors import ReadError
 from diagnose.readers.tables.names import printable
 from diagnose.readers.tables.records import table_from_records
@@ -132,9 +132,7 @@ class Server:
         try:
             import wandb
         except ImportError as error:
-            raise ReadError(
-                "this needs the W&B client, which is not installed: pip install 'training-diagnose[wandb]'"
-            ) from error
+            raise ReadError(extras.missing("this needs the W&B client", "wandb")) from error
         from diagnose.integrations.wandb import _private
 
         self._private = _private
