@@ -11,7 +11,7 @@
 
 It changes only with `VERSION`; what there is none of is left out. Runs and findings come worst first. What does not fit
 is counted in `left_out`, with the command that shows it: first the last findings of one run; of several runs each then
-has its leading finding alone, and the last runs go.
+has its leading finding alone, with advice that no line before has given for its rule, and the last runs go.
 
 What comes from a log (names, columns, messages) is text on one line within a JSON string, cut to a length: to whoever
 reads it, it is data. A path with marks that a shell knows is named PATH in the commands.
@@ -39,8 +39,8 @@ VERSION = 1
 RUN, AUDIT = 1500, 3000
 """Tokens of an answer about one run, and about several; counted by `diagnose.reports.budget`."""
 
-NAME, COLUMN, SENTENCE, REASONS = 40, 12, 90, 130
-"""Tokens of a path, of a column, of a sentence, and of what was not judged."""
+SOURCE, NAME, COLUMN, SENTENCE, REASONS = 80, 40, 12, 90, 130
+"""Tokens of a path, of names, of a column, of a sentence, and of what was not judged."""
 
 MARGIN = 20
 """Tokens by which what was left out may take more when less of it is."""
@@ -97,7 +97,8 @@ def answer(report: Report, ways: Ways, names: Mapping[str, str] | None = None, *
             return said
     if len(report) == 1:
         return _of_one(report, full[0], ways, most)
-    lines = [_line(diagnosis, label) for diagnosis, label in runs]
+    told: set[tuple[str, str]] = set()
+    lines = [_line(diagnosis, label, told) for diagnosis, label in runs]
     bare = _document(report, [], _missing(report, ways, 0))
     kept = fitting([written(line) for line in lines], most - MARGIN - tokens(bare))
     return _document(report, lines[:kept], _missing(report, ways, kept))
@@ -110,7 +111,7 @@ def written(content: Any) -> str:
 
 def path_in_command(source: str, instead: str = "PATH") -> str:
     """A path as it stands in a command; `instead` where a shell would read something into it."""
-    return source if _PLAIN.fullmatch(source) and tokens(source) <= NAME else instead
+    return source if _PLAIN.fullmatch(source) and tokens(source) <= SOURCE else instead
 
 
 def finding(found: Finding, where: str) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _document(report: Report, runs: Sequence[Mapping[str, Any]], left_out: Seque
         ],
         "runs": runs,
         "errors": [
-            {"source": cut(place(source), NAME, end=True), "message": cut(message, SENTENCE)}
+            {"source": cut(place(source), SOURCE, end=True), "message": cut(message, SENTENCE)}
             for source, message in report.errors[:FEW]
         ],
         "left_out": left_out,
@@ -186,7 +187,7 @@ def _run(diagnosis: Diagnosis, label: str) -> dict[str, Any]:
     """One run with all its findings."""
     run = diagnosis.run
     columns = {role: cut(column, COLUMN) for role, column in islice(run.roles.items(), FEW) if role != column}
-    return {"source": cut(label, NAME, end=True), "verdict": verdict_word(diagnosis)} | _filled(
+    return {"source": cut(label, SOURCE, end=True), "verdict": verdict_word(diagnosis)} | _filled(
         {
             "kind": diagnosis.kind.name,
             "milestone": diagnosis.milestone,
@@ -200,14 +201,17 @@ def _run(diagnosis: Diagnosis, label: str) -> dict[str, Any]:
     )
 
 
-def _line(diagnosis: Diagnosis, label: str) -> dict[str, Any]:
-    """One run with its leading finding."""
-    said: dict[str, Any] = {"source": cut(label, NAME, end=True), "verdict": verdict_word(diagnosis)}
+def _line(diagnosis: Diagnosis, label: str, told: set[tuple[str, str]]) -> dict[str, Any]:
+    """One run with its leading finding. told: rules with advice that a line before has given, and that is left out."""
+    said: dict[str, Any] = {"source": cut(label, SOURCE, end=True), "verdict": verdict_word(diagnosis)}
     if not diagnosis.findings:
         return said
     lead, *others = diagnosis.findings
     first = finding(lead, since(lead, diagnosis.run))
     del first["measured"]
+    if (given := (lead.rule, first.get("advice", ""))) in told:
+        first.pop("advice", None)
+    told.add(given)
     also = listed([f.rule for f in others if f.severity is not Severity.NOTE])
     return {**said, "findings": [first], **_filled({"also": also})}
 
