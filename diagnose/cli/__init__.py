@@ -11,20 +11,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import diagnose
 from diagnose import files
-from diagnose.cli import compare
+from diagnose.cli import compare, docs
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
 from diagnose.console.output import check_apart, check_places, deliver, write_file
 from diagnose.console.terminal import complain, file_page, page, progress_bar, write
+from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, rendered
 
-COMMANDS = ("rules", "explain", "schema", "init", "compare")
+COMMANDS = ("rules", "explain", "schema", "init", "compare", "docs", "help", "version")
 SCHEMAS = ("report", "brief", "comparison", "rules")
 ANYWAY = (
     "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
@@ -246,31 +247,40 @@ def _refuse_beside_live(live: bool, watch: bool, paths: Sequence[str], form: str
 app.command()(compare.compare)
 
 
+app.command()(docs.docs)
+
+RuleId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RULE", help="Id of a rule; without one, all are listed.", autocompletion=completion.rule_ids
+    ),
+]
+
+
 @app.command()
-def rules(
-    form: options.Form = "text",
-    plain: Annotated[bool, typer.Option("--plain", help="No table: one sentence per rule.")] = False,
-) -> None:
-    """List the rules: what each finds and what it needs."""
+@app.command("explain")
+def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain = False) -> None:
+    """List the rules by group: what each finds and needs; or print the manual page of one (also: explain RULE).
+
+    A page has statistics, limits, thresholds, causes, fixes, and the trials of the fixes.
+    """
     from diagnose.judging.installed import load_rules
     from diagnose.judging.needs import needs
     from diagnose.reports import json, manual, rules_json
     from diagnose.reports.context import Context
 
-    listed = [(rule, needs(rule)) for rule in load_rules()]
+    if rule is not None:
+        _explain(rule, form, plain)
+        return
+    listed = [(known, needs(known)) for known in load_rules()]
     if form == "json":
         write(json.written(rules_json.table(listed, Context())))
     else:
         write(manual.table(listed, page(plain, None, "auto")))
 
 
-@app.command()
-def explain(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="Id of a rule.", autocompletion=completion.rule_ids)],
-    form: options.Form = "text",
-    plain: options.Plain = False,
-) -> None:
-    """Print the manual page of a rule: statistics, limits, thresholds, fixes, and the trials of the fixes."""
+def _explain(rule: str, form: str, plain: bool) -> None:
+    """Print the manual page of a rule."""
     from diagnose.judging import manuals
     from diagnose.reports import json, manual, rules_json
     from diagnose.reports.context import Context
@@ -280,6 +290,26 @@ def explain(
         write(json.written(rules_json.manual(*found, Context())))
     else:
         write(manual.manual(*found, page(plain, None, "auto")))
+
+
+@app.command("help")
+def help_of(
+    ctx: typer.Context,
+    command: Annotated[str | None, typer.Argument(metavar="COMMAND", help="Name of a command.")] = None,
+) -> None:
+    """Print the help, or that of a command."""
+    root = ctx.find_root()
+    group = root.command
+    found: Any = root if command is None else group.get_command(root, command)  # type: ignore[attr-defined]
+    if found is None:
+        raise typer.BadParameter(unknown("command", str(command), COMMANDS), param_hint="COMMAND")
+    typer.echo(root.get_help() if command is None else type(root)(found, info_name=command, parent=root).get_help())
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _version(wanted=True)
 
 
 @app.command()

@@ -82,7 +82,7 @@ def manual(
     lines += wrapped(words, page, indent=4, hang=0)
     if thresholds:
         lines += ["", page.paint(f"Thresholds (set them in [tool.diagnose.rules.{rule.id}])", "strong")]
-        said = remarks(rule.check)
+        said = comments(rule.check)
         for name, default in thresholds.items():
             remark = f"   {said[name]}" if name in said else ""
             lines += wrapped(f"{name} = {default}{remark}", page, indent=4, hang=3)
@@ -118,16 +118,18 @@ def needed(needs: Sequence[Need]) -> list[Need]:
 
 def _confidence(rule: Rule, page: Page) -> list[str]:
     """What the confidence of a finding of the rule is, and how many labelled findings it rests on."""
-    lines = ["", page.paint("Confidence", "strong")]
+    return ["", page.paint("Confidence", "strong"), *wrapped(confidence_in_words(rule), page, indent=4, hang=0)]
+
+
+def confidence_in_words(rule: Rule) -> str:
+    """What the confidence of a finding of the rule is, and how many labelled findings it rests on."""
     known = rule.calibration
     if known is None:
-        return lines + wrapped(
-            f"{CONFIDENCE} Of this rule nobody has measured it: a word tells it.", page, indent=4, hang=0
-        )
-    count = f"{known.labelled:.0f} findings of this rule were labelled"
+        return f"{CONFIDENCE} Of this rule nobody has measured it: a word tells it."
+    labelled = f"{known.labelled:.0f} findings of this rule were labelled"
     share = f", of which {100.0 * known.right:.0f} % were right on the logs at hand" if known.labelled else ""
     told = "a number tells it" if known.measured else f"fewer than {calibration.ENOUGH}: a word tells it"
-    return lines + wrapped(f"{CONFIDENCE} {count}{share}; {told}.", page, indent=4, hang=0)
+    return f"{CONFIDENCE} {labelled}{share}; {told}."
 
 
 def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Page) -> list[str]:
@@ -146,10 +148,10 @@ def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Pag
         cells = []
         for name in trials.order(tried, rule.id, cause, list(dict.fromkeys(row.fix for row in rows))):
             of_fix = [row for row in rows if row.fix == name]
-            cells.append((name, *_fared(trials.pool(of_fix))))
+            cells.append((name, *fared(trials.pool(of_fix))))
             for row in of_fix:
                 where = row.task if len(faults) == 1 else f"{row.fault}: {row.task}"
-                cells.append((f"  {where}", *_fared(trials.pool([row]))))
+                cells.append((f"  {where}", *fared(trials.pool([row]))))
         lines += _table(cells, page)
     missing = [fix.id for fix in fixes if fix.id not in {row.fix for row in published if row.trials}]
     if missing:
@@ -157,7 +159,7 @@ def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Pag
     return lines
 
 
-def _fared(tally: Tally) -> tuple[str, str, str]:
+def fared(tally: Tally) -> tuple[str, str, str]:
     """Resolved, gain and cost, as cells of a table."""
     if not tally.trials:
         return "cannot be tried", "", ""
@@ -187,7 +189,7 @@ def _table(cells: Sequence[tuple[str, str, str, str]], page: Page) -> list[str]:
     return [f"  {line}" for line in grid(head, cells, widths, page)]
 
 
-def remarks(function: Callable[..., Any]) -> dict[str, str]:
+def comments(function: Callable[..., Any]) -> dict[str, str]:
     """The comment beside each parameter in the source, which gives a threshold's unit and origin; empty without it."""
     try:
         source = textwrap.dedent(inspect.getsource(function))

@@ -1,7 +1,7 @@
 """Hit rate and false-alarm rate of every rule over seeded noisy runs.
 
 The everyday suite takes a few dozen seeds per case and noise; `python tests/benchmarks/seeded_rates.py` takes hundreds
-and prints the table of the README.
+and prints the table of the manual.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The README cannot drift: its outputs are what the commands print, its table is that of the rules, its links exist.
+"""README and manual cannot drift: what they print is what the commands print, their tables are those of the code, their
+commands run, their links lead somewhere.
 
-`python -m tests.test_readme` writes both anew.
+`python -m tests.test_manual` writes outputs and tables anew.
 """
 
 from __future__ import annotations
@@ -12,28 +13,27 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 import yaml
 
-from diagnose import synthetic
+from diagnose import limits, synthetic
 from diagnose.judging.installed import load_rules, load_trials
 from diagnose.names.kinds import KINDS
 from diagnose.readers import tables
+from diagnose.rule import GROUPS
 from reference_trainer import check, outcomes
 from tests.conftest import ROOT
 from tests.wandb_server import StubRun, WandbServer
 from tests.written import write_csv
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 CONSOLE = re.compile(r"```console\n\$ (?P<command>diagnose [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
-CHECKED = re.compile(r"\| fault \| what it does \|.*\n(?:\|[^\n]*\n)*\n\| healthy recipe \|.*\n(?:\|[^\n]*\n)*")
-TRIED = re.compile(r"\| fault \| finding \| cause \|.*\n(?:\|[^\n]*\n)*")
-KINDS_HEAD = "| kind of training | healthy rests on | rules that are not for it |\n"
-KINDS_TABLE = re.compile(re.escape(KINDS_HEAD) + r"(?:\|[^\n]*\n)*")
-TABLE = re.compile(r"\| rule \| finds \|\n\|---\|---\|\n(?:\|[^\n]*\n)*")
+GENERATED = re.compile(r"<!-- (?P<what>[a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def output(command: str) -> str:
@@ -72,19 +72,35 @@ def lowered(title: str) -> str:
 
 
 def table() -> str:
-    """The table of rules in Markdown."""
-    rows = "".join(f"| `{rule.id}` | {lowered(rule.title)} |\n" for rule in load_rules())
-    return f"| rule | finds |\n|---|---|\n{rows}"
+    """The rules by group."""
+    parts = []
+    for group, about in GROUPS.items():
+        rows = "".join(f"| `{r.id}` | {lowered(r.title)} |\n" for r in load_rules() if r.group == group)
+        parts.append(f"## {group.capitalize()}: {about}\n\n| rule | finds |\n|---|---|\n{rows}")
+    return "\n".join(parts)
+
+
+def rules() -> str:
+    """The names of the rules by group."""
+    named = {group: [f"`{rule.id}`" for rule in load_rules() if rule.group == group] for group in GROUPS}
+    return "".join(f"- **{group}**: {', '.join(rules)}\n" for group, rules in named.items())
 
 
 def kinds() -> str:
-    """The table of the kinds of training in Markdown: what a sound verdict rests on, and which rules do not speak."""
+    """The table of the kinds of training: what a sound verdict rests on, and which rules do not speak."""
     rows = ""
     for kind in KINDS:
         rests_on = ", ".join(f"`{rule.id}`" for rule in load_rules() if kind in rule.essential_for)
         silent = ", ".join(f"`{rule.id}`" for rule in load_rules() if kind in rule.not_for)
         rows += f"| {kind} | {rests_on or 'no rule: it is never called healthy'} | {silent or 'none'} |\n"
-    return f"{KINDS_HEAD}|---|---|---|\n{rows}"
+    return f"| kind of training | healthy rests on | rules that are not for it |\n|---|---|---|\n{rows}"
+
+
+def limits_table() -> str:
+    """The table of limits, from the docstring of `diagnose.limits`."""
+    rows = re.findall(r"^`(\w+)`\s+(\S+)\s+(.*)$", limits.__doc__ or "", re.MULTILINE)
+    lines = "".join(f"| `{name.replace('_', '-')}` | {default} | {what} |\n" for name, default, what in rows)
+    return f"| limit | default | of what |\n|---|---|---|\n{lines}"
 
 
 def checked() -> str:
@@ -92,31 +108,56 @@ def checked() -> str:
     return check.table(check.read(ROOT / "tests" / "reference_trainer" / "reference_check.csv"))
 
 
+MADE: Mapping[str, Callable[[], str]] = {
+    "rules": rules,
+    "table of rules": table,
+    "kinds": kinds,
+    "limits": limits_table,
+    "check": checked,
+    "trials": lambda: outcomes.by_fault(load_trials()),
+}
+"""What stands between two marks of a page -> what makes it."""
+
+
 def renewed(text: str) -> str:
+    """The page with what commands print, and with its tables, as they are now."""
     text = CONSOLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```", text)
-    text = TRIED.sub(lambda _: outcomes.by_fault(load_trials()), text)
-    text = KINDS_TABLE.sub(lambda _: kinds(), text)
-    return CHECKED.sub(lambda _: checked(), TABLE.sub(lambda _: table(), text))
+    return GENERATED.sub(lambda m: f"<!-- {m['what']} -->\n\n{MADE[m['what']]().strip()}\n\n<!-- end -->", text)
 
 
-def test_outputs_and_table_are_those_of_the_code() -> None:
-    text = README.read_text()
-    assert CONSOLE.search(text)
-    assert TABLE.search(text)
-    assert CHECKED.search(text)
-    assert TRIED.search(text)
-    assert KINDS_TABLE.search(text)
-    assert text == renewed(text), "run: python -m tests.test_readme"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_is_printed_is_what_the_code_says(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == renewed(text), "look at what changed, then: python -m tests.test_manual"
 
 
-def test_files_named_in_links_exist() -> None:
-    named = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text())
-    assert named
-    assert [target for target in named if not (ROOT / target).exists()] == []
+def test_every_table_stands_somewhere() -> None:
+    marks = {mark["what"] for page in PAGES for mark in GENERATED.finditer(page.read_text(encoding="utf-8"))}
+    assert marks == set(MADE)
 
 
-def test_settings_of_the_readme_are_valid(tmp_path: Path) -> None:
-    block = re.search(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= 12_000
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+        other = (page.parent / target).resolve() if target else page
+        assert other.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{target}#{anchor}"
+
+
+def test_settings_of_the_manual_are_valid(tmp_path: Path) -> None:
+    block = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / "settings.md").read_text(), re.DOTALL)
     assert block
     assert tomllib.loads(block[1])
     (tmp_path / "pyproject.toml").write_text(block[1])
@@ -128,8 +169,8 @@ def test_settings_of_the_readme_are_valid(tmp_path: Path) -> None:
 
 
 def blocks_of_yaml() -> dict[str, Any]:
-    """The YAML blocks of the README by the file that their first line names."""
-    found = re.findall(r"```yaml\n# (\S+)\n(.*?)```", README.read_text(), re.DOTALL)
+    """The YAML blocks of the page on machines by the file that their first line names."""
+    found = re.findall(r"```yaml\n# (\S+)\n(.*?)```", (ROOT / "docs" / "machines.md").read_text(), re.DOTALL)
     return {name: yaml.safe_load(text) for name, text in found}
 
 
@@ -160,7 +201,7 @@ def test_the_commands_of_the_pipelines_do_what_they_say(tmp_path: Path) -> None:
     assert summary.startswith("## diagnose: 1 run")
 
 
-def test_the_hooks_of_the_readme_are_those_of_the_manifest() -> None:
+def test_the_hooks_of_the_manual_are_those_of_the_manifest() -> None:
     [repo] = blocks_of_yaml()[".pre-commit-config.yaml"]["repos"]
     manifest = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert [hook["id"] for hook in repo["hooks"]] == [hook["id"] for hook in manifest]
@@ -179,4 +220,5 @@ def test_continuous_integration_calls_the_test_command_of_the_readme() -> None:
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(README.read_text()))
+    for page in PAGES:
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
