@@ -264,32 +264,22 @@ def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain
 
     A page has statistics, limits, thresholds, causes, fixes, and the trials of the fixes.
     """
+    from diagnose.judging import manuals
     from diagnose.judging.installed import load_rules
     from diagnose.judging.needs import needs
     from diagnose.reports import json, manual, rules_json
     from diagnose.reports.context import Context
 
     if rule is not None:
-        _explain(rule, form, plain)
+        found = manuals.of(rule)
+        written = rules_json.manual(*found, Context()) if form == "json" else None
+        write(manual.manual(*found, page(plain, None, "auto")) if written is None else json.written(written))
         return
     listed = [(known, needs(known)) for known in load_rules()]
     if form == "json":
         write(json.written(rules_json.table(listed, Context())))
     else:
         write(manual.table(listed, page(plain, None, "auto")))
-
-
-def _explain(rule: str, form: str, plain: bool) -> None:
-    """Print the manual page of a rule."""
-    from diagnose.judging import manuals
-    from diagnose.reports import json, manual, rules_json
-    from diagnose.reports.context import Context
-
-    found = manuals.of(rule)
-    if form == "json":
-        write(json.written(rules_json.manual(*found, Context())))
-    else:
-        write(manual.manual(*found, page(plain, None, "auto")))
 
 
 @app.command("help")

@@ -82,7 +82,7 @@ def manual(
     lines += wrapped(words, page, indent=4, hang=0)
     if thresholds:
         lines += ["", page.paint(f"Thresholds (set them in [tool.diagnose.rules.{rule.id}])", "strong")]
-        said = comments(rule.check)
+        said = remarks(rule.check)
         for name, default in thresholds.items():
             remark = f"   {said[name]}" if name in said else ""
             lines += wrapped(f"{name} = {default}{remark}", page, indent=4, hang=3)
@@ -189,7 +189,7 @@ def _table(cells: Sequence[tuple[str, str, str, str]], page: Page) -> list[str]:
     return [f"  {line}" for line in grid(head, cells, widths, page)]
 
 
-def comments(function: Callable[..., Any]) -> dict[str, str]:
+def remarks(function: Callable[..., Any]) -> dict[str, str]:
     """The comment beside each parameter in the source, which gives a threshold's unit and origin; empty without it."""
     try:
         source = textwrap.dedent(inspect.getsource(function))

@@ -11,7 +11,7 @@ from typing import Any
 from diagnose import trials
 from diagnose.reports.context import Context
 from diagnose.reports.json import SCHEMA_VERSION, compact, fared, tool
-from diagnose.reports.manual import Need, comments, needed
+from diagnose.reports.manual import Need, needed, remarks
 from diagnose.rule import Fix, Rule
 from diagnose.trials import Trials
 
@@ -34,7 +34,7 @@ def manual(
     context: Context,
 ) -> dict[str, Any]:
     """The manual page of a rule; the arguments are those of `diagnose.reports.manual.manual`."""
-    known, said = rule.calibration, comments(rule.check)
+    known, said = rule.calibration, remarks(rule.check)
     page = {
         **_in_short(rule, needs),
         "manual": _sections(rule.doc),

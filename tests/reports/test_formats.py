@@ -1,4 +1,4 @@
-"""The table of formats: what it names is there, is described in the manual, and waits until it is asked for."""
+"""The table of formats: what it names is there, is described in the README, and waits until it is asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_format_is_a_module_that_renders(form: Format) -> None:
 
 def test_the_manual_says_whom_a_format_is_for() -> None:
     table = re.findall(
-        r"^\| `(\w+)` \| ([^|]+) \|", (ROOT / "docs/machines.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| `(\w+)` \| ([^|]+) \|", (ROOT / "docs" / "machines.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     for_machines = {name: form.description for name, form in FORMATS.items() if name not in ("text", "html")}
     assert {name: whom for name, whom in table if name in FORMATS} == for_machines
