@@ -36,6 +36,7 @@ import _scores  # noqa: E402
 import _verdicts  # noqa: E402
 import _versus  # noqa: E402
 import advice  # noqa: E402
+import agents  # noqa: E402
 import benches  # noqa: E402
 import binary_logs  # noqa: E402
 import calibration  # noqa: E402
@@ -474,6 +475,7 @@ def test_prefixes_print_alarms_and_delays(tiny: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     "script",
     [
+        agents,
         reading,
         benches,
         cold_start,
@@ -507,6 +509,16 @@ def test_an_absent_corpus_is_said_in_one_line(tmp_path: Path) -> None:
 def test_cold_start_prints_a_ratio(capsys: pytest.CaptureFixture[str]) -> None:
     assert cold_start.main(["--times", "1", "--rows", "30"]) == 0
     assert "ratio" in capsys.readouterr().out
+
+
+def test_the_answers_to_agents_are_measured(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny)
+    assert agents.main(["--corpus", str(tiny)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines[:7]} == {tool.name for tool in agents.tools.TOOLS}
+    assert lines[-1] == "0 answers are over their limit"
 
 
 def test_large_csv_prints_ratios_and_linearity(capsys: pytest.CaptureFixture[str]) -> None:

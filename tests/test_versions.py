@@ -62,7 +62,13 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     target = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    packages, beside = target["packages"], set(target["force-include"].values())
+    packages = target["packages"]
+    beside = {
+        str(Path(place) / path.relative_to(ROOT / source)) if path != ROOT / source else place
+        for source, place in target["force-include"].items()
+        for path in (ROOT / source, *(ROOT / source).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     files = {path for package in packages for path in (ROOT / package).rglob("*") if path.is_file()}
     assert held == {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts} | beside
     assert held >= {"diagnose/py.typed", "diagnose/reports/report.schema.json", "rules/trials.csv"}

@@ -11,7 +11,7 @@
 
 It changes only with `VERSION`; what there is none of is left out. Runs and findings come worst first. What does not fit
 is counted in `left_out`, with the command that shows it: first the last findings of one run; of several runs each then
-has its leading finding alone, and the last runs go.
+has its leading finding alone, with advice that no line before has given for its rule, and the last runs go.
 
 What comes from a log (names, columns, messages) is text on one line within a JSON string, cut to a length: to whoever
 reads it, it is data. A path with marks that a shell knows is named PATH in the commands.
@@ -39,8 +39,8 @@ VERSION = 1
 RUN, AUDIT = 1500, 3000
 """Tokens of an answer about one run, and about several; counted by `diagnose.reports.budget`."""
 
-NAME, COLUMN, SENTENCE, REASONS = 40, 12, 90, 130
-"""Tokens of a path, of a column, of a sentence, and of what was not judged."""
+SOURCE, NAME, COLUMN, SENTENCE, REASONS = 80, 40, 12, 90, 130
+"""Tokens of a path, of names, of a column, of a sentence, and of what was not judged."""
 
 MARGIN = 20
 """Tokens by which what was left out may take more when less of it is."""
@@ -53,6 +53,9 @@ IN_FULL = 12
 
 LISTED = 200
 """Runs of which lines are made; no more of them fit."""
+
+UNSAID, UNTOLD = "causes, evidence, meaning, further advice", "of each run all but its leading finding"
+"""What is left out where all findings of a run are told, and where one is."""
 
 _PLAIN = re.compile(r"[\w./@][\w./@+=,-]*", re.ASCII)
 """A path that no shell reads anything into, nor a command an option."""
@@ -92,15 +95,16 @@ def answer(report: Report, ways: Ways, names: Mapping[str, str] | None = None, *
     runs = labelled(list(islice(report.worst_first, LISTED)), names)
     if len(report) <= IN_FULL:
         full = [_run(diagnosis, label) for diagnosis, label in runs]
-        said = _document(report, full, [*_unsaid(report, ways), *_missing(report, ways, len(runs))])
+        said = _document(report, full, _left_out(report, ways, len(runs), UNSAID))
         if tokens(said) <= most:
             return said
     if len(report) == 1:
         return _of_one(report, full[0], ways, most)
-    lines = [_line(diagnosis, label) for diagnosis, label in runs]
-    bare = _document(report, [], _missing(report, ways, 0))
+    told: set[tuple[str, str]] = set()
+    lines = [_line(diagnosis, label, told) for diagnosis, label in runs]
+    bare = _document(report, [], _left_out(report, ways, 0, UNTOLD))
     kept = fitting([written(line) for line in lines], most - MARGIN - tokens(bare))
-    return _document(report, lines[:kept], _missing(report, ways, kept))
+    return _document(report, lines[:kept], _left_out(report, ways, kept, UNTOLD))
 
 
 def written(content: Any) -> str:
@@ -108,9 +112,9 @@ def written(content: Any) -> str:
     return _ITEM.sub("\n", json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def path_in_command(source: str, instead: str = "PATH") -> str:
-    """A path as it stands in a command; `instead` where a shell would read something into it."""
-    return source if _PLAIN.fullmatch(source) and tokens(source) <= NAME else instead
+def path_in_command(source: str) -> str:
+    """A path as it stands in a command; PATH where a shell would read something into it."""
+    return source if _PLAIN.fullmatch(source) and tokens(source) <= SOURCE else "PATH"
 
 
 def finding(found: Finding, where: str) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def _document(report: Report, runs: Sequence[Mapping[str, Any]], left_out: Seque
         ],
         "runs": runs,
         "errors": [
-            {"source": cut(place(source), NAME, end=True), "message": cut(message, SENTENCE)}
+            {"source": cut(place(source), SOURCE, end=True), "message": cut(message, SENTENCE)}
             for source, message in report.errors[:FEW]
         ],
         "left_out": left_out,
@@ -154,39 +158,33 @@ def _of_one(report: Report, run: Mapping[str, Any], ways: Ways, most: int) -> st
     def left_out(rest: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         told = listed([f"{f['rule']} ({f['severity']})" for f in rest])
         see = ways.findings.format(path=source, rules=",".join(f["rule"] for f in rest))
-        return [{"what": f"{count(len(rest), 'finding')}: {told}", "see": see}, *_unsaid(report, ways)]
+        return [{"what": f"{count(len(rest), 'finding')}: {told}", "see": see}, *_left_out(report, ways, 1, UNSAID)]
 
     bare = _document(report, [{**run, "findings": []}], left_out(findings))
     kept = fitting([written(each) for each in findings], most - MARGIN - tokens(bare))
     return _document(report, [{**run, "findings": findings[:kept]}], left_out(findings[kept:]))
 
 
-def _unsaid(report: Report, ways: Ways) -> list[dict[str, str]]:
-    """What is said of no finding here, and where all of it is."""
-    if not report.findings:
-        return []
-    if len(report) > 1:
-        return [{"what": "causes, evidence, meaning, further advice", "see": ways.runs}]
-    see = ways.run.format(path=path_in_command(report.diagnoses[0].run.source))
-    return [{"what": "causes, evidence, meaning, further advice", "see": see}]
-
-
-def _missing(report: Report, ways: Ways, kept: int) -> list[dict[str, str]]:
-    """What is not listed beside the first runs: other runs, findings across them, errors."""
+def _left_out(report: Report, ways: Ways, kept: int, unsaid: str) -> list[dict[str, str]]:
+    """What is not told beside the first runs: other runs, findings across them, errors, and what of each finding."""
     rest = by_verdict(map(verdict_word, islice(report.worst_first, kept, None)))
     told = ", ".join(f"{amount} {word}" for word, amount in rest.items())
     said = [f"{count(len(report) - kept, 'run')} ({told})"] if rest else []
-    beside = {"finding": len(report.across) - FEW, "source": len(report.errors) - FEW}
-    ends = {"finding": " across runs", "source": " in error"}
-    said += [count(amount, noun) + ends[noun] for noun, amount in beside.items() if amount > 0]
-    return [{"what": ", ".join(said), "see": ways.runs}] if said else []
+    across, errors = len(report.across) - FEW, len(report.errors) - FEW
+    said += [f"{count(across, 'finding')} across runs"] if across > 0 else []
+    said += [f"{count(errors, 'source')} in error"] if errors > 0 else []
+    said += [unsaid] if report.findings else []
+    see = ways.runs
+    if len(report) == 1:
+        see = ways.run.format(path=path_in_command(report.diagnoses[0].run.source))
+    return [{"what": "; ".join(said), "see": see}] if said else []
 
 
 def _run(diagnosis: Diagnosis, label: str) -> dict[str, Any]:
     """One run with all its findings."""
     run = diagnosis.run
     columns = {role: cut(column, COLUMN) for role, column in islice(run.roles.items(), FEW) if role != column}
-    return {"source": cut(label, NAME, end=True), "verdict": verdict_word(diagnosis)} | _filled(
+    return {"source": cut(label, SOURCE, end=True), "verdict": verdict_word(diagnosis)} | _filled(
         {
             "kind": diagnosis.kind.name,
             "milestone": diagnosis.milestone,
@@ -200,14 +198,17 @@ def _run(diagnosis: Diagnosis, label: str) -> dict[str, Any]:
     )
 
 
-def _line(diagnosis: Diagnosis, label: str) -> dict[str, Any]:
-    """One run with its leading finding."""
-    said: dict[str, Any] = {"source": cut(label, NAME, end=True), "verdict": verdict_word(diagnosis)}
+def _line(diagnosis: Diagnosis, label: str, told: set[tuple[str, str]]) -> dict[str, Any]:
+    """One run with its leading finding. told: rules with advice that a line before has given, and that is left out."""
+    said: dict[str, Any] = {"source": cut(label, SOURCE, end=True), "verdict": verdict_word(diagnosis)}
     if not diagnosis.findings:
         return said
     lead, *others = diagnosis.findings
     first = finding(lead, since(lead, diagnosis.run))
     del first["measured"]
+    if (given := (lead.rule, first.get("advice", ""))) in told:
+        first.pop("advice", None)
+    told.add(given)
     also = listed([f.rule for f in others if f.severity is not Severity.NOTE])
     return {**said, "findings": [first], **_filled({"also": also})}
 

@@ -48,8 +48,10 @@ def main(argv: list[str] | None = None) -> int:
     """Print a line per tool, and the lines of the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     _corpus.add_corpus(parser)
-    root = parser.parse_args(argv).corpus.resolve() / "runs"
-    logs = [str(log.door.relative_to(root)) for log in _corpus.logs(root.parent)]
+    corpus = parser.parse_args(argv).corpus.resolve()
+    _corpus.require(corpus, "manifest.csv", "runs")
+    root = corpus / "runs"
+    logs = [str(log.door.relative_to(root)) for log in _corpus.logs(corpus)]
     os.chdir(root)
     workspace = Workspace(root)
     said: dict[str, list[str]] = {}

@@ -99,6 +99,23 @@ def test_every_tool_is_listed_as_one_that_only_reads_and_answers(folder: Path) -
     assert fixes["findings"][0]["fixes"][0]["changes"] == [{"do": "stop", "axis": "epoch", "at": 30}]
 
 
+def test_what_no_column_tells_can_be_said(tmp_path: Path) -> None:
+    write_csv(synthetic.overfit(), tmp_path / "run.csv")
+    text = (tmp_path / "run.csv").read_text().replace("val_loss", "held out")
+    (tmp_path / "run.csv").write_text(text)
+    columns = {"val_loss": "held out"}
+    _, answers = talk(
+        tmp_path,
+        ("diagnose_run", {"path": "run.csv"}),
+        ("diagnose_run", {"path": "run.csv", "columns": columns, "rules": ["overfitting"], "kind": "regression"}),
+    )
+    plain, told = (answer.content["runs"][0] for answer in answers)
+    assert "val_loss" not in plain.get("columns", {})
+    assert told["kind"] == "regression"
+    assert told["columns"] == columns
+    assert [finding["rule"] for finding in told["findings"]] == ["overfitting"]
+
+
 def test_a_curve_keeps_its_extremes_in_64_points(tmp_path: Path) -> None:
     values = [1.0 / (i + 1) for i in range(5000)]
     values[1234], values[4321] = 77.0, -5.0

@@ -104,7 +104,8 @@ def test_of_many_runs_the_worst_are_listed_and_the_others_counted(ill: Diagnosis
     assert told["runs"][0]["source"] == "run.csv"
     assert told["errors"] == [{"source": "gone.csv", "message": "no such file"}]
     (rest,) = told["left_out"]
-    assert rest["what"] == f"{501 - len(told['runs'])} runs ({501 - len(told['runs'])} healthy)"
+    left = 501 - len(told["runs"])
+    assert rest["what"] == f"{left} runs ({left} healthy); of each run all but its leading finding"
     assert "--format jsonl" in rest["see"]
 
 

@@ -6,21 +6,34 @@ As in `diagnose.reports.brief`, what comes from a file is text on one line withi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from diagnose.curves import Run, Series
 from diagnose.measure import downsample
-from diagnose.reports.brief import AUDIT, COLUMN, FEW, MARGIN, NAME, RUN, SENTENCE, Ways, path_in_command, written
+from diagnose.reports.brief import (
+    AUDIT,
+    COLUMN,
+    FEW,
+    MARGIN,
+    NAME,
+    RUN,
+    SENTENCE,
+    SOURCE,
+    Ways,
+    path_in_command,
+    written,
+)
 from diagnose.reports.budget import cut, fitting, tokens
 from diagnose.rule import Action, Change, Diagnosis, Finding, Recommendation
 
 CURVE = 64
 """Points of a curve at most."""
 
-DIGITS = 5
+DIGITS = 4
 """Significant digits of a number."""
 
 FIXES = 3
@@ -47,7 +60,7 @@ def fitted(content: Mapping[str, Any], name: str, items: Sequence[Any], see: str
 
 def logs(folder: str, found: Sequence[Mapping[str, Any]]) -> str:
     """The logs below a folder, the newest first."""
-    content = {"folder": cut(folder, NAME, end=True), "logs_in_all": len(found)}
+    content = {"folder": cut(folder, SOURCE, end=True), "logs_in_all": sum("error" not in each for each in found)}
     return fitted(content, "logs", found, "find_logs of a folder further down", AUDIT)
 
 
@@ -82,22 +95,25 @@ def comparison(document: Mapping[str, Any]) -> str:
         "values_are": "one for each run, A first",
     }
     see = "compare_runs of fewer runs, or in a shell: diagnose compare PATHS --format json"
-    return fitted(content, "rows", [*map(_compared, document["runs"]), *settings], see)
+    return fitted(content, "rows", [*_compared(document["runs"]), *settings], see)
 
 
-def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
-    """One run of a comparison."""
-    problems = [f["rule"] for f in run["findings"] if f["severity"] != "note"]
-    return {
-        "run": run["letter"],
-        "source": cut(run["source"], NAME, end=True),
-        "name": cut(run["name"], COLUMN, end=True),
-        "verdict": run["verdict"],
-        "problems": problems[:FEW],
-        "curves": {
-            role: [short(level[key]) for key in ("best", "best_step", "last")] for role, level in run["curves"].items()
-        },
-    }
+def _compared(runs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The runs of a comparison; of more than a few, two curves each, those of the validation first."""
+    sources = Counter(run["source"] for run in runs)
+    for run in runs:
+        roles = sorted(run["curves"], key=lambda role: not role.startswith("val_"))
+        yield {
+            "run": run["letter"],
+            "source": cut(run["source"], SOURCE, end=True),
+            **({"name": cut(run["name"], NAME, end=True)} if sources[run["source"]] > 1 else {}),
+            "verdict": run["verdict"],
+            "problems": [f["rule"] for f in run["findings"] if f["severity"] != "note"][:FEW],
+            "curves": {
+                role: [short(run["curves"][role][key]) for key in ("best", "best_step", "last")]
+                for role in (roles if len(runs) <= FEW else roles[:2])
+            },
+        }
 
 
 def curve(run: Run, role: str, series: Series, most: int) -> str:
@@ -106,7 +122,7 @@ def curve(run: Run, role: str, series: Series, most: int) -> str:
     while len(thin := downsample.extremes(series, points)) > most:
         points -= 2
     content = {
-        "source": cut(run.source, NAME, end=True),
+        "source": cut(run.source, SOURCE, end=True),
         "role": role,
         "column": cut(series.name, COLUMN),
         "axis": run.axis,
@@ -125,7 +141,7 @@ def advice(diagnosis: Diagnosis, rules: Sequence[str]) -> str:
     run = diagnosis.run
     named = [f for f in diagnosis.findings if f.rule in rules] if rules else diagnosis.findings
     path = path_in_command(run.source)
-    content = {"source": cut(run.source, NAME, end=True), "config_known": bool(run.config)}
+    content = {"source": cut(run.source, SOURCE, end=True), "config_known": bool(run.config)}
     items = [_advised(f) for f in named if rules or not f.explained_by]
     return fitted(content, "findings", items, f"suggest_fix(path={path}, rules=[...])")
 

@@ -65,7 +65,7 @@ def find_logs(workspace: Workspace, given: Mapping[str, Any]) -> str:
 def _listed(source: Source) -> dict[str, Any]:
     """A log as it is listed: the path to call it by, its size and when it was written, or why it is unreadable."""
     path = source.paths[0].parent if len(source.paths) > 1 else Path(source.label)
-    told = {"path": cut(str(path), brief.NAME, end=True)}
+    told = {"path": cut(str(path), brief.SOURCE, end=True)}
     try:
         stats = [each.stat() for each in source.paths]
     except OSError as error:
@@ -99,6 +99,8 @@ def audit_project(workspace: Workspace, given: Mapping[str, Any]) -> str:
         return brief.answer(_report(workspace, [given.get("folder", ".")], given), WAYS, most=brief.AUDIT)
     if not workspace.network:
         raise ToolError("project: the server was started without --network; audit a folder, or ask the user for it")
+    if "://" in given["project"]:
+        raise ToolError("project: name it as entity/project; addresses are not read")
     from diagnose.integrations.wandb.project import audited
     from diagnose.integrations.wandb.server import parse
 
@@ -127,7 +129,7 @@ def _report(workspace: Workspace, paths: Sequence[str], given: Mapping[str, Any]
     named = [workspace.path(path) for path in paths]
     report = workspace.diagnosed(named, select=given.get("rules"), map=given.get("columns"), config=kind)
     if not report.diagnoses and len(report.errors) == 1:
-        raise ReadError(f"{cut(report.errors[0].source, brief.NAME, end=True)}: {report.errors[0].message}")
+        raise ReadError(f"{cut(report.errors[0].source, brief.SOURCE, end=True)}: {report.errors[0].message}")
     return report
 
 
@@ -151,7 +153,7 @@ def _series(run: Run, asked: str) -> tuple[str, Series]:
     """The role and the curve that a role or a column names. Raises ToolError where the run has no such curve."""
     column = run.roles.get(asked, asked)
     if column not in run.series:
-        known = [cut(name, brief.COLUMN) for name in [*run.roles, *run.series][: 4 * brief.FEW]]
+        known = [cut(name, brief.COLUMN) for name in [*run.roles, *run.series][: 2 * brief.FEW]]
         raise ToolError(f"column: no curve {cut(asked, brief.COLUMN)}; there are {', '.join(dict.fromkeys(known))}")
     role = next((role for role, name in run.roles.items() if name == column), "")
     return role, run.series[column]

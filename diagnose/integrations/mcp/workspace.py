@@ -12,10 +12,8 @@ from typing import Any
 from diagnose import api, files
 from diagnose.errors import UserError
 from diagnose.report import Report
+from diagnose.reports.brief import NAME
 from diagnose.reports.budget import cut
-
-TOLD = 40
-"""Tokens of a path that an error names."""
 
 
 class OutsideError(UserError):
@@ -35,7 +33,7 @@ class Workspace:
 
     def path(self, asked: str) -> str:
         """A path within the folder, relative to it. Raises OutsideError for any other, for addresses and patterns."""
-        told = cut(asked, TOLD)
+        told = cut(asked, NAME) or "path"
         if "://" in asked:
             raise OutsideError(f"{told}: addresses are not read; name a file or a folder within the folder served")
         try:
