@@ -15,11 +15,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from diagnose import synthetic
+from diagnose.cli.serve.desk import Sent
+from diagnose.cli.serve.server import parts
 from tests.conftest import ROOT
 from tests.written import write_csv
 
@@ -159,6 +162,21 @@ def test_who_is_not_the_page_is_refused(
     assert serving.ask(f"{where}logs", body=b"x", headers=headers, whole=True)[0] == status
 
 
+def test_bytes_and_names_arrive_as_they_are() -> None:
+    content = bytes(range(256)) * 3 + b"\r\n--other\r\n\r\n\r"
+    head = 'Content-Disposition: form-data; name="logs"; filename="größe.eml"\r\nContent-Type: message/rfc822'.encode()
+    body = b"--mark\r\n" + head + b"\r\n\r\n" + content + b"\r\n--mark--\r\n"
+    assert parts("multipart/form-data; boundary=mark", body) == [Sent("größe.eml", content)]
+
+
+def test_a_port_that_is_none_is_a_wrong_call(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "diagnose", "serve", "--no-browser", "--port", "99999"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "65535" in result.stderr
+    assert "fault" not in result.stderr
+
+
 def test_too_much_is_refused_before_it_is_read(serving: Serving) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=60)
     connection.putrequest("POST", urlsplit(serving.address).path + "logs")
@@ -191,7 +209,7 @@ def test_logs_that_grow_are_judged_anew(tmp_path: Path) -> None:
         serving.process.communicate()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_nothing_is_left_behind(serving: Serving, end: signal.Signals) -> None:
     serving.send([("run.csv", overfitting())])
     assert list(serving.temporary.iterdir())
@@ -215,14 +233,38 @@ def wait(done: object, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver")
-def test_in_a_browser(serving: Serving, tmp_path: Path) -> None:
+def browsing(*, scripts: bool = True) -> Any:
+    """A browser without a window. scripts: whether it runs any."""
     webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000"):
         options.add_argument(flag)
+    options.add_experimental_option(
+        "prefs", {"profile.managed_default_content_settings.javascript": 1 if scripts else 2}
+    )
     options.binary_location = CHROMIUM or ""
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+
+
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver")
+def test_in_a_browser_without_scripts(serving: Serving, tmp_path: Path) -> None:
+    browser = browsing(scripts=False)
+    try:
+        (tmp_path / "größe.csv").write_bytes(overfitting())
+        browser.get(serving.address)
+        browser.find_element("id", "files").send_keys(str(tmp_path / "größe.csv"))
+        browser.find_element("css selector", "#drop button").click()
+        wait(lambda: "shown=1" in browser.current_url)
+        assert "größe.csv: 1 run: 1 with errors" in browser.find_element("tag name", "nav").text
+        browser.switch_to.frame("report")
+        wait(lambda: "overfitting" in browser.find_element("tag name", "body").text)
+    finally:
+        browser.quit()
+
+
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver")
+def test_in_a_browser(serving: Serving, tmp_path: Path) -> None:
+    browser = browsing()
     try:
         browser.get(serving.address)
         write_csv(synthetic.overfit(), tmp_path / "chosen.csv")

@@ -27,7 +27,7 @@ def serve(
         list[str] | None,
         typer.Argument(metavar="PATHS", help="Logs to show and to follow.", autocompletion=completion.paths),
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of this machine; 0 for any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of this machine; 0 for any that is free.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open a page that takes logs by drop and shows their reports; nothing leaves this machine."""
@@ -36,8 +36,10 @@ def serve(
     from diagnose.cli.serve.server import Server
 
     settings = api.load_settings(paths[0] if paths else None)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with tempfile.TemporaryDirectory(prefix="diagnose-serve-") as folder:
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    with tempfile.TemporaryDirectory(prefix="diagnose-serve-", ignore_cleanup_errors=True) as folder:
         desk = Desk(Path(folder), settings, tuple(paths or ()))
         try:
             server = Server(desk, port)
@@ -59,5 +61,5 @@ def serve(
 
 
 def _interrupt(*_: Any) -> None:
-    """End on SIGTERM as on Ctrl-C, so that nothing is left behind."""
+    """End on a signal as on Ctrl-C, so that nothing is left behind."""
     raise KeyboardInterrupt

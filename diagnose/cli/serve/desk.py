@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -23,8 +24,11 @@ MOST_LOTS = 20
 MOST_FILES = 2000
 """Files of one lot."""
 
+MOST_BYTES = 200_000_000
+"""Of what is handed in at once; it is held in memory. Larger logs are named on the command line."""
+
 POLL = 1.0
-"""Seconds between two looks at logs that are followed."""
+"""Seconds between two looks at logs that are followed; at least twice what the last look took."""
 
 _SAFE = re.compile(r"[^\w .,+=@()\[\]-]")
 
@@ -86,6 +90,7 @@ class Desk:
     def follow(self) -> None:
         """Judge the logs that are followed whenever they change, until `close`."""
         while self.followed and not self._closed.is_set():
+            started = time.monotonic()
             state = tuple(file for source in expand(self.followed) for file in files_of(source))
             known = self.lots.get(0)
             if known is None or state != known.state:
@@ -93,7 +98,7 @@ class Desk:
                     report = self._judged(self.followed)
                 version = known.version + 1 if known else 1
                 self.lots[0] = Lot(", ".join(self.followed), report, None, version, state)
-            self._closed.wait(POLL)
+            self._closed.wait(max(POLL, 2.0 * (time.monotonic() - started)))
 
     def close(self) -> None:
         """End `follow`."""

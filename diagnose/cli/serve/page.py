@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from diagnose._version import __version__
-from diagnose.cli.serve.desk import Lot
+from diagnose.cli.serve.desk import MOST_BYTES, Lot
 from diagnose.reports import FORMATS
 from diagnose.reports.html.frame import framed
 from diagnose.reports.markup import Markup, join, tag
@@ -42,6 +42,7 @@ def _form() -> Markup:
         method="post",
         action="logs",
         enctype="multipart/form-data",
+        data_most=str(MOST_BYTES),
     )
 
 

@@ -14,21 +14,19 @@ import json
 import re
 import secrets
 from email import policy
-from email.parser import BytesParser
+from email.message import Message
+from email.parser import BytesHeaderParser
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from diagnose.cli.serve.desk import Desk, Lot, Sent
+from diagnose.cli.serve.desk import MOST_BYTES, Desk, Lot, Sent
 from diagnose.cli.serve.page import shell
 from diagnose.errors import UserError
 from diagnose.reports import FORMATS, comparison, rendered
 from diagnose.reports.context import Context
 from diagnose.reports.html import compare
-
-MOST_BYTES = 200_000_000
-"""Of what is handed in at once; it is held in memory. Larger logs are named on the command line."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -37,7 +35,7 @@ _REPORT = re.compile(r"(?P<view>report|compare)/(?P<number>\d{1,9})(?:\.(?P<form
 _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser says that its form comes from nowhere
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
 }
@@ -88,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(f"{refused}\n", "text/plain", refused.status)
         except UserError as error:
-            self._send(shell(self.server.desk.lots, None, problem=str(error)), status=HTTPStatus.BAD_REQUEST)
+            self._send(shell(self.server.desk.lots.copy(), None, problem=str(error)), status=HTTPStatus.BAD_REQUEST)
 
     def _asked(self) -> str:
         """The path behind the token. Raises RefusedError for who does not know it, or comes from another page."""
@@ -107,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
         return rest
 
     def _get(self, path: str) -> None:
-        lots = self.server.desk.lots
+        lots = self.server.desk.lots.copy()  # others are added meanwhile
         if path == "":
             shown = urlsplit(self.path).query.removeprefix("shown=")
             self._send(shell(lots, int(shown) if shown.isdecimal() and len(shown) < 10 else None))
@@ -165,15 +163,17 @@ def parts(kind: str, body: bytes) -> list[Sent]:
     """
     if not kind.startswith("multipart/form-data"):
         raise UserError("logs are sent by the form of the page")
-    head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
-    found = BytesParser(policy=policy.HTTP).parsebytes(head + body)
+    form = Message()
+    form["Content-Type"] = kind
+    mark = b"\r\n--" + str(form.get_boundary("")).encode()
     sent = []
-    for part in found.iter_parts():
-        content = part.get_payload(decode=True)
-        name = part.get_filename() or ""
-        if not isinstance(content, bytes) or not content.strip():
+    for part in (b"\r\n" + body).split(mark)[1:]:  # as bytes: a parser of mail takes mail apart
+        head, _, content = part.partition(b"\r\n\r\n")
+        if not content.strip():
             continue
-        field = part.get_param("name", header="content-disposition")
+        said = BytesHeaderParser(policy=policy.HTTP).parsebytes(head.lstrip())
+        name = said.get_filename() or ""
+        field = said.get_param("name", header="content-disposition")
         if field == "pasted":
             sent.append(Sent("pasted.txt", content))
         elif name:

@@ -9,6 +9,11 @@
     const data = new FormData(form);
     data.delete("logs");
     for (const [name, file] of files) data.append("logs", file, name);
+    const size = files.reduce((sum, [, file]) => sum + file.size, 0);
+    if (size > Number(form.dataset.most)) {
+      say(`${Math.ceil(size / 1e6)} MB at once are too much; name the logs instead: diagnose serve PATH`);
+      return;
+    }
     say(files.length === 1 ? `Judging ${files[0][0]} ...` : `Judging ${files.length} files ...`);
     try {
       const answer = await fetch(form.action, { method: "POST", body: data });
