@@ -237,6 +237,7 @@ RULE = Rule(
         "still_share": "the points in a row in which the accuracy stands still",
         "chance_loss": "the loss at the end, against that of guessing (ln k)",
         "chance_accuracy": "the accuracy at the end, against that of guessing (1 / k)",
+        "drop": "how far the loss falls",
         "conflict is not None": "the two curves contradict each other",
         "stop - start": "the points in a row in which the accuracy stands still",
     },
