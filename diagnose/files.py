@@ -12,6 +12,9 @@ import os
 import select
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,10 +27,29 @@ _KINDS = (
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _PIECE = 1 << 20  # bytes
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+
+
+@contextmanager
+def within(folder: Path) -> Iterator[None]:
+    """Let nothing be opened in this thread that lies outside a folder, a link out of it included."""
+    token = _folder.set(folder.resolve())
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+def _check(path: Path) -> None:
+    """Raises OSError where the file must not be opened."""
+    folder = _folder.get()
+    if folder is not None and not path.resolve().is_relative_to(folder):
+        raise OSError(errno.EACCES, "it lies outside the folder that may be read")
 
 
 def opened(path: Path) -> BinaryIO:
     """A regular file, open for reading. Raises OSError for anything else, at once."""
+    _check(path)
     place = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     try:
         mode = os.fstat(place).st_mode
@@ -80,6 +102,7 @@ def piped(path: Path, most: int, patience: float) -> bytes:
     patience: seconds of silence after which nothing more is expected. Raises OSError then, and for more than `most`
     bytes.
     """
+    _check(path)
     place = os.open(path, os.O_RDONLY | _NONBLOCK)
     try:
         parts: list[bytes] = []

@@ -326,7 +326,7 @@ def test_explain_gives_thresholds_with_default_unit_and_origin() -> None:
 def test_explain_of_an_unknown_rule_names_the_nearest() -> None:
     result = run("explain", "overfit")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "diagnose: Invalid value for RULE: no rule 'overfit'; did you mean overfitting?\n"
+    assert result.stderr == "diagnose: no rule 'overfit'; did you mean overfitting?\n"
 
 
 # --- completion

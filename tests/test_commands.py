@@ -44,7 +44,7 @@ def commands() -> list[str]:
         for block in BLOCK.findall(page.read_text(encoding="utf-8"))
         for line in block.splitlines()
     )
-    return sorted({line for line in lines if "diagnose " in line and "venv" not in line})
+    return sorted({line for line in lines if re.search(r"(^|\| )diagnose ", line)})
 
 
 def words_of(command: str) -> list[str]:

@@ -61,9 +61,10 @@ def done(command: Iterable[str | Path], cwd: Path = ROOT, code: int = 0) -> str:
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    target = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    packages, beside = target["packages"], set(target["force-include"].values())
     files = {path for package in packages for path in (ROOT / package).rglob("*") if path.is_file()}
-    assert held == {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    assert held == {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts} | beside
     assert held >= {"diagnose/py.typed", "diagnose/reports/report.schema.json", "rules/trials.csv"}
     assert {Path(name).suffix for name in held if name.startswith("diagnose/reports/html/")} == {".py", ".js", ".css"}
 

@@ -17,7 +17,7 @@ import typer
 
 import diagnose
 from diagnose import files
-from diagnose.cli import compare, docs, fix, why
+from diagnose.cli import compare, docs, fix, serve, why
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
 from diagnose.console.output import check_apart, check_places, deliver, write_file
@@ -25,7 +25,8 @@ from diagnose.console.terminal import complain, file_page, page, progress_bar, w
 from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, rendered
 
-COMMANDS = ("rules", "explain", "schema", "init", "compare", "docs", "help", "version", "why", "fix")
+COMMANDS = ("rules", "explain", "schema", "init", "compare", "why", "fix", "docs", "serve", "help", "version")
+SCHEMAS = ("report", "brief", "comparison", "rules")
 ANYWAY = (
     "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
     "[tool.diagnose], which `diagnose init` begins"
@@ -249,6 +250,7 @@ app.command()(compare.compare)
 app.command()(docs.docs)
 app.command()(why.why)
 app.command()(fix.fix)
+app.command()(serve.serve)
 
 RuleId = Annotated[
     str | None,
@@ -260,35 +262,27 @@ RuleId = Annotated[
 
 @app.command()
 @app.command("explain")
-def rules(rule: RuleId = None, plain: options.Plain = False) -> None:
+def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain = False) -> None:
     """List the rules by group: what each finds and needs; or print the manual page of one (also: explain RULE).
 
     A page has statistics, limits, thresholds, causes, fixes, and the trials of the fixes.
     """
+    from diagnose.judging import manuals
     from diagnose.judging.installed import load_rules
     from diagnose.judging.needs import needs
-    from diagnose.reports import manual
+    from diagnose.reports import json, manual, rules_json
+    from diagnose.reports.context import Context
 
     if rule is not None:
-        _explain(rule, plain)
+        found = manuals.of(rule)
+        written = rules_json.manual(*found, Context()) if form == "json" else None
+        write(manual.manual(*found, page(plain, None, "auto")) if written is None else json.written(written))
+        return
+    listed = [(known, needs(known)) for known in load_rules()]
+    if form == "json":
+        write(json.written(rules_json.table(listed, Context())))
     else:
-        write(manual.table([(known, needs(known)) for known in load_rules()], page(plain, None, "auto")))
-
-
-def _explain(rule: str, plain: bool) -> None:
-    """Print the manual page of a rule."""
-    from diagnose.judging.causes import of_cause
-    from diagnose.judging.installed import load_fixes, load_rules, load_trials
-    from diagnose.judging.needs import needs, thresholds_of
-    from diagnose.reports import manual
-
-    known = {r.id: r for r in load_rules()}
-    if rule not in known:
-        raise typer.BadParameter(unknown("rule", rule, known), param_hint="RULE")
-    found, catalogue = known[rule], load_fixes()
-    tried = load_trials()
-    fixes = [catalogue[name] for name in of_cause(found, "", tried) if name in catalogue]
-    write(manual.manual(found, needs(found), thresholds_of(found), fixes, tried, page(plain, None, "auto")))
+        write(manual.table(listed, page(plain, None, "auto")))
 
 
 @app.command("help")
@@ -312,11 +306,21 @@ def version() -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of --format json; a line of --format jsonl is its $defs/line."""
+def schema(
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="|".join(SCHEMAS),
+            callback=options.choice(SCHEMAS),
+            help="Of a report, of --format brief, of `compare`, or of `rules` and `explain`.",
+            autocompletion=completion.among(SCHEMAS),
+        ),
+    ] = SCHEMAS[0],
+) -> None:
+    """Print the JSON schema of what --format json writes; a line of --format jsonl is its $defs/line."""
     from importlib.resources import files
 
-    write((files("diagnose.reports") / "report.schema.json").read_text(encoding="utf-8"))
+    write((files("diagnose.reports") / f"{document}.schema.json").read_text(encoding="utf-8"))
 
 
 @app.command()

@@ -111,7 +111,8 @@ def write_site(target: Path, pictures: bool) -> None:
         work = Path(folder)
         shutil.copytree(source, work / "docs")
         config = yaml.safe_load((work / "docs" / "mkdocs.yml").read_text(encoding="utf-8"))
-        _link_rules(work / "docs" / "rules.md")
+        for page in (work / "docs").glob("*.md"):
+            _link(page)
         named = dict(write_rules(work / "docs" / "rules", pictures))
         config["nav"] = [
             {"Rules": [entry["Rules"], *_navigation(named)]} if "Rules" in entry else entry for entry in config["nav"]
@@ -130,10 +131,13 @@ def write_site(target: Path, pictures: bool) -> None:
             raise SettingsError(f"docs: MkDocs could not build the pages: {' '.join(said[-8:])}")
 
 
-def _link_rules(page: Path) -> None:
-    """Let the table of rules lead to their pages, which are not there where the Markdown lies."""
+def _link(page: Path) -> None:
+    """Let the table of rules lead to their pages, and nothing to what lies beside the Markdown in the repository."""
     text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(r"^\| `([a-z0-9-]+)` \|", r"| [`\1`](rules/\1.md) |", text, flags=re.MULTILINE), "utf-8")
+    text = re.sub(r"\[([^\]]*)\]\(\.\./[^)]*\)", r"\1", text)
+    if page.name == "rules.md":
+        text = re.sub(r"^\| `([a-z0-9-]+)` \|", r"| [`\1`](rules/\1.md) |", text, flags=re.MULTILINE)
+    page.write_text(text, encoding="utf-8")
 
 
 def _navigation(named: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -147,17 +151,13 @@ def _navigation(named: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def write_rules(folder: Path, pictures: bool) -> Iterator[tuple[str, str]]:
     """Write the page of each rule with its pictures; gives id and group of each, once it is written."""
-    from diagnose.judging.causes import of_cause
-    from diagnose.judging.installed import load_fixes, load_rules, load_trials
-    from diagnose.judging.needs import needs, thresholds_of
+    from diagnose.judging import manuals
+    from diagnose.judging.installed import load_rules
     from diagnose.reports.rule_page import rule_page
 
     folder.mkdir()
-    catalogue, tried = load_fixes(), load_trials()
     for rule in load_rules():
-        fixes = [catalogue[name] for name in of_cause(rule, "", tried) if name in catalogue]
-        drawn = _pictures(rule, folder) if pictures else {}
-        page = rule_page(rule, needs(rule), thresholds_of(rule), fixes, tried, drawn)
+        page = rule_page(*manuals.of(rule.id), _pictures(rule, folder) if pictures else {})
         (folder / f"{rule.id}.md").write_text(page, encoding="utf-8")
         yield rule.id, rule.group
 

@@ -108,7 +108,7 @@ def follow(paths: Sequence[str], following: Following, *, idle: float | None, pa
 def _look(source: Source, watched: dict[str, _Watched], following: Following) -> bool:
     """Judge a source where it has changed, and tell what is new; whether it had changed."""
     now = time.monotonic()
-    state = tuple(_files(source))
+    state = tuple(files_of(source))
     known = watched.get(source.label)
     if known is not None and state == known.state:
         following.told([] if known.over else known.rhythm.silent(now, known.run))
@@ -154,7 +154,7 @@ def in_full(news: News, page: Page) -> str:
     return "\n".join([f"{source}, at {where(news.run)}:", *found]).rstrip("\n") + "\n\n"
 
 
-def _files(source: Source) -> Iterator[tuple[str, int, int]]:
+def files_of(source: Source) -> Iterator[tuple[str, int, int]]:
     """The files of a source as they are now; those of a folder, where the folder is a run."""
     for path in source.paths:
         inside = (Path(parent, name) for parent, _, names in os.walk(path) for name in sorted(names))

@@ -150,6 +150,8 @@ Ignore = Annotated[
 FailOn = Annotated[str | None, one_of(FAIL_ON, "The severity from which on the exit code is 1.  [default: warning]")]
 """Parsed by `severities`."""
 
+Form = Annotated[str, one_of(("text", "json"), "For a person, or for a program.", "--format")]
+
 PlotStyle = Annotated[str, one_of(PLOT_STYLES, "Colours of --plot.")]
 
 Verbose = Annotated[

@@ -47,6 +47,7 @@ FORMATS: Mapping[str, Format] = {
     "html": Format("diagnose.reports.html", "a browser", (".html", ".htm"), for_terminal=False),
     "json": Format("diagnose.reports.json", "programs", (".json",)),
     "jsonl": Format("diagnose.reports.jsonl", "programs", (".jsonl",)),
+    "brief": Format("diagnose.reports.brief", "coding agents"),
     "sarif": Format("diagnose.reports.sarif", "GitHub code scanning, editors", (".sarif",)),
     "github": Format("diagnose.reports.github", "GitHub Actions"),
     "junit": Format("diagnose.reports.junit", "GitLab, Jenkins", (".xml",)),
@@ -58,6 +59,7 @@ FORMATS: Mapping[str, Format] = {
 COMPARISONS: Mapping[str, Format] = {
     "text": Format("diagnose.reports.compare", "a person at a terminal"),
     "html": Format("diagnose.reports.html.compare", "a browser", (".html", ".htm"), for_terminal=False),
+    "json": Format("diagnose.reports.compare_json", "programs", (".json",)),
 }
 """What runs beside each other can be rendered as."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,15 @@ class Row:
     title: str
     cells: tuple[str, ...]
     best: frozenset[int] = frozenset()
+
+
+class Level(NamedTuple):
+    """Where a curve came: its best value, the step of that, its last finite value, and whether it ends with one."""
+
+    best: float
+    step: float
+    last: float
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +172,33 @@ def _findings(diagnoses: Sequence[Diagnosis]) -> list[Row]:
     return [Row(rule, tuple(f[rule].value if rule in f else NOTHING for f in severities)) for rule in ranked]
 
 
+def levels(run: Run) -> dict[str, Level]:
+    """The levels of the main curves of a run that hold a finite value, by role."""
+    found = {}
+    for role in MAIN_ROLES:
+        curve = run.curve(role)
+        finite = None if curve is None else curve.finite()
+        if curve is None or finite is None or not len(finite):
+            continue
+        at = int(np.argmin(between_runs.worse_by(role) * finite.values))
+        ended = bool(np.isfinite(curve.values[-1]))
+        found[role] = Level(float(finite.values[at]), float(finite.steps[at]), float(finite.values[-1]), ended)
+    return found
+
+
 def _values(diagnoses: Sequence[Diagnosis]) -> list[Row]:
     """The best value of each main curve, with its step, and the last one."""
     rows = []
+    of_runs = [levels(d.run) for d in diagnoses]
     for role in MAIN_ROLES:
-        curves = [d.run.curve(role) for d in diagnoses]
-        finite = [None if c is None or not np.isfinite(c.values).any() else c.finite() for c in curves]
-        if not any(finite):
+        known = [found.get(role) for found in of_runs]
+        if not any(known):
             continue
         sign = between_runs.worse_by(role)
-        at = [None if c is None else int(np.argmin(sign * c.values)) for c in finite]
-        best = [None if c is None or i is None else float(c.values[i]) for c, i in zip(finite, at, strict=True)]
-        last = [None if c is None else float(c.values[-1]) for c in finite]
-        places = [
-            "" if c is None or i is None else f" at {number(float(c.steps[i]), 6)}"
-            for c, i in zip(finite, at, strict=True)
-        ]
-        rows.append(_row(f"{role}, best", best, places, sign))
-        lost = ["" if c is None or np.isfinite(c.values[-1]) else ", then not finite" for c in curves]
-        rows.append(_row(f"{role}, last", last, lost, sign))
+        places = ["" if level is None else f" at {number(level.step, 6)}" for level in known]
+        rows.append(_row(f"{role}, best", [None if level is None else level.best for level in known], places, sign))
+        lost = ["" if level is None or level.ended else ", then not finite" for level in known]
+        rows.append(_row(f"{role}, last", [None if level is None else level.last for level in known], lost, sign))
     return rows
 
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from diagnose.curves import Run
 from diagnose.names.kinds import unread
 from diagnose.reports import full
-from diagnose.reports.page import Page, cut
+from diagnose.reports.page import Page, cut, shorten
 from diagnose.reports.phrases import AIMS, confidence, listed, stage
 from diagnose.reports.summary import first_advice, since, what
 from diagnose.reports.words import count, one_line
@@ -39,7 +39,9 @@ def told(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """The run in as few lines as hold its verdict, its first advice and its curve."""
     problems = _problems(diagnosis)
     words = _room(WORDS, page)
-    said = cut(f"{label}: {what(diagnosis)}", page, lines=_room(2 if problems else WORDS - 2, page))
+    said = cut(
+        f"{shorten(label, page.width - 2)}: {what(diagnosis)}", page, lines=_room(2 if problems else WORDS - 2, page)
+    )
     lines = [page.paint(line, verdict_word(diagnosis)) for line in said]
     if not problems:
         return [*lines, *_source(diagnosis, page, words - 1 - len(lines)), *_rest(diagnosis, page)]

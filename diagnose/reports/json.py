@@ -27,13 +27,18 @@ def document(report: Report, context: Context) -> dict[str, Any]:
     """The document as plain dicts, lists, strings, numbers and None."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "tool": {"name": "diagnose", "version": context.version},
+        "tool": tool(context),
         "runs": [_run(d) for d in report.diagnoses],
-        "across": [{**_finding(f), "runs": [_text(name) for name in f.runs]} for f in report.across],
+        "across": [{**_finding(f), "runs": [plain_text(name) for name in f.runs]} for f in report.across],
         "across_not_judged": [_missing(n) for n in report.across_not_judged],
-        "errors": [{"source": _text(source), "message": _text(message)} for source, message in report.errors],
+        "errors": [{"source": plain_text(source), "message": plain_text(message)} for source, message in report.errors],
         **context.extra,
     }
+
+
+def tool(context: Context) -> dict[str, str]:
+    """What made the document."""
+    return {"name": "diagnose", "version": context.version}
 
 
 def written(content: dict[str, Any]) -> str:
@@ -50,27 +55,27 @@ def compact(value: float) -> float | int | None:
 def _run(diagnosis: Diagnosis) -> dict[str, Any]:
     run = diagnosis.run
     return {
-        "source": _text(run.source),
-        "name": _text(run.name),
+        "source": plain_text(run.source),
+        "name": plain_text(run.name),
         "format": run.format,
         "axis": run.axis,
-        "roles": {role: _text(column) for role, column in run.roles.items()},
+        "roles": {role: plain_text(column) for role, column in run.roles.items()},
         "points": run.points,
         "verdict": verdict_word(diagnosis),
         "run_kind": diagnosis.kind.name,
-        "run_kind_reason": _text(diagnosis.kind.reason),
-        "not_read": [_text(column) for column in unread(run)],
+        "run_kind_reason": plain_text(diagnosis.kind.reason),
+        "not_read": [plain_text(column) for column in unread(run)],
         "milestone": diagnosis.milestone,
-        "milestone_reason": _text(diagnosis.milestone_reason),
+        "milestone_reason": plain_text(diagnosis.milestone_reason),
         "findings": [_finding(f) for f in diagnosis.findings],
         "judged": list(diagnosis.judged),
         "not_judged": [_missing(n) for n in diagnosis.not_judged],
-        "notes": [_text(note) for note in run.notes],
+        "notes": [plain_text(note) for note in run.notes],
     }
 
 
 def _missing(missing: NotJudged) -> dict[str, Any]:
-    return {"rule": missing.rule, "reason": _text(missing.reason)}
+    return {"rule": missing.rule, "reason": plain_text(missing.reason)}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -79,26 +84,26 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "confidence": _number(finding.confidence),
         "confidence_measured": finding.measured,
-        "summary": _text(finding.summary),
-        "meaning": _text(finding.meaning),
+        "summary": plain_text(finding.summary),
+        "meaning": plain_text(finding.meaning),
         "explained_by": finding.explained_by or None,
         "cause": finding.cause or None,
         "causes": [
             {
                 "id": cause.id,
-                "title": _text(cause.title),
-                "speaks_for": [_text(sign) for sign in cause.speaks_for],
-                "against": [_text(sign) for sign in cause.against],
-                "not_logged": [_text(sign) for sign in cause.not_logged],
+                "title": plain_text(cause.title),
+                "speaks_for": [plain_text(sign) for sign in cause.speaks_for],
+                "against": [plain_text(sign) for sign in cause.against],
+                "not_logged": [plain_text(sign) for sign in cause.not_logged],
             }
             for cause in finding.causes
         ],
-        "series": [_text(name) for name in finding.series],
+        "series": [plain_text(name) for name in finding.series],
         "steps": [compact(step) for step in finding.steps],
         "marks": [compact(mark) for mark in finding.marks],
         "evidence": [
             {
-                "statistic": _text(e.statistic),
+                "statistic": plain_text(e.statistic),
                 "value": _number(e.value),
                 "threshold": None if e.threshold is None else _number(e.threshold),
                 "unit": e.unit,
@@ -108,18 +113,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "fixes": [
             {
                 "id": fix.id,
-                "title": _text(fix.title),
-                "why": _text(fix.why),
-                "source": _text(fix.source),
+                "title": plain_text(fix.title),
+                "why": plain_text(fix.why),
+                "source": plain_text(fix.source),
                 "test": fix.test,
-                **_tally(fix.tally),
+                **fared(fix.tally),
             }
             for fix in finding.recommendations
         ],
     }
 
 
-def _tally(tally: Tally) -> dict[str, Any]:
+def fared(tally: Tally) -> dict[str, Any]:
     """How a fix fared in trials; what is not known is null."""
     low, high = tally.interval if tally.trials else (math.nan, math.nan)
     return {
@@ -140,6 +145,6 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
     """The text with the undecodable bytes of a file name as visible escapes: a lone surrogate is no strict JSON."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

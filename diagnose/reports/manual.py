@@ -82,9 +82,9 @@ def manual(
     lines += wrapped(words, page, indent=4, hang=0)
     if thresholds:
         lines += ["", page.paint(f"Thresholds (set them in [tool.diagnose.rules.{rule.id}])", "strong")]
-        remarks = comments(rule.check)
+        said = remarks(rule.check)
         for name, default in thresholds.items():
-            remark = f"   {remarks[name]}" if name in remarks else ""
+            remark = f"   {said[name]}" if name in said else ""
             lines += wrapped(f"{name} = {default}{remark}", page, indent=4, hang=3)
     if rule.causes:
         lines += ["", page.paint("Causes, and what undoes them", "strong")]
@@ -103,12 +103,17 @@ def manual(
 
 def needs_in_words(needs: Sequence[Need]) -> str:
     """`train_loss, val_loss; optional: learning_rate`."""
-    named = [need for need in needs if need.name not in _ALWAYS]
+    named = needed(needs)
     required = ", ".join(_OTHERS.get(need.name, need.name) for need in named if not need.optional)
     optional = ", ".join(need.name for need in named if need.optional)
     if not required:
         return f"any of {optional}"
     return f"{required}; optional: {optional}" if optional else required
+
+
+def needed(needs: Sequence[Need]) -> list[Need]:
+    """The needs that not every log meets."""
+    return [need for need in needs if need.name not in _ALWAYS]
 
 
 def _confidence(rule: Rule, page: Page) -> list[str]:
@@ -184,7 +189,7 @@ def _table(cells: Sequence[tuple[str, str, str, str]], page: Page) -> list[str]:
     return [f"  {line}" for line in grid(head, cells, widths, page)]
 
 
-def comments(function: Callable[..., Any]) -> dict[str, str]:
+def remarks(function: Callable[..., Any]) -> dict[str, str]:
     """The comment beside each parameter in the source, which gives a threshold's unit and origin; empty without it."""
     try:
         source = textwrap.dedent(inspect.getsource(function))

@@ -71,9 +71,9 @@ def _escaped(text: str) -> str:
 def _thresholds(rule: Rule, thresholds: Mapping[str, Any]) -> str:
     if not thresholds:
         return ""
-    remarks = manual.comments(rule.check)
+    said = manual.remarks(rule.check)
     rows = "".join(
-        f"| `{name}` | `{str(default).replace('|', ' ')}` | {_escaped(remarks.get(name, ''))} |\n"
+        f"| `{name}` | `{str(default).replace('|', ' ')}` | {_escaped(said.get(name, ''))} |\n"
         for name, default in thresholds.items()
     )
     return (

@@ -65,7 +65,10 @@ def _told(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
 
 def _in_a_line(diagnosis: Diagnosis, label: str, page: Page) -> list[str]:
     """One run in a line."""
-    return [page.paint(line, verdict_word(diagnosis)) for line in cut(f"{label}: {in_a_line(diagnosis)}", page)]
+    return [
+        page.paint(line, verdict_word(diagnosis))
+        for line in cut(f"{shorten(label, page.width // 2)}: {in_a_line(diagnosis)}", page)
+    ]
 
 
 def _details(runs: Sequence[tuple[Diagnosis, str]], page: Page) -> list[str]:

@@ -83,6 +83,12 @@ def test_long_words_are_cut_and_the_report_stays_in_sixteen_lines(ill: Diagnosis
     assert " ...\n" in report
 
 
+def test_a_long_name_leaves_room_for_the_verdict(ill: Diagnosis) -> None:
+    run = replace(ill.run, source=f"{'x' * 300}.csv")
+    assert "overfitting since epoch 17" in render([replace(ill, run=run)])
+    assert "overfitting since epoch 17" in render([replace(ill, run=run)], page=Page(detail=Detail.LINE))
+
+
 def test_several_runs_are_a_line_each_worst_first(
     healthy: Diagnosis, unjudged: Diagnosis, noted: Diagnosis, ill: Diagnosis
 ) -> None:

@@ -17,18 +17,21 @@ READING = (
 )
 
 
-def framed(title: str, body: Markup, scripts: Sequence[str], version: str) -> str:
-    """A whole document around its body, with the style and the scripts in it."""
+def framed(title: str, body: Markup, scripts: Sequence[str], version: str, policy: str = "form-action 'none'") -> str:
+    """A whole document around its body, with the style and the scripts in it.
+
+    policy: what the page may do beside showing itself, as directives of a Content-Security-Policy.
+    """
     style = _asset("page.css").replace("/* curves */", STYLE)
     script = "".join(_asset(name) for name in scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
+    whole = (
         f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; {policy}"
     )
     head = join(
         tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", http_equiv="Content-Security-Policy", content=whole),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content=f"diagnose {version}"),

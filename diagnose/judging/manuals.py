@@ -1,0 +1,33 @@
+"""What the manual says of a rule: gathered from the rule, the catalogue of fixes and the table of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from diagnose.errors import SettingsError, unknown
+from diagnose.judging.causes import of_cause
+from diagnose.judging.installed import known_rules, load_fixes, load_trials
+from diagnose.judging.needs import Need, needs, thresholds_of
+from diagnose.rule import Fix, Rule
+from diagnose.trials import Trials
+
+
+class Manual(NamedTuple):
+    """A rule, what it asks for, its thresholds by name, its fixes in the order to try, and the trials of all fixes."""
+
+    rule: Rule
+    needs: Sequence[Need]
+    thresholds: Mapping[str, Any]
+    fixes: Sequence[Fix]
+    tried: Sequence[Trials]
+
+
+def of(name: str) -> Manual:
+    """The manual of the rule of this id. Raises SettingsError where there is none."""
+    known = known_rules()
+    if name not in known:
+        raise SettingsError(unknown("rule", name, known))
+    rule, tried, catalogue = known[name], load_trials(), load_fixes()
+    fixes = [catalogue[fix] for fix in of_cause(rule, "", tried) if fix in catalogue]
+    return Manual(rule, needs(rule), thresholds_of(rule), fixes, tried)
