@@ -141,6 +141,7 @@ RULE = Rule(
         "accuracy_done": "the value at which it stands still",
         "loss_fitted": "the training loss at the end, of its start",
         "accuracy_fitted": "the training accuracy meanwhile",
+        "len((finite := curve.finite()))": "the points of the metric",
         "found": "a metric that stands still for long enough",
     },
     cases=(

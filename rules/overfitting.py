@@ -163,7 +163,7 @@ RULE = Rule(
     ),
     measures={
         "gl_warning": "how far val_loss ends above its best level (generalization loss, GL)",
-        "gl_error": "the same, for an error (GL)",
+        "gl_error": "how far val_loss ends above its best level, for an error (GL)",
         "lost_warning": "how much of what val_loss had gained is lost again (lost)",
         "lost_least": "how much of what val_loss had gained is lost again (lost)",
         "sure": "how sure it is that val_loss has risen at all (probability)",

@@ -89,7 +89,7 @@ def test_advice_that_is_no_setting_is_told_and_the_first_that_is_one_offered(fol
     (folder / "ill.yaml").write_text("optimizer: {name: adam, weight_decay: 0.001}\ndropout: 0.1\n", encoding="utf-8")
     result = run("fix", "ill.csv", "--finding", "overfitting")
     assert result.exit_code == 0
-    assert "is no setting of the configuration" in result.stderr
+    assert "gives no value to set" in result.stderr
     assert "weight_decay: 0.01" in result.stdout
     assert "adamw" in result.stdout
     result = run("fix", "ill.csv", "--finding", "overfitting", "--advice", "1")

@@ -16,6 +16,7 @@ from diagnose.console.output import write_file
 from diagnose.console.terminal import complain, write
 from diagnose.curves import Run
 from diagnose.errors import ConfigError, SettingsError, unknown
+from diagnose.reports.words import count
 from diagnose.rule import Change, Diagnosis, Finding, Recommendation
 
 
@@ -155,10 +156,11 @@ def _patched(finding: Finding, places: Sequence[Path], number: int) -> Patch | N
 
 
 def _tell(rule: str, no_settings: Sequence[str], refused: Sequence[str]) -> None:
-    """Say in a line which advice is no setting, and in one for each which setting cannot be changed."""
+    """Say in a line which advice has no value for a setting, and in one for each which setting cannot be changed."""
     if no_settings:
-        more = f", nor are {len(no_settings) - 1} others" if len(no_settings) > 1 else ""
-        complain(rule, f"advice {no_settings[0]} is no setting of the configuration{more}")
+        others = len(no_settings) - 1
+        more = f", nor {'does' if others == 1 else 'do'} {count(others, 'other')}" if others else ""
+        complain(rule, f"advice {no_settings[0]} gives no value to set{more}")
     for reason in refused:
         complain(rule, reason)
 

@@ -374,7 +374,10 @@ def _handed_on(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDe
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
             parameters = [*functions[node.func.id].args.posonlyargs, *functions[node.func.id].args.args]
-            given = [(p.arg, value) for p, value in zip(parameters, node.args, strict=False)]
+            stars = [place for place, value in enumerate(node.args) if isinstance(value, ast.Starred)]
+            behind = node.args[stars[-1] + 1 :] if stars else node.args  # what follows `*curves` fills the last ones
+            parameters = parameters[len(parameters) - len(behind) :] if stars else parameters
+            given = [(p.arg, value) for p, value in zip(parameters, behind, strict=False)]
             given += [(keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg]
             yield from ((node.func.id, name, value.id) for name, value in given if isinstance(value, ast.Name))
 

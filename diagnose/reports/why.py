@@ -68,7 +68,7 @@ def _in_full(why: Why, label: str, page: Page) -> list[str]:
         lines += wrapped(one_line(why.finding.summary), page, indent=2, hang=0)
     for hint in why.hints:
         lines += wrapped(one_line(hint), page, indent=2)
-    told = [c for c in why.conditions if _is_amount(c) or c.ended]
+    told = [c for c in why.conditions if _is_amount(c) or c.decisive]
     if told:
         lines += ["", *wrapped(_heading(why), page, indent=2, hang=0)]
     for condition in told:
@@ -81,9 +81,8 @@ def _in_full(why: Why, label: str, page: Page) -> list[str]:
 
 
 def _heading(why: Why) -> str:
-    if why.outcome == "fired":
-        return "what it compared, in order (- need not hold: another way did; . decides no finding):"
-    return "what it compared, in order (NO ended it; - need not hold: another way did; . decides no finding):"
+    ended = "" if why.outcome == "fired" else "NO ended it; "
+    return f"what it compared, in order ({ended}- need not hold, another way did; . a step on the way):"
 
 
 def _is_amount(condition: Condition) -> bool:
@@ -93,7 +92,7 @@ def _is_amount(condition: Condition) -> bool:
 def _mark(condition: Condition) -> str:
     if condition.held is None:
         return " . "
-    return "yes" if condition.held else "NO " if condition.decisive else "no " if condition.ended else " - "
+    return "yes" if condition.held else "NO " if condition.decisive else " - "
 
 
 def _condition(condition: Condition, page: Page) -> list[str]:
