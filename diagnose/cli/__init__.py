@@ -255,7 +255,9 @@ app.command()(serve.serve)
 RuleId = Annotated[
     str | None,
     typer.Argument(
-        metavar="RULE", help="Id of a rule; without one, all are listed.", autocompletion=completion.rule_ids
+        metavar="RULE",
+        help="Id of a rule, or name of a group; without one, all are listed.",
+        autocompletion=completion.rule_ids,
     ),
 ]
 
@@ -272,13 +274,14 @@ def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain
     from diagnose.judging.needs import needs
     from diagnose.reports import json, manual, rules_json
     from diagnose.reports.context import Context
+    from diagnose.rule import GROUPS
 
-    if rule is not None:
+    if rule is not None and rule not in GROUPS:
         found = manuals.of(rule)
         written = rules_json.manual(*found, Context()) if form == "json" else None
         write(manual.manual(*found, page(plain, None, "auto")) if written is None else json.written(written))
         return
-    listed = [(known, needs(known)) for known in load_rules()]
+    listed = [(known, needs(known)) for known in load_rules() if rule in (None, known.group)]
     if form == "json":
         write(json.written(rules_json.table(listed, Context())))
     else:
