@@ -345,6 +345,7 @@ class Rule:
     calibration: how often its findings are right, by how sure it is; None where nobody has measured that, and the
         confidence is the rule's own.
     causes: the rival causes of its findings, the most common first; the engine weighs them by the log.
+    measures: threshold, or the source of what is compared -> what that is, in plain words, the statistic's name last.
     test: id of the fix that is the cheapest test to tell the causes apart where the log does not; "" for none.
     group: what it looks at, one of `GROUPS`.
     """
@@ -362,6 +363,7 @@ class Rule:
     essential_for: tuple[str, ...] = ()
     calibration: Calibration | None = None
     causes: tuple[Suspect, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict, hash=False)
     test: str = ""
     group: str = "curve"
 
@@ -370,6 +372,59 @@ class Rule:
         """The first line of the manual page without the name: what the rule finds."""
         first = self.doc.strip().splitlines()[0]
         return first.partition(": ")[2].rstrip(".") or first.rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison that a rule made on a run (see `diagnose.judging.conditions`).
+
+    code, line: its source in the rule's file. measured: the source of the side that was measured.
+    words: what was measured, in plain words; "" where the rule has none.
+    threshold: the name of the rule's threshold, or "".
+    value, limit: both sides, in `unit`; NaN where they are no numbers.
+    needed: `>=`, `<` ...: how the value has to stand to the limit for a finding; "" where either may lead to one.
+    result: what the comparison came out as, in the source. held: whether that was as needed; None where nothing is.
+    ended: whether the test that it is a part of came out against a finding. decisive: whether that was the last one.
+    times: how often it was compared, of which this is the last. among: points that were compared, of which this comes
+        nearest to being so.
+    """
+
+    code: str
+    line: int
+    measured: str
+    words: str
+    threshold: str
+    value: float
+    limit: float
+    unit: str
+    needed: str
+    result: bool
+    held: bool | None
+    ended: bool
+    decisive: bool
+    times: int
+    among: int
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a rule has a finding on a run, or none.
+
+    outcome: `fired`, `silent`, `not-judged`, `silenced` or `left-out`.
+    reason: what else than its conditions decided, in a sentence; "" for nothing.
+    conditions: what it compared, in order; empty where it compared nothing, or nothing is known of it.
+    recorded: whether its comparisons could be recorded.
+    hints: for what is missing, the nearest that was not recognised, and what to type.
+    finding: what it found, also where that was silenced.
+    """
+
+    rule: str
+    outcome: str
+    reason: str = ""
+    conditions: tuple[Condition, ...] = ()
+    recorded: bool = True
+    hints: tuple[str, ...] = ()
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)

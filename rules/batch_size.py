@@ -54,6 +54,9 @@ RULE = Rule(
     min_points=0,
     fixes=("power-of-two-batch",),
     precedence=1,
+    measures={
+        "tile": "the batch size of the config",
+    },
     cases=(
         Case("a batch of 100", _configured(batch_size=100), Severity.NOTE),
         Case("a batch of 64", _configured(batch_size=64)),

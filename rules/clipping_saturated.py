@@ -91,6 +91,10 @@ RULE = Rule(
     check=check,
     min_points=LEAST_POINTS,
     fixes=("lower-learning-rate", "warmup", "normalize-inputs"),
+    measures={
+        "share_most": "the share of the steps that are clipped (share)",
+        "tolerance": "how far the highest norms lie from the limit",
+    },
     cases=(
         Case("four of five norms at the clip value", synthetic.clipped, Severity.NOTE),
         Case("four of five above the configured value", partial(synthetic.clipped, pinned=False), Severity.NOTE),

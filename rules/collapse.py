@@ -125,6 +125,10 @@ RULE = Rule(
     essential_for=("reinforcement",),
     fixes=("lower-learning-rate", "clip-gradients", "larger-batch"),
     explained_by=("learning-rate-zero", "learning-rate-range"),
+    measures={
+        "fall_least": "how far the reward has fallen from its best (fall)",
+        "sure": "how sure it is that the reward has fallen at all (probability)",
+    },
     cases=(
         Case("the reward falls back below its start", synthetic.collapsed, Severity.ERROR),
         Case("the reward rises and levels off", synthetic.rewarded),

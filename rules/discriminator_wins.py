@@ -63,6 +63,10 @@ RULE = Rule(
     check=check,
     min_points=10,
     fixes=("lower-learning-rate", "label-smoothing", "smaller-network"),
+    measures={
+        "level_most": "the loss of the discriminator at the end",
+        "share_most": "that loss, of its first level (share)",
+    },
     cases=(
         Case("the discriminator is certain", synthetic.outplayed, Severity.WARNING),
         Case("the discriminator is in doubt", synthetic.adversaries),

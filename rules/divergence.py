@@ -101,6 +101,16 @@ RULE = Rule(
         "reinforcement": "the log has a reward: the loss of a policy may rise in healthy training",
         "adversarial": "the log has a discriminator loss: adversarial losses may rise in healthy training",
     },
+    measures={
+        "rise_least": "how far train_loss ends above its best level (rise)",
+        "visible": "how far train_loss ends above its best level (rise)",
+        "lost_least": "how much of what train_loss had gained is lost again (lost)",
+        "lost_warning": "the same, for a warning (lost)",
+        "lost_error": "the same, for an error (lost)",
+        "sure": "how sure it is that train_loss has risen at all (probability)",
+        "rise is None": "no rise after the best can be measured: too few points, or none after it",
+        "rise.lost": "how much of what train_loss had gained is lost again (lost)",
+    },
     cases=(
         Case("falls, then climbs past its start", synthetic.diverging, Severity.ERROR),
         Case("healthy run", synthetic.healthy),

@@ -51,6 +51,9 @@ RULE = Rule(
     min_points=0,
     fixes=("usual-dropout",),
     precedence=1,
+    measures={
+        "high": "the dropout of the config",
+    },
     cases=(
         Case("a rate of 0.8", _configured(dropout=0.8), Severity.NOTE),
         Case("a rate of 0.5", _configured(dropout=0.5)),

@@ -130,6 +130,11 @@ RULE = Rule(
         ("reinforcement", "adversarial"),
         "the gradient of a policy or of adversarial networks has no level to be held to",
     ),
+    measures={
+        "growth_warning": "how far the gradient norm has grown beyond its earlier level (growth)",
+        "burst_height": "how high the norm bursts above the level around it",
+        "bursts_least": "the number of bursts",
+    },
     cases=(
         Case("grows a hundredfold beside a calm loss", synthetic.exploding_gradients, Severity.WARNING),
         Case("six bursts to 50 times the level", synthetic.bursting_gradients, Severity.NOTE),

@@ -134,6 +134,15 @@ RULE = Rule(
     min_points=LEAST_POINTS,
     fixes=("check-metric", "class-weights", "balanced-metric", "inspect-data"),
     explained_by=("non-finite", "non-convergence"),
+    measures={
+        "share_warning": "the longest part in which the metric does not change (share)",
+        "points_warning": "the points in a row without a change",
+        "points_settled": "the points in a row without a change",
+        "accuracy_done": "the value at which it stands still",
+        "loss_fitted": "the training loss at the end, of its start",
+        "accuracy_fitted": "the training accuracy meanwhile",
+        "found": "a metric that stands still for long enough",
+    },
     cases=(
         Case("accuracy exactly at the majority share", synthetic.imbalanced, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

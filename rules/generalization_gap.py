@@ -107,6 +107,11 @@ RULE = Rule(
     min_points=LEAST_POINTS,
     fixes=("data-augmentation", "weight-decay", "dropout", "more-data", "smaller-network"),
     explained_by=("overfitting",),
+    measures={
+        "ratio_note": "val_loss at the end, over train_loss (ratio)",
+        "points_note": "train_accuracy at the end, less val_accuracy (gap)",
+        "points_warning": "train_accuracy at the end, less val_accuracy, for a warning (gap)",
+    },
     cases=(
         Case("val_loss at twice train_loss, both flat", synthetic.gap, Severity.NOTE),
         Case("healthy run", synthetic.healthy),

@@ -77,6 +77,9 @@ RULE = Rule(
     min_points=2,
     fixes=("compute-metric-anew",),
     precedence=-1,
+    measures={
+        "share_least": "the share of points outside of 0 to 1 (share)",
+    },
     cases=(
         Case("an accuracy of 1.2", synthetic.undivided_accuracy, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

@@ -84,6 +84,11 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("initialize-weights", "normalize-inputs", "lower-learning-rate", "warmup"),
+    measures={
+        "first_note": "the first loss, against that of guessing (ln k)",
+        "first_warning": "the first loss, against that of guessing (ln k)",
+        "summed": "how far it is from a sum over the batch",
+    },
     cases=(
         Case("begins at 22, ten classes", synthetic.unlearned, Severity.NOTE),
         Case("answers at random from the first step on", synthetic.stuck),

@@ -65,6 +65,9 @@ RULE = Rule(
     min_points=0,
     fixes=("decouple-weight-decay",),
     precedence=1,
+    measures={
+        "negligible": "the weight decay of the config",
+    },
     cases=(
         Case("Adam with weight decay", _configured(optimizer="Adam", weight_decay=5e-4), Severity.NOTE),
         Case("AdamW with weight decay", _configured(optimizer="adamw_torch", weight_decay=0.01)),

@@ -94,6 +94,12 @@ RULE = Rule(
     check=check,
     min_points=12,
     fixes=("undo-rate-jump", "restore-state", "fit-schedule"),
+    measures={
+        "factor_least": "by how much the learning rate jumps at one step",
+        "rise_least": "by how much the loss rises there (rise)",
+        "deviations": "by how much the loss rises there, in its noise",
+        "warmup": "how early in the run it is",
+    },
     cases=(
         Case("the rate and the loss jump half-way", synthetic.rate_jump, Severity.WARNING),
         Case("a constant rate", synthetic.healthy),

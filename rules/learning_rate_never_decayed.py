@@ -73,6 +73,9 @@ RULE = Rule(
     fixes=("decay-learning-rate", "average-weights", "larger-batch"),
     not_for={"reinforcement": "the log has a reward: the loss of a policy need not settle"},
     precedence=1,
+    measures={
+        "noise_least": "how much the loss still swings at the end (noise)",
+    },
     cases=(
         Case(
             "never decayed under a noisy loss",

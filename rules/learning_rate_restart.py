@@ -77,6 +77,10 @@ RULE = Rule(
     min_points=5,
     fixes=("end-of-cycle", "restore-state"),
     precedence=1,
+    measures={
+        "rise_least": "by how much the learning rate rises",
+        "fallen_most": "how low it had fallen",
+    },
     cases=(
         Case("warm restarts", synthetic.cyclic, Severity.NOTE),
         Case("learning rate cut twice", synthetic.decayed),

@@ -72,6 +72,10 @@ RULE = Rule(
     fixes=("scale-learning-rate", "warmup"),
     explained_by=("learning-rate-range",),
     precedence=1,
+    measures={
+        "large_batch": "the batch size, accumulation included",
+        "share_least": "the learning rate, against the scaled reference",
+    },
     cases=(
         Case("0.01 for 8192", _configured(optimizer="sgd", learning_rate=0.01, batch_size=8192), Severity.NOTE),
         Case(

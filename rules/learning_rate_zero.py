@@ -104,6 +104,10 @@ RULE = Rule(
     check=check,
     min_points=5,
     fixes=("raise-learning-rate", "check-frozen-weights", "fit-schedule"),
+    measures={
+        "share_least": "the part of the run at a learning rate of 0 (share)",
+        "gone": "the learning rate, of its highest",
+    },
     cases=(
         Case(
             "zero throughout, the loss flat", partial(synthetic.scheduled, np.zeros(200), floor=4.0), Severity.WARNING

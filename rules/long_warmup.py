@@ -77,6 +77,9 @@ RULE = Rule(
     min_points=5,
     fixes=("shorter-warmup", "train-longer"),
     precedence=1,
+    measures={
+        "share_most": "the part of the run in which the learning rate climbs (share)",
+    },
     cases=(
         Case("warmup over a third", partial(synthetic.scheduled, _ramp(0.33, 0.0)), Severity.NOTE),
         Case("warmup over a twentieth, then a decay", partial(synthetic.scheduled, _ramp(0.05, 0.0))),

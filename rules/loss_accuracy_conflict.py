@@ -229,6 +229,17 @@ RULE = Rule(
     min_points=LEAST_POINTS,
     fixes=("check-metric", "check-loss", "class-weights", "balanced-metric", "inspect-data", "balance-data"),
     explained_by=("non-finite", "frozen-metric"),
+    measures={
+        "loss_fall": "how far the loss falls, in its own noise",
+        "accuracy_fall": "how far the accuracy falls",
+        "accuracy_done": "the accuracy at the end",
+        "trend_p": "how likely so steady a fall of the accuracy is by chance (Mann-Kendall p)",
+        "still_share": "the points in a row in which the accuracy stands still",
+        "chance_loss": "the loss at the end, against that of guessing (ln k)",
+        "chance_accuracy": "the accuracy at the end, against that of guessing (1 / k)",
+        "conflict is not None": "the two curves contradict each other",
+        "stop - start": "the points in a row in which the accuracy stands still",
+    },
     cases=(
         Case("accuracy stays at the majority share", synthetic.imbalanced, Severity.WARNING),
         Case("loss and accuracy fall together", synthetic.conflicting, Severity.WARNING),

@@ -370,6 +370,18 @@ RULE = Rule(
     min_points=LEAST_POINTS,
     not_for={"reinforcement": "the log has a reward: the losses of policy and critic jump in healthy training"},
     fixes=("clip-gradients", "lower-learning-rate", "inspect-batch", "warmup", "larger-batch"),
+    measures={
+        "z_warning": "how far the highest point stands out from those around it, in their noise (z)",
+        "z_plain": "the same without the logarithm (z)",
+        "height_warning": "how high it rises above the level around it (height)",
+        "doubled": "how high it rises above the level around it (height)",
+        "skip_start": "the place of the point, from the start of the curve",
+        "chance": "how likely so high a point is by chance",
+        "alone": "how high it rises, of all that the loss has fallen to there",
+        "found": "a point high enough in one of the losses",
+        "len(curve)": "the points of the loss",
+        "size": "the points of the loss",
+    },
     cases=(
         Case("three isolated spikes of the training loss", synthetic.spiky, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

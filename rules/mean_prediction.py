@@ -77,6 +77,11 @@ RULE = Rule(
     fixes=("overfit-one-batch", "inspect-data", "normalize-inputs", "raise-learning-rate"),
     silences=("overfitting",),
     precedence=-1,
+    measures={
+        "level_most": "the share of the variance explained at the end (R2)",
+        "best_most": "the best share of the variance explained (R2)",
+        "rise_most": "how far that has risen",
+    },
     cases=(
         Case("R2 around 0", synthetic.determined, Severity.ERROR),
         Case(

@@ -90,6 +90,13 @@ RULE = Rule(
     fixes=("early-stopping",),
     explained_by=("overfitting", "overconfidence"),
     precedence=1,
+    measures={
+        "gl_least": "how far val_loss ends above its best level (generalization loss, GL)",
+        "share_least": "the part of the run after the best epoch (share)",
+        "trend_p": "how likely so steady a rise is by chance (Mann-Kendall p)",
+        "jitter": "how far val_loss has risen, in its noise",
+        "completed": "how much of the planned epochs were run",
+    },
     cases=(
         Case("best at 30 % of 100", lambda: synthetic.configured(synthetic.overfit(), epochs=100), Severity.NOTE),
         Case("a patience", lambda: synthetic.configured(synthetic.overfit(), epochs=100, patience=20)),

@@ -81,6 +81,9 @@ RULE = Rule(
     min_points=5,
     fixes=("warmup", "lower-learning-rate"),
     precedence=1,
+    measures={
+        "hump_least": "how far the loss climbs at the start (hump)",
+    },
     cases=(
         Case(
             "transformer without warmup, the loss rises first",

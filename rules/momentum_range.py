@@ -65,6 +65,9 @@ RULE = Rule(
     min_points=0,
     fixes=("usual-momentum",),
     precedence=1,
+    measures={
+        "unbounded": "the momentum of the config",
+    },
     cases=(
         Case("SGD without momentum", _configured(optimizer="sgd", momentum=0.0), Severity.NOTE),
         Case("SGD with momentum 1", _configured(optimizer="torch.optim.SGD", momentum=1.0), Severity.WARNING),

@@ -66,6 +66,10 @@ RULE = Rule(
     min_points=8,
     fixes=("larger-validation-set", "average-weights", "lower-learning-rate"),
     explained_by=("oscillation", "divergence", "non-convergence"),
+    measures={
+        "swing_warning": "how far val_loss swings late in the run (swings)",
+        "level_least": "the same swings, of the loss's level",
+    },
     cases=(
         Case("val_loss swings by twice its improvement", synthetic.noisy_validation, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

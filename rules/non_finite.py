@@ -157,6 +157,10 @@ RULE = Rule(
     min_points=1,
     fixes=("lower-learning-rate", "clip-gradients", "stable-precision", "inspect-batch", "normalize-inputs"),
     precedence=-1,
+    measures={
+        "zero_tail": "the points of the training loss",
+        "seen": "a loss that is NaN, infinite, or hidden by what wrote the log",
+    },
     cases=(
         Case("NaN from two thirds on", synthetic.non_finite, Severity.ERROR),
         Case("cells go blank from two thirds on", synthetic.blank_tail, Severity.ERROR),

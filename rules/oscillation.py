@@ -113,6 +113,14 @@ RULE = Rule(
     not_for=dict.fromkeys(
         ("reinforcement", "adversarial"), "the loss of a policy or of adversarial networks swings in healthy training"
     ),
+    measures={
+        "swing_warning": "how far train_loss still swings late in the run (swings)",
+        "batch_warning": "how far single points of train_loss swing late in the run (swings)",
+        "level_least": "the same swings, of the loss's level",
+        "batch_level_least": "the same swings, of the loss's level",
+        "calm_most": "how far val_loss swings, against train_loss",
+        "found": "swings that are wide enough",
+    },
     cases=(
         Case("train_loss swings by its whole improvement", synthetic.oscillating, Severity.WARNING),
         Case("the validation loss swings with it", synthetic.oscillating_with_validation, Severity.WARNING),

@@ -79,6 +79,14 @@ RULE = Rule(
     min_points=5,
     fixes=("label-smoothing", "temperature-scaling", "early-stopping", "weight-decay", "data-augmentation"),
     explained_by=("overfitting",),
+    measures={
+        "gl_warning": "how far val_loss ends above its best level (generalization loss, GL)",
+        "lost_warning": "how much of what val_loss had gained is lost again (lost)",
+        "lost_least": "how much of what val_loss had gained is lost again (lost)",
+        "sure": "how sure it is that val_loss has risen at all (probability)",
+        "accuracy_held": "how val_accuracy has moved since the best val_loss",
+        "rise is None": "no rise after the best can be measured: too few points, or none after it",
+    },
     cases=(
         Case("val_loss climbs, val_accuracy rises", synthetic.overconfident, Severity.WARNING),
         Case("both climb away: plain overfitting", synthetic.overfit),

@@ -161,6 +161,17 @@ RULE = Rule(
         "smaller-network",
         "more-data",
     ),
+    measures={
+        "gl_warning": "how far val_loss ends above its best level (generalization loss, GL)",
+        "gl_error": "the same, for an error (GL)",
+        "lost_warning": "how much of what val_loss had gained is lost again (lost)",
+        "lost_least": "how much of what val_loss had gained is lost again (lost)",
+        "sure": "how sure it is that val_loss has risen at all (probability)",
+        "train_share": "how far train_loss has risen since then, for each unit that val_loss has",
+        "points_warning": "how much of val_accuracy is lost since its best",
+        "rise": "val_loss rises after its best (its rise)",
+        "rise is None": "no rise after the best can be measured: too few points, or none after it",
+    },
     cases=(
         Case("val_loss turns at 30 % of the run", synthetic.overfit, Severity.ERROR),
         Case("training loss memorised and flat", synthetic.memorized, Severity.ERROR),

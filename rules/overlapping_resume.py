@@ -68,6 +68,9 @@ RULE = Rule(
     min_points=5,
     fixes=("save-more-often", "restore-state"),
     precedence=1,
+    measures={
+        "again_note": "the share of steps that were trained twice (share)",
+    },
     cases=(
         Case("a fifth of the run a second time", synthetic.gone_back, Severity.NOTE),
         Case("healthy run", synthetic.healthy),

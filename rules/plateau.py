@@ -93,6 +93,13 @@ RULE = Rule(
     fixes=("decay-learning-rate", "larger-network", "train-shorter"),
     explained_by=("vanishing-gradient",),
     not_for={"reinforcement": "the log has a reward: the loss of a policy need not fall"},
+    measures={
+        "share_note": "the part of the run that brings nothing more (share)",
+        "gain_most": "what the loss ends above the best of that part",
+        "done_level": "the loss at the end, of its start",
+        "decayed": "the learning rate at the end, of its peak",
+        "improvement": "all that the loss has improved",
+    },
     cases=(
         Case("flat from a fifth of the run on", synthetic.plateaued, Severity.NOTE),
         Case("healthy run that falls to its end", synthetic.falling),

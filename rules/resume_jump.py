@@ -179,6 +179,12 @@ RULE = Rule(
     not_for=dict.fromkeys(
         ("reinforcement", "adversarial"), "losses of a policy or of adversarial networks may rise at any time"
     ),
+    measures={
+        "z_least": "how far the loss jumps at the resume, in its noise (z)",
+        "height_least": "how far the loss jumps, of its level (height)",
+        "abrupt_least": "how much of the jump comes at once",
+        "kept_least": "how much of the jump is still there later",
+    },
     cases=(
         Case("the level nearly doubles from one step on", synthetic.resumed, Severity.WARNING),
         Case("healthy run", synthetic.healthy),

@@ -62,6 +62,10 @@ RULE = Rule(
     essential_for=("reinforcement",),
     fixes=("lower-learning-rate", "train-longer", "larger-batch"),
     explained_by=("learning-rate-zero", "collapse"),
+    measures={
+        "gain_least": "how far the reward has risen, in its noise (gain)",
+        "sure": "how sure it is that the reward has risen at all (probability)",
+    },
     cases=(
         Case("the reward stays where it began", synthetic.unrewarded_policy, Severity.NOTE),
         Case("the reward rises and levels off", synthetic.rewarded),

@@ -145,6 +145,13 @@ RULE = Rule(
     fixes=("train-longer", "raise-learning-rate"),
     explained_by=("learning-rate-range",),
     not_for={"reinforcement": "the log has a reward: the loss of a policy need not fall"},
+    measures={
+        "late_note": "how much of its improvement train_loss still makes in the last fifth (late)",
+        "val_note": "the same of val_loss (late)",
+        "trend_p": "how likely so steady a fall is by chance (Mann-Kendall p)",
+        "epochs_few": "the length of the run",
+        "val_p": "how likely so steady a fall of val_loss is by chance (Mann-Kendall p)",
+    },
     cases=(
         Case("both losses fall to the last epoch", synthetic.falling, Severity.NOTE),
         Case("levelled off", synthetic.plateaued),

@@ -61,6 +61,9 @@ RULE = Rule(
     check=check,
     min_points=0,
     fixes=("larger-batch", "normalization-layers"),
+    measures={
+        "least": "the batch size of the config",
+    },
     cases=(
         Case("batches of 2", _configured(normalization="BatchNorm2d", batch_size=2), Severity.NOTE),
         Case("batches of 32", _configured(normalization="batch", batch_size=32)),

@@ -69,6 +69,11 @@ RULE = Rule(
     min_points=6,
     fixes=("check-loss",),
     precedence=-1,
+    measures={
+        "above_most": "how far the loss ends above the least that such a loss can reach",
+        "below_most": "the lowest loss, against that least",
+        "fallen_least": "the loss at the end, against that of guessing (ln k)",
+    },
     cases=(
         Case("ten classes, ends at 1.47", synthetic.softmaxed, Severity.WARNING),
         Case("healthy run", synthetic.healthy_with_classes),

@@ -87,6 +87,9 @@ RULE = Rule(
     min_points=LEAST,
     fixes=("profile-input",),
     precedence=1,
+    measures={
+        "drop_note": "how much slower it runs at the end (drop)",
+    },
     cases=(
         Case("slower by 40 % from half-way on", synthetic.slowed, Severity.NOTE),
         Case("epochs take twice as long from half-way on", synthetic.slowing, Severity.NOTE),

@@ -89,6 +89,12 @@ RULE = Rule(
     check=check,
     min_points=10,
     fixes=("larger-network", "less-regularization", "raise-learning-rate", "normalize-inputs"),
+    measures={
+        "accuracy_note": "the training accuracy at the end",
+        "accuracy_warning": "the training accuracy at the end, against that of guessing",
+        "gap_most": "how far training and validation accuracy lie apart (gap)",
+        "slope_most": "how far the training still improves in the last third (slope)",
+    },
     cases=(
         Case("both accuracies flat at 0.45", synthetic.underfit, Severity.NOTE),
         Case("healthy run", synthetic.healthy),

@@ -89,6 +89,10 @@ RULE = Rule(
     min_points=6,
     fixes=("evaluate-training-set", "check-split"),
     precedence=1,
+    measures={
+        "share_note": "the share of validations that are better (share)",
+        "margin_note": "by how much they are better (margin)",
+    },
     cases=(
         Case("val_loss at 60 % of train_loss", synthetic.easy_validation, Severity.NOTE),
         Case("val_loss at 40 %", partial(synthetic.easy_validation, share=0.4), Severity.NOTE),

@@ -57,6 +57,10 @@ RULE = Rule(
     min_points=5,
     fixes=("check-split", "check-metric"),
     precedence=-1,
+    measures={
+        "equal_least": "the share of points at which both losses are the same (equal)",
+        "different_least": "the different values of train_loss",
+    },
     cases=(
         Case("one column written twice", synthetic.repeated, Severity.ERROR),
         Case("healthy run", synthetic.healthy),

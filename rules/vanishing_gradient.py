@@ -109,6 +109,12 @@ RULE = Rule(
         ("reinforcement", "adversarial"),
         "the gradient of a policy or of adversarial networks may vanish in healthy training",
     ),
+    measures={
+        "decades_least": "how far the gradient norm has shrunk (decades)",
+        "relative_most": "the gradient norm at the end, of the loss",
+        "learned_most": "how much of the loss at the start has been learned",
+        "moving_most": "how far the loss still moves in the last third",
+    },
     cases=(
         Case("five decades down, the loss near ln 10", synthetic.vanishing_gradients, Severity.WARNING),
         Case("falls with the loss", synthetic.converged_gradients),

@@ -97,6 +97,9 @@ RULE = Rule(
         "adversarial": "a loss with a margin is 0 where it is kept",
     },
     precedence=-1,
+    measures={
+        "share_least": "the share of points at which the loss is 0 (share)",
+    },
     cases=(
         Case("every label masked", synthetic.masked_labels, Severity.ERROR),
         Case("a tenth of the batches without a label", synthetic.some_masked_labels, Severity.WARNING),

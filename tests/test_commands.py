@@ -69,7 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_csv(overfit, tmp_path / "logs" / "ill.csv")
     shutil.copy(ROOT / "samples" / "trainer_state.json", tmp_path)
     shutil.copy(ROOT / "samples" / "focus.csv", tmp_path)
-    (tmp_path / "config.yaml").write_text("learning_rate: 0.001\noptimizer: adam\n")
+    (tmp_path / "config.yaml").write_text("learning_rate: 0.001\noptimizer: adam\nweight_decay: 0.0\n")
     (tmp_path / "metrics.jsonl").write_text("".join(f'{{"step": {i}, "loss": {1 / (i + 1)}}}\n' for i in range(30)))
     (tmp_path / "odd.csv").write_text("epoch,my_loss\n" + "".join(f"{i},{1 / (i + 1)}\n" for i in range(30)))
     shutil.copy(tmp_path / "odd.csv", tmp_path / "run_odd.csv")

@@ -17,7 +17,7 @@ import typer
 
 import diagnose
 from diagnose import files
-from diagnose.cli import compare, docs, serve
+from diagnose.cli import compare, docs, fix, serve, why
 from diagnose.cli.group import DEFAULT, FOUND, OK, WRONG, Commands, ReadLogs
 from diagnose.console import completion, options
 from diagnose.console.output import check_apart, check_places, deliver, write_file
@@ -25,7 +25,7 @@ from diagnose.console.terminal import complain, file_page, page, progress_bar, w
 from diagnose.errors import unknown
 from diagnose.reports import FORMATS, format_of, rendered
 
-COMMANDS = ("rules", "explain", "schema", "init", "compare", "docs", "serve", "help", "version")
+COMMANDS = ("rules", "explain", "schema", "init", "compare", "docs", "why", "fix", "serve", "help", "version")
 SCHEMAS = ("report", "brief", "comparison", "rules")
 ANYWAY = (
     "to commit these logs as they are: SKIP=diagnose git commit; to accept a finding for good: per-file-ignores in "
@@ -244,13 +244,8 @@ def _refuse_beside_live(live: bool, watch: bool, paths: Sequence[str], form: str
         raise typer.BadParameter(f"{form} comes at the end, into a file: name it with --out", param_hint="--live")
 
 
-app.command()(compare.compare)
-
-
-app.command()(docs.docs)
-
-
-app.command()(serve.serve)
+for command in (compare.compare, why.why, fix.fix, docs.docs, serve.serve):
+    app.command()(command)
 
 RuleId = Annotated[
     str | None,

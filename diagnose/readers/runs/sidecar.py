@@ -34,16 +34,21 @@ def config(path: Path, format: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the files beside the log at `path` say, and a note for each that could not be read."""
     found: dict[str, Any] = {}
     notes = []
-    for name in (*_own(path, format), *FILES.get(format, ())):
-        beside = path.parent / name
-        if not beside.is_file() or not beside.stat().st_size:
-            continue
+    for beside in files(path, format):
         try:
             found = load(beside) | found
         except ConfigError as error:
             reason = str(error).removeprefix(f"{beside}: ")[:120]
-            notes.append(f"{name} could not be read ({reason}): hyperparameters are unknown")
+            notes.append(f"{beside.name} could not be read ({reason}): hyperparameters are unknown")
     return found, tuple(notes)
+
+
+def files(path: Path, format: str) -> Iterator[Path]:
+    """The files beside the log at `path` that hold hyperparameters; of two that name one, the first one counts."""
+    for name in (*_own(path, format), *FILES.get(format, ())):
+        beside = path.parent / name
+        if beside.is_file() and beside.stat().st_size:
+            yield beside
 
 
 def _own(path: Path, format: str) -> Iterator[str]:
