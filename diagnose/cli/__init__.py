@@ -286,15 +286,17 @@ def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain
 @app.command("help")
 def help_of(
     ctx: typer.Context,
-    command: Annotated[str | None, typer.Argument(metavar="COMMAND", help="Name of a command.")] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", help="Name of a command.")] = None,
 ) -> None:
-    """Print the help, or that of a command."""
-    root = ctx.find_root()
-    group = root.command
-    found: Any = root if command is None else group.get_command(root, command)  # type: ignore[attr-defined]
-    if found is None:
-        raise typer.BadParameter(unknown("command", str(command), COMMANDS), param_hint="COMMAND")
-    typer.echo(root.get_help() if command is None else type(root)(found, info_name=command, parent=root).get_help())
+    """Print the help, or that of a command: `diagnose help reference run`."""
+    place: Any = ctx.find_root()
+    for word in command or ():
+        group = place.command
+        names = group.list_commands(place) if hasattr(group, "list_commands") else []
+        if word not in names:
+            raise typer.BadParameter(unknown("command", word, names), param_hint="COMMAND")
+        place = type(place)(group.get_command(place, word), info_name=word, parent=place)
+    typer.echo(place.get_help())
 
 
 @app.command()
