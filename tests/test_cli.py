@@ -169,6 +169,25 @@ def test_the_help_shows_options_and_commands(call: list[str]) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("words", [["compare"], ["reference", "run"], []])
+def test_help_of_a_command_is_what_the_command_says_of_itself(words: list[str]) -> None:
+    assert run("help", *words).stdout == run(*words, "--help").stdout
+
+
+def test_help_of_an_unknown_command_names_the_nearest() -> None:
+    result = run("help", "compar")
+    assert result.exit_code == 2
+    assert "did you mean compare?" in result.stderr
+
+
+def test_a_group_lists_its_rules() -> None:
+    for command in ("rules", "explain"):
+        listed = run(command, "gradient").stdout
+        assert listed.startswith("gradient ")
+        assert "vanishing-gradient" in listed
+        assert "overfitting" not in listed
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"diagnose {cli.diagnose.__version__}\n"
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,9 +25,10 @@ import pytest
 import yaml
 
 from diagnose import limits, synthetic
+from diagnose.judging.cases import judged
 from diagnose.judging.installed import load_rules, load_trials
 from diagnose.names.kinds import KINDS
-from diagnose.readers import tables
+from diagnose.readers import registry, tables
 from diagnose.rule import GROUPS
 from reference_trainer import check, outcomes
 from tests.conftest import ROOT
@@ -108,10 +112,19 @@ def checked() -> str:
     return check.table(check.read(ROOT / "tests" / "reference_trainer" / "reference_check.csv"))
 
 
+def formats() -> str:
+    """The formats in the order in which they are tried, each by the first line of its module."""
+    names = dict.fromkeys((*registry.FORMATS, *registry.FOLDERS))
+    modules = [import_module(f"diagnose.readers.formats.{name}") for name in names]
+    rows = "".join(f"| `{module.NAME}` | {(module.__doc__ or '').splitlines()[0]} |\n" for module in modules)
+    return f"| format | what it is |\n|---|---|\n{rows}"
+
+
 MADE: Mapping[str, Callable[[], str]] = {
     "rules": rules,
     "table of rules": table,
     "kinds": kinds,
+    "formats": formats,
     "limits": limits_table,
     "check": checked,
     "trials": lambda: outcomes.by_fault(load_trials()),
@@ -166,6 +179,38 @@ def test_settings_of_the_manual_are_valid(tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("diagnose")
     result = subprocess.run([script, log.name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode in (0, 1), result.stderr
+
+
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_blocks_of_python_run(page: Path, tmp_path: Path) -> None:
+    write_csv(synthetic.overfit(), tmp_path / "run.csv")
+    write_csv(synthetic.overfit(), tmp_path / "samples" / "overfitting.csv")
+    for block in PYTHON.findall(page.read_text(encoding="utf-8")):
+        if block.startswith(("# needs:", '    """')):  # a model of the reader's, or the rule that the next test runs
+            compile(textwrap.dedent(block), str(page), "exec")
+            continue
+        done = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_rule_of_the_contributors_page_gets_its_cases_right(tmp_path: Path) -> None:
+    [block] = PYTHON.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    path = tmp_path / "tiny_dropout.py"
+    path.write_text(textwrap.dedent(block), encoding="utf-8")
+    rule = runpy.run_path(str(path))["RULE"]
+    for case in rule.cases:
+        findings, _ = judged(rule, case.build())
+        assert [finding.severity for finding in findings] == ([case.expect] if case.expect else [])
 
 
 def blocks_of_yaml() -> dict[str, Any]:

@@ -250,7 +250,9 @@ for command in (compare.compare, why.why, fix.fix, docs.docs, serve.serve):
 RuleId = Annotated[
     str | None,
     typer.Argument(
-        metavar="RULE", help="Id of a rule; without one, all are listed.", autocompletion=completion.rule_ids
+        metavar="RULE",
+        help="Id of a rule, or name of a group; without one, all are listed.",
+        autocompletion=completion.rule_ids,
     ),
 ]
 
@@ -267,13 +269,14 @@ def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain
     from diagnose.judging.needs import needs
     from diagnose.reports import json, manual, rules_json
     from diagnose.reports.context import Context
+    from diagnose.rule import GROUPS
 
-    if rule is not None:
+    if rule is not None and rule not in GROUPS:
         found = manuals.of(rule)
         written = rules_json.manual(*found, Context()) if form == "json" else None
         write(manual.manual(*found, page(plain, None, "auto")) if written is None else json.written(written))
         return
-    listed = [(known, needs(known)) for known in load_rules()]
+    listed = [(known, needs(known)) for known in load_rules() if rule in (None, known.group)]
     if form == "json":
         write(json.written(rules_json.table(listed, Context())))
     else:
@@ -283,15 +286,17 @@ def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain
 @app.command("help")
 def help_of(
     ctx: typer.Context,
-    command: Annotated[str | None, typer.Argument(metavar="COMMAND", help="Name of a command.")] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", help="Name of a command.")] = None,
 ) -> None:
-    """Print the help, or that of a command."""
-    root = ctx.find_root()
-    group = root.command
-    found: Any = root if command is None else group.get_command(root, command)  # type: ignore[attr-defined]
-    if found is None:
-        raise typer.BadParameter(unknown("command", str(command), COMMANDS), param_hint="COMMAND")
-    typer.echo(root.get_help() if command is None else type(root)(found, info_name=command, parent=root).get_help())
+    """Print the help, or that of a command: `diagnose help reference run`."""
+    place: Any = ctx.find_root()
+    for word in command or ():
+        group = place.command
+        names = group.list_commands(place) if hasattr(group, "list_commands") else []
+        if word not in names:
+            raise typer.BadParameter(unknown("command", word, names), param_hint="COMMAND")
+        place = type(place)(group.get_command(place, word), info_name=word, parent=place)
+    typer.echo(place.get_help())
 
 
 @app.command()
