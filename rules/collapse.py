@@ -69,7 +69,7 @@ def _fallen(
         return None
     best, end = -turned.at(float(turned.smooth[rise.turn])), -rise.end
     fall = (best - end) / max(abs(best), 1e-300)
-    certain = rise.estimate.exceeds(0.0)
+    certain = rise.certain
     if fall < fall_least or certain < sure:
         return None
     place = float(score.steps[rise.best])

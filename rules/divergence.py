@@ -50,7 +50,7 @@ def check(
     rise = train_loss.rise
     if rise is None or rise.size < (visible if rise.lost >= lost_least else rise_least) or rise.lost <= 0.0:
         return None
-    certain = rise.estimate.exceeds(0.0)
+    certain = rise.certain
     if certain < sure or (rise.lost < 1.0 and _restarted(train_loss, rise, learning_rate)):
         return None
     best, start = float(train_loss.steps[rise.best]), train_loss.start

@@ -67,7 +67,7 @@ def check(
     rise = judged.rise if val_loss is not None else judged.flipped.rise
     if rise is None or rise.lost < lost_least:
         return None
-    certain = rise.estimate.exceeds(0.0)
+    certain = rise.certain
     if certain < sure:
         return None
     train_rise = None if train_loss is None else train_loss.moved(float(judged.steps[rise.best]))

@@ -204,3 +204,40 @@ def test_a_point_twice_as_high_is_the_peak_of_a_short_curve(size: int) -> None:
         z, chance = curve(values).peaks
         assert int(np.argmax(z)) == place
         assert chance[place] < 0.005
+
+
+# --- turns
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=15))
+def test_the_fit_that_nowhere_rises_is_that_of_the_closed_form(values: list[int]) -> None:
+    """The lowest over starts of the highest over ends of the means around a point [Robertson, Wright and Dykstra 1988].
+
+    Means are compared in whole multiples, so that equal levels are equal.
+    """
+    sums, size = np.concatenate([[0.0], np.cumsum(values)]), len(values)
+    fit = [
+        min(max((sums[b] - sums[a]) / (b - a) for b in range(i + 1, size + 1)) for a in range(i + 1))
+        for i in range(size)
+    ]
+    squares, levels = model._in_order([float(value) for value in values])[-1]
+    assert squares == pytest.approx(float(((np.array(fit) - values) ** 2).sum()), abs=1e-9)
+    assert levels == np.unique(np.round(fit, 9)).size
+
+
+def test_a_short_curve_that_turns_is_told_from_one_that_wiggles() -> None:
+    turned = curve([1.0, 0.7, 0.52, 0.47, 0.46, 0.50, 0.56, 0.64]).rise
+    wiggled = curve([1.0, 0.7, 0.52, 0.60, 0.44, 0.55, 0.46, 0.52]).rise
+    assert turned is not None
+    assert wiggled is not None
+    assert turned.certain > 0.98
+    assert wiggled.certain < 0.9
+
+
+@pytest.mark.parametrize("size", [6, 8, 10, 15, 20, 30])
+def test_noise_around_a_level_seldom_turns(size: int) -> None:
+    found = []
+    for seed in range(300):
+        rise = curve(0.5 * np.exp(0.03 * np.random.default_rng(seed).standard_normal(size))).rise
+        found.append(rise is not None and rise.size >= 0.05 and rise.certain >= 0.98)
+    assert np.mean(found) <= 0.07
