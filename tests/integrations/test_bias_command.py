@@ -206,7 +206,7 @@ def test_what_was_recorded_is_judged_without_torch() -> None:
 def test_other_rules_say_nothing_of_a_recorded_check() -> None:
     write(Path("images"), marked=2)
     call(*SOUND, "--out", "focus.csv")
-    result = CliRunner().invoke(cli.app, ["focus.csv"], prog_name="diagnose")
+    result = CliRunner().invoke(cli.app, ["focus.csv", "--verbose"], prog_name="diagnose")
     assert result.exit_code == 1
     assert "focus.csv: attribution-bias throughout" in result.stdout
     assert "verdict:    1 problem: attribution-bias (error)" in result.stdout

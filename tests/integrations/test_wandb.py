@@ -137,7 +137,7 @@ def test_an_audit_names_the_ill_runs_worst_first(serve: Callable[..., WandbServe
 
 def test_one_run_is_told_in_full_with_its_configuration(serve: Callable[..., WandbServer]) -> None:
     serve(project(3))
-    result = run("team/project/r0000")
+    result = run("team/project/r0000", "--verbose")
     assert result.exit_code == 1, result.output
     assert result.stdout.startswith("team/project/r0000: overfitting since ")
     assert "verdict:    2 problems: overfitting (error)" in result.stdout
