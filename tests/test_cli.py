@@ -292,6 +292,15 @@ def test_plain_and_a_dumb_terminal_have_no_picture(ill: Path) -> None:
         assert "curve:" in result.stdout
 
 
+@pytest.mark.parametrize("rows", ["1,2.3,2.2\n2,nan,nan\n", "1,2.3,2.2\n2,1.9,2\n3,1.8,inf\n4,nan,nan\n"])
+def test_a_loss_that_is_not_finite_is_told_at_any_length(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text(f"epoch,loss,val_loss\n{rows}")
+    result = run(path)
+    assert result.exit_code == 1
+    assert "non-finite" in result.stdout
+
+
 def test_as_much_is_said_as_was_asked_for(ill: Path) -> None:
     glance, everything, line = run(ill), run(ill, "--verbose"), run(ill, "--brief")
     assert len(line.stdout.splitlines()) == 1

@@ -246,7 +246,10 @@ def _repetition(repeated: Mapping[str, int], found: Mapping[str, str], axis: str
 def _check(
     found: Mapping[str, str], series: Mapping[str, Series], part: layout.Part, wanted: Mapping[str, str]
 ) -> None:
-    """Raise ReadError where no main curve has points enough, or a curve that the user named has none at all."""
+    """Raise ReadError where no main curve has points enough, or a curve that the user named has none at all.
+
+    A loss that is not finite needs no more points to say so.
+    """
     for role, column in wanted.items():
         if role in roles.ROLES and column not in series:
             blank = not part.table.columns[column].logged.any()
@@ -255,5 +258,6 @@ def _check(
     main = {found[role]: len(series[found[role]]) for role in roles.MAIN_ROLES if role in found}
     if not main:
         raise no_curve(part.table, part.facets)
-    if max(main.values()) < roles.FEW_POINTS:
+    broken = any(not np.isfinite(series[column].values).all() for column in main)
+    if max(main.values()) < roles.FEW_POINTS and not broken:
         raise too_short(main, part.facets)
