@@ -24,7 +24,7 @@ Limits
     validation loss that falls. A first point far above the second is left out where it is a thousand times as high, or
     where an accuracy shows no learning: a bad start is unlearned in one step.
     The losses of a policy or of adversarial networks need not fall; they are not judged. Fewer than 6 points are not
-    judged.
+    judged, nor 5 of a loss that is not at chance.
 
 References
     [1] Gasser, Sroka and Jennen-Steinmetz, Residual variance and residual pattern in nonlinear regression (1986)
@@ -48,7 +48,7 @@ from diagnose.measure import statistics
 from diagnose.measure.curve import Curve
 from diagnose.names import optimizers, roles, traits
 from diagnose.names.kinds import SUPERVISED
-from diagnose.rule import Case, Evidence, Finding, Rule, Severity
+from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 FIXES_OF: Mapping[str, tuple[str, ...]] = {
     "rate-too-high": ("typical-learning-rate", "lower-learning-rate", "warmup", "clip-gradients"),
@@ -99,6 +99,7 @@ def check(
     chance_accuracy: float = 1.5,  # times 1 / k; a largest class and the noise of small sets lie below it
     chance_slope: float = 0.01,  # of ln k, over the second half; a loss that still falls is slow
     dead_least: float = 0.9,  # of the units; with fewer dead ones the others still learn
+    fewest: int = 6,  # points that tell a fall from noise; a level at chance needs one less
 ) -> Finding | None:
     """Judge a training loss by itself and by the accuracies and the validation loss beside it."""
     scores = [score for score in (train_accuracy, val_accuracy) if score is not None and len(score.finite()) >= 4]
@@ -110,6 +111,9 @@ def check(
     count = statistics.ends(loss.size, 0.1, 2)
     start = statistics.level(loss, 0, count)
     end = statistics.level(loss, loss.size - count, loss.size)
+    at_chance = _chance_level(end, train_accuracy if train_accuracy is not None else val_accuracy, num_classes)
+    if loss.size < fewest and not at_chance:
+        raise CannotJudge(f"only {loss.size} points of train_loss; needs {fewest}")
     noise = max(statistics.jitter(loss), 1e-9 * abs(start), np.finfo(np.float64).tiny)  # a loss of 0 has none
     cause = _cause(learning_rate, config, dead_units, dead_least)
     if _falls(curve, limits) or (val_loss is not None and _falls(_without_start(val_loss, absurd, True), limits)):
@@ -127,7 +131,7 @@ def check(
         finding = _by_chance(step, start, end, role, accuracy, classes, chance_loss, chance_accuracy)
         return replace(finding, cause=cause, fixes=FIXES_OF.get(cause, ()))
     at_fault, _ = _rate_at_fault(_rate(learning_rate, config), config.get("optimizer"))
-    named = at_fault + _chance_level(end, train_accuracy, num_classes)
+    named = at_fault + at_chance
     improvement = (start - end) / noise
     return Finding(
         severity=Severity.ERROR,
@@ -290,13 +294,13 @@ def _rate_at_fault(rate: float | None, optimizer: object) -> tuple[str, str]:
     return "", ""
 
 
-def _chance_level(end: float, train_accuracy: Series | None, num_classes: int | None) -> str:
+def _chance_level(end: float, score: Series | None, num_classes: int | None) -> str:
     """That the loss lies where random answers put it, where it does."""
     classes = num_classes or round(math.exp(min(max(end, 0.0), 12.0)))
     if classes < 2 or abs(end - math.log(classes)) > 0.01 * math.log(classes):
         return ""
     # Some integer is near any large exp(loss): without the number of classes, the accuracy or a usual one must agree.
-    accuracy = float(np.median(train_accuracy.finite().values)) if train_accuracy is not None else math.nan
+    accuracy = float(np.median(score.finite().values)) if score is not None and len(score.finite()) else math.nan
     agrees = abs(accuracy * classes - 1.0) < 0.2 or classes in (2, 10, 100, 1000)
     if num_classes is None and not agrees:
         return ""
@@ -307,7 +311,7 @@ RULE = Rule(
     id="non-convergence",
     doc=__doc__,
     check=check,
-    min_points=6,
+    min_points=5,
     fixes=(
         "overfit-one-batch",
         "lower-learning-rate",

@@ -41,7 +41,8 @@ def what(diagnosis: Diagnosis) -> str:
     lead, *others = diagnosis.findings
     if lead.severity is Severity.NOTE:
         noted = listed([finding.rule for finding in diagnosis.findings])
-        return one_line(f"no problem; {count(len(diagnosis.findings), 'tip')}: {noted}")
+        found = "no problem" if diagnosis.whole else f"no problem found by {count(len(diagnosis.judged), 'rule')}"
+        return one_line(f"{found}; {count(len(diagnosis.findings), 'tip')}: {noted}")
     said = f"{lead.rule} {since(lead, diagnosis.run)}"
     effects = [f.rule for f in others if f.explained_by == lead.rule and f.severity is not Severity.NOTE]
     if effects:

@@ -49,7 +49,7 @@ def test_a_tip_is_named_and_told_on_demand(ill: Diagnosis, noted: Diagnosis) -> 
     assert "1 tip: slow-convergence" in render([both])
     assert "still falling" not in render([both])
     assert "still falling" in render([both], page=Page(detail=Detail.FULL))
-    assert render([noted]).startswith("slow.csv: no problem; 1 tip: slow-convergence\n")
+    assert render([noted]).startswith("slow.csv: no problem found by 1 rule; 1 tip: slow-convergence\n")
 
 
 def test_what_another_finding_explains_is_named_with_it(ill: Diagnosis) -> None:
@@ -97,7 +97,7 @@ def test_several_runs_are_a_line_each_worst_first(
         4 runs: 1 with errors, 1 with notes, 1 not judged, 1 healthy
 
         run.csv   error: overfitting since epoch 17: stop at epoch 17
-        slow.csv  no problem; 1 tip: slow-convergence
+        slow.csv  no problem found by 1 rule; 1 tip: slow-convergence
         odd.csv   not judged: the log has no val_loss
         fine.csv  healthy
 
