@@ -205,4 +205,4 @@ def test_the_first_line_says_what_since_when_and_what_to_do(ill: Diagnosis, note
     assert first[0] == "run.csv: overfitting since epoch 17, and with it overconfidence; try first: stop at epoch 17"
     assert first[1] == "run.csv: overfitting at epochs 20-25; try first: stop at epoch 17"
     assert first[2] == "run.csv: overfitting throughout; try first: stop at epoch 17"
-    assert first[3].startswith("run.csv: no problem found by 1 rule; 1 tip: slow-convergence")
+    assert first[3].startswith("run.csv: no problem found by 2 rules; 1 tip: slow-convergence")
