@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["ReadError", "Report", "__version__", "diagnose", "watch"]
 
 
+def __dir__() -> list[str]:
+    """What is here, imported or not."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import the API at its first use, so that `diagnose --version` does not wait for NumPy."""
     if name in {"ReadError", "Report", "diagnose"}:

@@ -110,7 +110,9 @@ def test_what_was_not_asked_was_not_judged(tmp_path: Path) -> None:
         "nothing-found"
     )
     said = CliRunner().invoke(app, [str(tmp_path / "run.csv"), "--select", "overfitting"]).stdout
-    assert "nothing found by 1 rule; not asked: non-convergence" in " ".join(said.split())
+    assert "nothing found by 1 rule, and not known to be healthy: non-convergence was not asked" in " ".join(
+        said.split()
+    )
 
 
 def test_a_short_run_is_not_healthy(tmp_path: Path) -> None:
