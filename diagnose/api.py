@@ -25,6 +25,7 @@ from diagnose.judging.source import Wanted
 from diagnose.names.roles import AXES, ROLES
 from diagnose.readers.formats.python_values import is_values
 from diagnose.reports.context import Context
+from diagnose.reports.page import PLAIN_PAGE, Detail
 from diagnose.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,9 +38,14 @@ BACKENDS = ("processes", "dask")
 class Report(plain.Report):
     """What `diagnose` answers: the plain value, which also prints itself and shows itself in a notebook."""
 
-    def __str__(self) -> str:
-        said = reports.render(self, "text", Context())
+    def text(self, *, verbose: bool = False) -> str:
+        """The report for a person, as the command prints it. verbose: all of it, as `--verbose`."""
+        page = replace(PLAIN_PAGE, detail=Detail.FULL if verbose else Detail.GLANCE)
+        said = reports.render(self, "text", Context(page=page))
         return said + "".join(f"{source}: {message}\n" for source, message in self.errors)
+
+    def __str__(self) -> str:
+        return self.text()
 
     def _repr_html_(self) -> str:
         """What a notebook shows of the report."""

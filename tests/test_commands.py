@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from diagnose import cli, synthetic
 from tests.conftest import ROOT
@@ -81,10 +82,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_printed_command_runs(command: str, folder: Path) -> None:
     if "my_loss" in command:
         shutil.copy(folder / "odd.csv", folder / "run.csv")
+    code, said, complaints = called(command, folder)
+    assert code in (0, 1), complaints
+    assert said or "--out" in command or "--plot" in command
+
+
+def called(command: str, folder: Path) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command: in this process where no shell is needed."""
+    if command.startswith("diagnose ") and not set(command) & set("|*'&;>"):
+        result = CliRunner().invoke(cli.app, words_of(command), prog_name="diagnose")
+        return result.exit_code, result.stdout, result.stderr
     env = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    result = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=False, cwd=folder)
-    assert result.returncode in (0, 1), result.stderr
-    assert result.stdout or "--out" in command or "--plot" in command
+    made = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=False, cwd=folder)
+    return made.returncode, made.stdout, made.stderr
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if kept_back(command)])

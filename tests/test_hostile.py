@@ -426,7 +426,7 @@ def test_a_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypatc
         return whole(diagnosis)
 
     monkeypatch.setattr(text, "verdict", verdict)
-    said = typed(str(tmp_path), "--plain")
+    said = typed(str(tmp_path), "--plain", "--verbose")
     assert said.returncode == 2
     assert "ill.csv: overfitting since" in said.stdout
     (line,) = said.stderr.splitlines()

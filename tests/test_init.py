@@ -27,7 +27,8 @@ def init() -> Result:
 
 
 def load(path: Path) -> settings.Settings:
-    return settings.load(path, rules={rule.id: thresholds_of(rule) for rule in load_rules()}, roles=ROLES)
+    rules = {rule.id: thresholds_of(rule) for rule in load_rules()}
+    return settings.load(path, rules=rules, groups={rule.id: rule.group for rule in load_rules()}, roles=ROLES)
 
 
 def test_it_creates_a_file_that_loads_and_sets_nothing(project: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_colour_of_the_thing_is_asked_about_and_one_around_it_is_a_fault(blue:
     assert ("is that what tells the classes apart? Class e: of 20 images" in " ".join(page.split())) == (
         blue == "thing"
     )
-    read = CliRunner().invoke(cli.app, ["focus.csv"], prog_name="diagnose")
+    read = CliRunner().invoke(cli.app, ["focus.csv", "--verbose"], prog_name="diagnose")
     assert (read.exit_code, said in read.stdout) == (code, True)
 
 

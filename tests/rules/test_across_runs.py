@@ -61,7 +61,7 @@ def test_the_reports_name_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [name] = finding["runs"]
     assert [run["source"] for run in document["runs"] if run["name"] == name] == ["seeds/version_5/metrics.csv"]
     assert {missing["rule"] for missing in document["across_not_judged"]} >= {"grid-search"}
-    said = CliRunner().invoke(cli.app, ["seeds"], prog_name="diagnose").stdout
+    said = CliRunner().invoke(cli.app, ["seeds", "--verbose"], prog_name="diagnose").stdout
     assert "\nacross runs\n\nWARNING outlier-run, 1 run, " in said
     assert "  runs:       seeds/version_5/metrics.csv\n" in said
 

@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_corrupted_labels_show_beside_a_baseline(project: Path) -> None:
     assert run("corrupted.csv").stdout.count("baseline") == 0
-    call = run("corrupted.csv", "--baseline", "good")
+    call = run("corrupted.csv", "--baseline", "good", "--verbose")
     assert call.exit_code == 1
     assert "\nERROR baseline-regression, epochs " in call.stdout
     assert "% higher than in 5 baseline runs." in call.stdout
@@ -51,7 +51,7 @@ def test_corrupted_labels_show_beside_a_baseline(project: Path) -> None:
 
 
 def test_a_baseline_may_be_files_patterns_and_frames(project: Path) -> None:
-    several = run("corrupted.csv", "--baseline", "good/0.csv", "--baseline", "good/[1-3].csv", *ONLY)
+    several = run("corrupted.csv", "--baseline", "good/0.csv", "--baseline", "good/[1-3].csv", *ONLY, "-v")
     assert "in 4 baseline runs." in several.stdout
     import pandas as pd
 
