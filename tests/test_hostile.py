@@ -414,19 +414,19 @@ def test_numbers_near_the_ends_of_the_range_are_judged(size: float, shape: str, 
 
 
 def test_a_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diagnose.reports import text
+    from diagnose.reports import summary
 
     write_csv(synthetic.overfit(), tmp_path / "ill.csv")
     write_csv(synthetic.healthy(), tmp_path / "odd.csv")
-    whole = text.verdict
+    whole = summary.what
 
-    def verdict(diagnosis: Any) -> str:
+    def what(diagnosis: Any) -> str:
         if diagnosis.run.name == "odd":
             raise ZeroDivisionError("nothing to divide by")
         return whole(diagnosis)
 
-    monkeypatch.setattr(text, "verdict", verdict)
-    said = typed(str(tmp_path), "--plain", "--verbose")
+    monkeypatch.setattr(summary, "what", what)
+    said = typed(str(tmp_path), "--plain")
     assert said.returncode == 2
     assert "ill.csv: overfitting since" in said.stdout
     (line,) = said.stderr.splitlines()

@@ -182,7 +182,7 @@ def test_published_trials_do_not_order() -> None:
         ),
         (
             Tally(60, 60, 21, "r2", -1.2, faults=2),
-            "resolved 21/60 reference runs of 2 faults (95 % CI 24-48 %), -1.2 points of the variance explained (val R2)",
+            "resolved 21/60 reference runs of 2 faults (95 % CI 24-48 %), -1.2 points of variance explained (R2)",
         ),
         (Tally(60, 60, 51), "resolved 51/60 reference runs of one fault (95 % CI 74-92 %)"),
     ],

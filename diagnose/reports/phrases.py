@@ -284,7 +284,7 @@ def outcome(tally: Tally, *, brief: bool = False) -> str:
     share = f"({low:.0f}-{high:.0f} %)" if brief else f"reference runs of {faults} (95 % CI {low:.0f}-{high:.0f} %)"
     gain = ""
     if math.isfinite(tally.gain):
-        metric = {"accuracy": " val accuracy", "r2": " of the variance explained (val R2)"}.get(
+        metric = {"accuracy": " val accuracy", "r2": " of variance explained (R2)"}.get(
             tally.metric, " val metric"
         )
         gain = f", {tally.gain:+.1f} points{'' if brief else metric}"
