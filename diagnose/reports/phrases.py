@@ -284,9 +284,7 @@ def outcome(tally: Tally, *, brief: bool = False) -> str:
     share = f"({low:.0f}-{high:.0f} %)" if brief else f"reference runs of {faults} (95 % CI {low:.0f}-{high:.0f} %)"
     gain = ""
     if math.isfinite(tally.gain):
-        metric = {"accuracy": " val accuracy", "r2": " of variance explained (R2)"}.get(
-            tally.metric, " val metric"
-        )
+        metric = {"accuracy": " val accuracy", "r2": " of variance explained (R2)"}.get(tally.metric, " val metric")
         gain = f", {tally.gain:+.1f} points{'' if brief else metric}"
     return f"resolved {tally.resolved}/{tally.trials} {share}{gain}"
 
