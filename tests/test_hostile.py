@@ -414,7 +414,7 @@ def test_numbers_near_the_ends_of_the_range_are_judged(size: float, shape: str, 
 
 
 def test_a_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diagnose.reports import summary
+    from diagnose.reports import glance, summary
 
     write_csv(synthetic.overfit(), tmp_path / "ill.csv")
     write_csv(synthetic.healthy(), tmp_path / "odd.csv")
@@ -425,7 +425,8 @@ def test_a_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypatc
             raise ZeroDivisionError("nothing to divide by")
         return whole(diagnosis)
 
-    monkeypatch.setattr(summary, "what", what)
+    for module in (summary, glance):
+        monkeypatch.setattr(module, "what", what)
     said = typed(str(tmp_path), "--plain")
     assert said.returncode == 2
     assert "ill.csv: overfitting since" in said.stdout
