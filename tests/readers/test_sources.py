@@ -257,6 +257,15 @@ def test_a_step_between_the_regular_ones_is_of_another_column() -> None:
     assert from_frame(frame).columns["loss"].logged.tolist() == [True] * 3 + [False] + [True] * 3 + [False]
 
 
+@pytest.mark.parametrize(
+    "names", [("train_loss", "train_mae", "val_loss", "val_mae"), ("loss", "mae", "val_loss", "val_mae")]
+)
+def test_a_training_that_broke_is_logged_beside_its_learning_rate(names: tuple[str, ...]) -> None:
+    broken = [1.0, 0.9, 0.8, np.nan, np.nan]
+    frame = pd.DataFrame({"epoch": range(5), "lr": [0.1] * 5} | dict.fromkeys(names, broken))
+    assert all(from_frame(frame).columns[name].logged.all() for name in names)
+
+
 def test_a_row_of_the_validation_alone_is_no_row_of_the_training() -> None:
     nan = np.nan
     frame = pd.DataFrame(

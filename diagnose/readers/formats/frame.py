@@ -70,14 +70,15 @@ def _is_plain(dtype: Any) -> bool:
 
 
 def _of_others(series: Mapping[str, Any]) -> dict[str, Rows]:
-    """Column -> the rows that are another's: something is logged there, and nothing that this column is logged with, or
-    nothing else of its own split; or a step lies between those that the column is logged at.
+    """Column -> the rows that are another's: something is logged there, and nothing that this column is logged with; or
+    something of another split, and nothing of its own; or a step lies between those that the column is logged at.
 
     series: the columns of numbers; those that count the rows are in all of them.
     """
     names = {name: parse_name(name) for name in series}
     values = {name: column.to_numpy(dtype=np.float64) for name, column in series.items()}
     metrics = [name for name, facets in names.items() if not facets.counts]
+    splits = np.array([names[name].split for name in metrics])
     there = {name: ~np.isnan(values[name]) for name in metrics}
     if all(rows.all() for rows in there.values()):
         return {}
@@ -86,10 +87,10 @@ def _of_others(series: Mapping[str, Any]) -> dict[str, Rows]:
     found = {}
     for place, name in enumerate(metrics):
         together: Rows = np.any(kinds[kinds[:, place]], axis=0)
-        split = np.array([names[other].split == names[name].split for other in metrics])
         another: Rows = anything & ~np.any(kinds[:, together], axis=1)
-        if split.sum() > 1:
-            another |= anything & ~np.any(kinds[:, split], axis=1)
+        own = splits == names[name].split
+        if own.sum() > 1:
+            another |= np.any(kinds[:, ~own & (splits != "")], axis=1) & ~np.any(kinds[:, own], axis=1)
         found[name] = another[kind_of.reshape(-1)]
         for counter in series.keys() - set(metrics):
             found[name] |= _between(values[counter], there[name])
