@@ -13,15 +13,20 @@ from typing import Annotated
 
 import typer
 
-from diagnose.console import completion
+from diagnose.console import completion, options
 from diagnose.console.terminal import complain
-from diagnose.errors import SettingsError, unknown
+from diagnose.errors import SettingsError
 
 
 def docs(
     rule: Annotated[
         str | None,
-        typer.Argument(metavar="RULE", help="Open the page of this rule.", autocompletion=completion.rule_ids),
+        typer.Argument(
+            metavar="RULE",
+            callback=options.rule_id,
+            help="Open the page of this rule.",
+            autocompletion=completion.rule_ids,
+        ),
     ] = None,
     path: Annotated[
         bool, typer.Option("--path", "--no-browser", help="Print where the pages are, and open nothing.")
@@ -33,10 +38,7 @@ def docs(
 ) -> None:
     """Open the manual in a browser: tutorials, a page for each rule, formats, settings, how good it is."""
     from diagnose.cli import site
-    from diagnose.judging.installed import known_rules
 
-    if rule is not None and rule not in known_rules():
-        raise typer.BadParameter(unknown("rule", rule, known_rules()), param_hint="RULE")
     if build is None:
         start = site.cached()
     else:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -14,10 +13,11 @@ from diagnose.cli.group import FOUND, OK
 from diagnose.console import completion, options
 from diagnose.console.output import write_file
 from diagnose.console.terminal import complain, write
-from diagnose.curves import Run
-from diagnose.errors import ConfigError, SettingsError, unknown
-from diagnose.reports.words import count
-from diagnose.rule import Change, Diagnosis, Finding, Recommendation
+from diagnose.errors import ConfigError, SettingsError
+
+if TYPE_CHECKING:
+    from diagnose.curves import Run
+    from diagnose.rule import Change, Diagnosis, Finding, Recommendation
 
 
 class Patch(NamedTuple):
@@ -42,7 +42,10 @@ def fix(
     finding: Annotated[
         str | None,
         typer.Option(
-            metavar="RULE", help="The finding to mend.  [default: the first]", autocompletion=completion.rule_ids
+            metavar="RULE",
+            callback=options.rule_id,
+            help="The finding to mend.  [default: the first]",
+            autocompletion=completion.rule_ids,
         ),
     ] = None,
     advice: Annotated[
@@ -111,10 +114,6 @@ def _beside(run: Run) -> list[Path]:
 
 def _finding(diagnosis: Diagnosis, rule: str | None, path: str) -> Finding | None:
     """The finding to mend; None, which is told, where there is none."""
-    from diagnose.judging.installed import known_rules
-
-    if rule is not None and rule not in known_rules():
-        raise typer.BadParameter(unknown("rule", rule, known_rules()), param_hint="--finding")
     found = [f for f in diagnosis.findings if rule is None or f.rule == rule]
     if not found:
         what = "nothing" if rule is None else f"no {rule}"
@@ -157,6 +156,8 @@ def _patched(finding: Finding, places: Sequence[Path], number: int) -> Patch | N
 
 def _tell(rule: str, no_settings: Sequence[str], refused: Sequence[str]) -> None:
     """Say in a line which advice has no value for a setting, and in one for each which setting cannot be changed."""
+    from diagnose.reports.words import count
+
     if no_settings:
         others = len(no_settings) - 1
         more = f", nor {'does' if others == 1 else 'do'} {count(others, 'other')}" if others else ""
@@ -167,6 +168,8 @@ def _tell(rule: str, no_settings: Sequence[str], refused: Sequence[str]) -> None
 
 def _changes(item: Recommendation) -> list[Change]:
     """The settings that an advice changes."""
+    from diagnose.rule import Change
+
     return [change for change in item.changes if isinstance(change, Change) and change.old != change.new]
 
 
@@ -189,6 +192,8 @@ def _changed(item: Recommendation, places: Sequence[Path]) -> Patch:
 
 def _diff(patch: Patch) -> str:
     """A unified diff, as `patch` and `git apply` take it."""
+    import difflib
+
     name = patch.path.as_posix()
     sides = (name, name) if patch.path.is_absolute() else (f"a/{name}", f"b/{name}")
     before, after = (text.splitlines(keepends=True) for text in (patch.before, patch.after))

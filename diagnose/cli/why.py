@@ -10,9 +10,6 @@ import typer
 from diagnose.cli.group import OK
 from diagnose.console import completion, options
 from diagnose.console.terminal import page, write
-from diagnose.errors import unknown
-
-FORMS = ("text", "json")
 
 
 def why(
@@ -20,7 +17,10 @@ def why(
     rule: Annotated[
         str | None,
         typer.Argument(
-            metavar="RULE", help="Id of a rule; without one, a line for each.", autocompletion=completion.rule_ids
+            metavar="RULE",
+            callback=options.rule_id,
+            help="Id of a rule; without one, a line for each.",
+            autocompletion=completion.rule_ids,
         ),
     ] = None,
     column: options.Column = None,
@@ -29,7 +29,7 @@ def why(
     ] = None,
     setting: options.Setting = None,
     kind: options.KindOfRun = None,
-    form: Annotated[str, options.one_of(FORMS, "For a person, or for a program.", "--format")] = "text",
+    form: options.Form = "text",
     width: Annotated[
         str | None, typer.Option(metavar="COLUMNS", callback=options.columns, help="Width of the answer.")
     ] = None,
@@ -51,8 +51,6 @@ def why(
     from diagnose.reports import why as said
     from diagnose.reports.phrases import labels_of
 
-    if rule is not None and rule not in known_rules():
-        raise typer.BadParameter(unknown("rule", rule, known_rules()), param_hint="RULE")
     settings = api.load_settings(path)
     wanted = Wanted.of(
         map=options.pairs(column), config=options.hyperparameters(setting, kind, config), settings=settings

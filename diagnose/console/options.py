@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +14,10 @@ from diagnose.errors import unknown
 from diagnose.names import config as configuration
 from diagnose.names.hyperparameters import HYPERPARAMETERS
 from diagnose.names.kinds import KINDS
-from diagnose.reports.page import Detail
 from diagnose.settings import FAIL_ON
+
+if TYPE_CHECKING:
+    from diagnose.reports.page import Detail
 
 COLORS = ("auto", "always", "never")
 PLOT_STYLES = ("light", "dark")
@@ -41,6 +43,15 @@ def one_of(valid: tuple[str, ...], meaning: str, *flags: str) -> Any:
         help=meaning,
         autocompletion=completion.among(valid),
     )
+
+
+def rule_id(value: str | None) -> str | None:
+    """Refuse what is no rule, and name the nearest."""
+    from diagnose.judging.installed import known_rules
+
+    if value is not None and value not in known_rules():
+        raise typer.BadParameter(unknown("rule", value, known_rules()))
+    return value
 
 
 def columns(value: str | None) -> str | None:
@@ -163,6 +174,8 @@ Brief = Annotated[bool, typer.Option("--brief", help="One line for each run.")]
 
 def detail(verbose: bool, brief: bool) -> Detail:
     """How much a report in words says of a run."""
+    from diagnose.reports.page import Detail
+
     if verbose and brief:
         raise typer.BadParameter("is the opposite of --verbose; give one of them", param_hint="--brief")
     return Detail.FULL if verbose else Detail.LINE if brief else Detail.GLANCE

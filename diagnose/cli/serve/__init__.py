@@ -10,9 +10,7 @@ its address. What is dropped is kept in a folder of its own until the command en
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
-import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +29,8 @@ def serve(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open a page that takes logs by drop and shows their reports; nothing leaves this machine."""
+    import tempfile
+
     from diagnose import api
     from diagnose.cli.serve.desk import Desk
     from diagnose.cli.serve.server import Server
@@ -50,6 +50,8 @@ def serve(
             followed.start()
             typer.echo(f"{server.address}  (Ctrl-C ends it)")
             if browser:
+                import webbrowser
+
                 webbrowser.open(server.address)
             server.serve_forever()
         except KeyboardInterrupt:
