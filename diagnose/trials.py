@@ -218,6 +218,15 @@ def of(rows: Iterable[Trials], rule: str, cause: str, fix: str, seeds: Purpose) 
     return table.pooled.get((rule, cause, fix, seeds), NOT_TRIED)
 
 
+def published(table: Iterable[Trials], rule: str) -> dict[str, list[Trials]]:
+    """The published rows of a rule by the cause of its finding, as they come."""
+    found: dict[str, list[Trials]] = {}
+    for row in table:
+        if row.rule == rule and row.seeds == "published":
+            found.setdefault(row.cause, []).append(row)
+    return found
+
+
 def order(rows: Sequence[Trials], rule: str, cause: str, fixes: Sequence[str]) -> list[str]:
     """The fixes in the order to try: by the lower end of the interval of the share of runs that they resolved.
 

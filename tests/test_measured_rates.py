@@ -10,6 +10,7 @@ from diagnose import rates
 from diagnose.errors import TableError
 from diagnose.judging.installed import known_rules
 from diagnose.judging.needs import needs, thresholds_of
+from diagnose.reports.manual import Manual
 from diagnose.reports.rule_page import rule_page
 from tests.conftest import ROOT
 
@@ -22,7 +23,7 @@ def test_the_table_is_of_rules_that_are_there() -> None:
 
 def test_a_page_tells_the_rates_of_its_rule() -> None:
     rule = known_rules()["overfitting"]
-    page = rule_page(rule, needs(rule), thresholds_of(rule), [], [], [])
+    page = rule_page(Manual(rule, needs(rule), thresholds_of(rule), [], []), [])
     assert page.count("| 100 % |") == len(rates.of_rule(rule.check)) == 3
 
 

@@ -273,14 +273,11 @@ def rules(rule: RuleId = None, form: options.Form = "text", plain: options.Plain
 
     if rule is not None and rule not in GROUPS:
         found = manuals.of(rule)
-        written = rules_json.manual(*found, Context()) if form == "json" else None
-        write(manual.manual(*found, page(plain, None, "auto")) if written is None else json.written(written))
-        return
-    listed = [(known, needs(known)) for known in load_rules() if rule in (None, known.group)]
-    if form == "json":
-        write(json.written(rules_json.table(listed, Context())))
+        in_words, in_json = partial(manual.manual, found), partial(rules_json.manual, found)
     else:
-        write(manual.table(listed, page(plain, None, "auto")))
+        listed = [(known, needs(known)) for known in load_rules() if rule in (None, known.group)]
+        in_words, in_json = partial(manual.table, listed), partial(rules_json.table, listed)
+    write(json.written(in_json(Context())) if form == "json" else in_words(page(plain, None, "auto")))
 
 
 @app.command("help")

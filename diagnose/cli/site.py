@@ -142,7 +142,7 @@ def write_rules(folder: Path) -> Iterator[tuple[str, str]]:
     """Write the page of each rule; gives id and group of each, once it is written."""
     folder.mkdir()
     for rule in load_rules():
-        page = rule_page(*manuals.of(rule.id), list(_cases(rule)))
+        page = rule_page(manuals.of(rule.id), list(_cases(rule)))
         (folder / f"{rule.id}.md").write_text(page, encoding="utf-8")
         yield rule.id, rule.group
 

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
 from diagnose.errors import SettingsError, unknown
 from diagnose.judging.causes import of_cause
 from diagnose.judging.installed import known_rules, load_fixes, load_trials
-from diagnose.judging.needs import Need, needs, thresholds_of
-from diagnose.rule import Fix, Rule
-from diagnose.trials import Trials
-
-
-class Manual(NamedTuple):
-    """A rule, what it asks for, its thresholds by name, its fixes in the order to try, and the trials of all fixes."""
-
-    rule: Rule
-    needs: Sequence[Need]
-    thresholds: Mapping[str, Any]
-    fixes: Sequence[Fix]
-    tried: Sequence[Trials]
+from diagnose.judging.needs import needs, thresholds_of
+from diagnose.reports.manual import Manual
 
 
 def of(name: str) -> Manual:

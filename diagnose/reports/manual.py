@@ -8,7 +8,8 @@ import math
 import textwrap
 import tokenize
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
 from diagnose import calibration, trials
 from diagnose.reports.page import Page, grid, wrapped
@@ -48,6 +49,19 @@ class Need(Protocol):
         """Whether the rule can judge without."""
 
 
+class Manual(NamedTuple):
+    """All that the manual says of a rule.
+
+    needs: what it asks for. thresholds: name -> default. fixes: in the order to try. tried: the trials of all rules.
+    """
+
+    rule: Rule
+    needs: Sequence[Need]
+    thresholds: Mapping[str, Any]
+    fixes: Sequence[Fix]
+    tried: Sequence[Trials]
+
+
 def table(rules: Sequence[tuple[Rule, Sequence[Need]]], page: Page) -> str:
     """What there is to find, by group: id, what it finds, what it needs; a sentence per rule without pictures."""
     width = max(len(rule.id) for rule, _ in rules)
@@ -63,20 +77,9 @@ def table(rules: Sequence[tuple[Rule, Sequence[Need]]], page: Page) -> str:
     return "".join(f"{line}\n" for line in lines).removeprefix("\n")
 
 
-def manual(
-    rule: Rule,
-    needs: Sequence[Need],
-    thresholds: Mapping[str, Any],
-    fixes: Sequence[Fix],
-    tried: Sequence[Trials],
-    page: Page,
-) -> str:
-    """The manual page of a rule: its docstring, what it needs, its thresholds, the fixes it recommends, their trials.
-
-    thresholds: name -> default.
-    fixes: in the order to try.
-    tried: the table of trials.
-    """
+def manual(found: Manual, page: Page) -> str:
+    """The manual page of a rule: docstring, needs, thresholds, causes, fixes and their trials."""
+    rule, needs, thresholds, fixes, tried = found
     lines = [inspect.cleandoc(rule.doc), "", page.paint("Needs", "strong")]
     words = f"{needs_in_words(needs)}; at least {rule.min_points} points"
     lines += wrapped(words, page, indent=4, hang=0)
@@ -134,14 +137,13 @@ def confidence_in_words(rule: Rule) -> str:
 
 def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Page) -> list[str]:
     """What became of the finding in trials of its fixes: for each cause a table of the fixes, all tasks and each."""
-    published = [row for row in tried if row.rule == rule.id and row.seeds == "published"]
+    published = trials.published(tried, rule.id)
     if not published:
         return ["", *wrapped("None of these fixes was tried on the reference trainer.", page, hang=0)]
     lines = ["", page.paint("Trials on the reference trainer", "strong")]
-    dated = max(published, key=lambda row: row.date)
+    dated = max(chain(*published.values()), key=lambda row: row.date)
     lines += wrapped(f"{RESOLVED} Tried until {dated.date} with {dated.versions}.", page, indent=4, hang=0)
-    for cause in dict.fromkeys(row.cause for row in published):
-        rows = [row for row in published if row.cause == cause]
+    for cause, rows in published.items():
         faults = list(dict.fromkeys(row.fault for row in rows))
         named = ", ".join(faults)
         lines += ["", *wrapped(f"cause {cause} ({named})" if cause else f"after {named}", page, indent=2, hang=3)]
@@ -153,7 +155,7 @@ def _trials(tried: Sequence[Trials], rule: Rule, fixes: Sequence[Fix], page: Pag
                 where = row.task if len(faults) == 1 else f"{row.fault}: {row.task}"
                 cells.append((f"  {where}", *fared(trials.pool([row]))))
         lines += _table(cells, page)
-    missing = [fix.id for fix in fixes if fix.id not in {row.fix for row in published if row.trials}]
+    missing = [fix.id for fix in fixes if fix.id not in {row.fix for row in chain(*published.values()) if row.trials}]
     if missing:
         lines += ["", *wrapped(f"Not tried: {', '.join(missing)}.", page, indent=2, hang=3)]
     return lines

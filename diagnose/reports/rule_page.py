@@ -9,11 +9,12 @@ import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from diagnose import rates, trials
 from diagnose.reports import manual
-from diagnose.reports.manual import Need
+from diagnose.reports.manual import Manual
 from diagnose.reports.rule_cases import Shown, blocks, escaped
 from diagnose.reports.words import number
 from diagnose.rule import GROUPS, Fix, Rule
@@ -23,15 +24,9 @@ _ITEM = re.compile(r"(\S.*?)\s{2,}(\S.*)")
 _SECTION = re.compile(r"^(?=\S)", re.MULTILINE)
 
 
-def rule_page(
-    rule: Rule,
-    needs: Sequence[Need],
-    thresholds: Mapping[str, Any],
-    fixes: Sequence[Fix],
-    tried: Sequence[Trials],
-    cases: Sequence[Shown],
-) -> str:
-    """The page in Markdown. cases: those to show; the others are as in `manual.manual`."""
+def rule_page(found: Manual, cases: Sequence[Shown]) -> str:
+    """The page in Markdown. cases: those to show."""
+    rule, needs, thresholds, fixes, tried = found
     first, *sections = _SECTION.split(inspect.cleandoc(rule.doc))[1:]
     least = f"; at least {rule.min_points} points" if rule.min_points else ""
     parts = [
@@ -125,13 +120,12 @@ def _percent(share: float) -> str:
 
 
 def _trials(rule: Rule, tried: Sequence[Trials]) -> str:
-    published = [row for row in tried if row.rule == rule.id and row.seeds == "published"]
+    published = trials.published(tried, rule.id)
     if not published:
         return "## Trials\n\nNone of these fixes was tried on the reference trainer."
-    dated = max(published, key=lambda row: row.date)
+    dated = max(chain(*published.values()), key=lambda row: row.date)
     parts = [f"## Trials\n\n{manual.RESOLVED} Tried until {dated.date} with {dated.versions}."]
-    for cause in dict.fromkeys(row.cause for row in published):
-        rows = [row for row in published if row.cause == cause]
+    for cause, rows in published.items():
         named = ", ".join(f"`{fault}`" for fault in dict.fromkeys(row.fault for row in rows))
         table = "| fix | resolved | gain | cost |\n|---|---|---|---|\n"
         for name in trials.order(tried, rule.id, cause, list(dict.fromkeys(row.fix for row in rows))):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from diagnose import trials
 from diagnose.reports.context import Context
 from diagnose.reports.json import SCHEMA_VERSION, compact, fared, tool
-from diagnose.reports.manual import Need, needed, remarks
-from diagnose.rule import Fix, Rule
+from diagnose.reports.manual import Manual, Need, needed, remarks
+from diagnose.rule import Rule
 from diagnose.trials import Trials
 
 _HEADING = re.compile(r"^(\S[^\n]*)\n(?=    )", re.MULTILINE)
@@ -25,15 +25,9 @@ def table(rules: Sequence[tuple[Rule, Sequence[Need]]], context: Context) -> dic
     return {"schema_version": SCHEMA_VERSION, "tool": tool(context), "rules": listed}
 
 
-def manual(
-    rule: Rule,
-    needs: Sequence[Need],
-    thresholds: Mapping[str, Any],
-    fixes: Sequence[Fix],
-    tried: Sequence[Trials],
-    context: Context,
-) -> dict[str, Any]:
-    """The manual page of a rule; the arguments are those of `diagnose.reports.manual.manual`."""
+def manual(found: Manual, context: Context) -> dict[str, Any]:
+    """The manual page of a rule."""
+    rule, needs, thresholds, fixes, tried = found
     known, said = rule.calibration, remarks(rule.check)
     page = {
         **_in_short(rule, needs),
@@ -72,13 +66,8 @@ def _sections(doc: str) -> dict[str, str]:
 
 def _trials(rule: Rule, tried: Sequence[Trials]) -> list[dict[str, Any]]:
     """How each fix fared after each cause, on all tasks together."""
-    rows = [row for row in tried if row.rule == rule.id and row.seeds == "published"]
-    pairs = dict.fromkeys((row.cause, row.fix) for row in rows)
     return [
-        {
-            "cause": cause or None,
-            "fix": fix,
-            **fared(trials.pool([row for row in rows if (row.cause, row.fix) == (cause, fix)])),
-        }
-        for cause, fix in pairs
+        {"cause": cause or None, "fix": fix, **fared(trials.pool([row for row in rows if row.fix == fix]))}
+        for cause, rows in trials.published(tried, rule.id).items()
+        for fix in dict.fromkeys(row.fix for row in rows)
     ]

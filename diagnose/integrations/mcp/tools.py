@@ -84,7 +84,7 @@ def diagnose_run(workspace: Workspace, given: Mapping[str, Any]) -> str:
 
 def explain_rule(workspace: Workspace, given: Mapping[str, Any]) -> str:
     """The manual page of a rule."""
-    return answers.rule(rules_json.manual(*manuals.of(given["rule"]), Context())["rule"])
+    return answers.rule(rules_json.manual(manuals.of(given["rule"]), Context())["rule"])
 
 
 def compare_runs(workspace: Workspace, given: Mapping[str, Any]) -> str:
