@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from diagnose.cli.watch import Following, Tell, follow, in_full, told_at
+from diagnose.cli.watch import Following, Tell, follow, told_at, with_curve
 from diagnose.console.terminal import complain, write
 from diagnose.curves import Run
 from diagnose.judging.source import Wanted, outcome_of
@@ -37,7 +37,7 @@ def followed(paths: Sequence[str] | None, judge: partial[Any], asked: Asked, pag
     """
     notifier = Notifier(asked.notify)
     command = None if asked.on_error is None else Command(asked.on_error, complain)
-    tell: list[Tell] = [_on_stderr() if paths is None else lambda news: write(in_full(news, page))]
+    tell: list[Tell] = [_on_stderr() if paths is None else lambda news: write(with_curve(news, page))]
     tell.append(notifier_of(notifier))
     if command is not None:
         tell.append(command)

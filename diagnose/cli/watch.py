@@ -145,7 +145,7 @@ def _is_another(now: Beginning, before: Beginning) -> bool:
     return bool(both) and all(now[role] != before[role] for role in both)
 
 
-def in_full(news: News, page: Page) -> str:
+def with_curve(news: News, page: Page) -> str:
     """A finding with its curve, as a report shows it; one that is gone in a line."""
     source = place(news.run.source)
     if news.kind == "gone" or not news.finding.series:
