@@ -83,12 +83,18 @@ def _needs(check: Callable[..., Any], rule: str, not_for: tuple[str, ...]) -> tu
 
 def compares_runs(rule: Rule) -> bool:
     """Whether the rule is one of `judge_together`."""
-    return any(need.name == "runs" for need in needs(rule))
+    return _is_given(rule, "runs")
 
 
 def needs_baseline(rule: Rule) -> bool:
     """Whether the rule holds a run against earlier ones."""
-    return any(need.name == "baseline" for need in needs(rule))
+    return _is_given(rule, "baseline")
+
+
+def _is_given(rule: Rule, name: str) -> bool:
+    """Whether the rule asks for this one of `GIVEN`."""
+    plan = _plan(rule.check, rule.id, tuple(rule.not_for))
+    return any(need.name == name for need in plan.given)
 
 
 @functools.cache

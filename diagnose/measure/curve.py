@@ -466,13 +466,14 @@ def _noise(stretches: list[Array], *, falling: bool) -> Noise:
         even = _without_outliers(stretch)
         even = even if falling or measured else _without_step(even)
         blocks = even[stretch.size - count * size :].reshape(count, size)
-        levels = blocks.mean(axis=1)
+        levels = blocks.sum(axis=1) / size
         likelihood, variance, degrees = _likelihoods(levels, falling or bool(measured))
         weight = weight + likelihood
-        measured.append((variance, float(((blocks - levels[:, None]) ** 2).mean()), degrees, size))
-    variance, within, degrees, size = measured[0]
+        within = (blocks - levels[:, None]).ravel()
+        measured.append((variance, float(within @ within) / within.size, degrees, size))
+    variance, of_block, degrees, size = measured[0]
     weight = np.exp(weight - weight.max())
-    of_point = variance + within
+    of_point = variance + of_block
     time = variance / np.maximum(of_point, 1e-300) * size * (1.0 + _PHI) / (1.0 - _PHI)
     return Noise(weight / weight.sum(), np.sqrt(of_point), time, degrees)
 

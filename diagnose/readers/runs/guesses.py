@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diagnose.measure import statistics
 from diagnose.names import roles
 from diagnose.names.roles import Facets
 from diagnose.readers.tables.names import INDEX
@@ -121,7 +122,7 @@ def _look(column: Column) -> _Seen:
         return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, drops=False, constant=False, whole=False)
     thin = finite[:: max(1, finite.size // _ENOUGH)]
     part = max(1, thin.size // _ENDS)
-    first, last = float(np.median(thin[:part])), float(np.median(thin[-part:]))
+    first, last = statistics.median(thin[:part]), statistics.median(thin[-part:])
     return _Seen(
         float(finite.min()),
         float(finite.max()),
