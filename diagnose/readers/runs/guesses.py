@@ -81,11 +81,11 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
 
 def of_file(facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
     """The metrics of a file that is called after held-out data (`val_log.csv`), where none of them says a split."""
-    split = held_out(stem)
     metrics = {name: f for name, f in facets.items() if f.quantity in roles.METRICS}
-    if not split or any(f.split for f in metrics.values()):
+    if any(f.split for f in metrics.values()):
         return {}
-    return {name: replace(f, split=split) for name, f in metrics.items()}
+    split = held_out(stem)
+    return {name: replace(f, split=split) for name, f in metrics.items()} if split else {}
 
 
 def held_out(stem: str) -> str:
