@@ -155,8 +155,8 @@ _SPANS = _table(
 _EXTREMES = _set(
     "min max minimum maximum best lowest highest std stddev var variance stderr sem sd median final coef coeff "
     "coefficient scale scaler scaling weight weights weighting ratio improvement delta diff gap patience count num "
-    "counter threshold target baseline lambda alpha beta chosen rejected margin margins time times seconds duration "
-    "accum accumulation"
+    "improved decreased increased counter threshold target baseline lambda alpha beta chosen rejected margin margins "
+    "time times seconds duration accum accumulation"
 )
 _MEANS = _set("mean avg average averaged")
 _FILLERS = _MEANS | _set(
@@ -203,7 +203,8 @@ _LOSS_KINDS = _table(
     rmse="rmse",
     mae="mae",
     mape="mape smape",
-    error="error err cost energy wer cer eer ter",
+    loss="cost",
+    error="error err energy wer cer eer ter",
 )
 _LOSS_PREFERENCE = {
     "cross_entropy": 1,
@@ -212,6 +213,7 @@ _LOSS_PREFERENCE = {
     "rmse": 3,
     "mae": 3,
     "mape": 5,
+    "loss": 6,
     "error": 6,
     "term": 7,
 }
@@ -260,7 +262,9 @@ _ACCURACY_PREFERENCE = {
     "similarity": 6,
     "score": 7,
 }
-_REWARDS = _set("reward rewards rew return returns epreward eprew eprewmean epret averageepret avgepret")
+_REWARDS = _set(
+    "utility fitness reward rewards rew return returns epreward eprew eprewmean epret averageepret avgepret"
+)
 _TIMES = _set("time runtime times timestamp elapsed duration seconds secs sec ms minutes hours eta walltime latency")
 _SECONDS = _set("sec second seconds s")
 _EPOCHS = _set("epoch epochs")
@@ -318,6 +322,7 @@ _WITHIN = re.compile("|".join(sorted(_MEANINGS, key=len, reverse=True)))
 _LONGEST_NAME = 500  # characters; a longer one is a text
 _LONGEST_WORD = 40  # letters; a longer one is no name
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
+_TWO_WORDS = re.compile(r"\b(held|hold|in)[-_ ](out|sample)(?![a-z])")
 _FOLDER = re.compile(r"[/\\|]|::|\s-\s")
 
 
@@ -352,7 +357,7 @@ def _spelled_from(word: str) -> tuple[str, ...] | None:
 
 def words(name: str) -> tuple[str, ...]:
     """The lower-case words and numbers of a name, whatever separates them; `valLoss` and `val_loss` are the same."""
-    found = _WORD.findall(in_english(name.casefold()))
+    found = _WORD.findall(_TWO_WORDS.sub(r"\1\2", in_english(name.casefold())))
     return tuple(part for word in found for part in _decompose(_FOREIGN.get(word, word)))
 
 
@@ -624,6 +629,10 @@ def _term(leaf: tuple[str, ...]) -> _Found:
             joined.append(word)
     terms = {word for word in joined if not is_silent(word) and word[0] > "9"}
     named = terms & _TERMS or (terms & _OPPONENTS and len(terms) > 1)
+    if terms == {"l"} and any(word in SPLITS for word in joined):  # L_train, as in a formula
+        return "loss", "loss", 0, _without(leaf, "l")
+    if leaf[0] == "l" and len(leaf) > 1 and leaf[1].isalpha():  # l_pix, l_g_gan
+        return "loss", "term", _LOSS_PREFERENCE["term"], leaf[1:]
     if not named or not terms <= _TERMS | _TERM_PARTS:
         return None
     return "loss", "term", _LOSS_PREFERENCE["term"], tuple(joined)

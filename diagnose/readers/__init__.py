@@ -96,10 +96,11 @@ def _tables(source: str | Path | Source | BinaryIO | TextIO | pd.DataFrame) -> l
     if (folder := _folder(source)) is not None:
         return _of_folder(folder, source.notes if isinstance(source, Source) else ())
     document = _document(source)
-    module = format_of(document)
+    bare = document.bare()
+    module = format_of(bare)
     if module is None:
         raise ReadError(_unknown(document))
-    found = [_with_config(_safe(table), document) for table in module.read(document)]
+    found = [_with_config(_safe(table), document) for table in module.read(bare)]
     found = found if document.has_lines else [replace(table, lines=()) for table in found]
     packed = _label(source).endswith(".gz")  # else the run is named by its path, which then would leave `.csv`
     return [replace(table, name=printable(document.stem)) if packed and not table.name else table for table in found]

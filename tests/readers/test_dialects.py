@@ -286,10 +286,144 @@ VALUES = (
         lines(lambda i: f"{i} {loss(i)} {accuracy(i)}"),
         roles(train_loss="column 2", train_accuracy="column 3"),
     ),
-    Log("losses.txt", lines(lambda i: f"{i}\t{loss(i)}\t{val_loss(i)}"), roles(train_loss="column 2")),
+    Log(
+        "losses.txt",
+        lines(lambda i: f"{i}\t{loss(i)}\t{val_loss(i)}"),
+        roles(train_loss="column 2", val_loss="column 3"),
+    ),
     Log("val_loss.csv", lines(lambda i: f"1,{loss(i)}"), roles(val_loss="column 2")),
     Log("one value a line.txt", lines(lambda i: f"{loss(i)}"), roles(train_loss="one value a line"), axis="row"),
     Log("val_acc.txt", lines(lambda i: f"{accuracy(i)}"), roles(val_accuracy="val_acc"), axis="row"),
+)
+
+CONSOLES = (
+    Log(
+        "python 2.log",
+        lines(
+            lambda i: (
+                f"('Epoch : ', {i}, ' batch : ', 436)\n437it [09:29,  1.30s/it]\n('Losses', {{u'ner': {loss(i)}}})"
+            )
+        ),
+        roles(train_loss="Losses ner"),
+        axis="step",
+    ),
+    Log(
+        "sentences.txt",
+        lines(lambda i: f"Loss at epoch {i // 4} and iteration {500 * (i % 4)} is {loss(i)}\nLR is 0.1"),
+        roles(train_loss="Loss"),
+        axis="step",
+    ),
+    Log(
+        "losses in brackets.log",
+        lines(
+            lambda i: (
+                f"[Epoch 0/30, Batch {i}/7329] [Losses: x {loss(i) / 4:.4f}, cls {loss(i) / 2:.4f}, "
+                f"total {loss(i)}, recall: {accuracy(i)}, precision: {accuracy(i)}]"
+            )
+        ),
+        roles(train_loss="total", train_accuracy="precision"),
+        first=loss(0),
+    ),
+    Log(
+        "thousands.log",
+        lines(
+            lambda i: (
+                f"23-05-05 21:26:{i:02d} - INFO: [epoch: 0, iter: {100 * i + 500:7,d}, lr:(2.0e-04,)] l_pix: {loss(i)}"
+            )
+        ),
+        roles(train_loss="l_pix"),
+        axis="step",
+    ),
+    Log(
+        "starred.log",
+        lines(
+            lambda i: (
+                f"Epoch: [{i}][80/108]\tLoss {loss(i):.4f} ({loss(i):.4f})\tERR 23.9 (28.3)\n"
+                f"Test: [0/4]\tLoss {loss(i)} ({loss(i)})\tERR 25.7 (25.7)\n * ERR 24.7 LOSS {val_loss(i)}"
+            )
+        ),
+        roles(train_loss="Loss", val_loss="Test Loss"),
+    ),
+    Log(
+        "under headings.log",
+        lines(
+            lambda i: (
+                f"Epoch {i}\n  Training time is 31.0 secs\n  Training measures:\n"
+                f"    loss = {loss(i)}, accuracy = {accuracy(i)}\n"
+                f"  Validation measures:\n    accuracy = {accuracy(i) - 0.01:.4f}, AUC = 0.5"
+            )
+        ),
+        roles(train_loss="loss", train_accuracy="accuracy", val_accuracy="Validation accuracy"),
+        axis="epoch",
+    ),
+    Log(
+        "batches without a number.log",
+        lines(lambda i: f"Epoch {i}\n" + "\n".join(f"loss: {loss(i + k / 4)}" for k in range(4)), range(5)),
+        roles(train_loss="loss"),
+        first=loss(0),
+    ),
+    Log(
+        "cycles.log",
+        lines(lambda i: f"after cycle={i} avg(utility)={10 * i} avg(num_wins)=0.35"),
+        roles(reward="avg(utility)"),
+        axis="step",
+    ),
+    Log(
+        "examples between.log",
+        lines(
+            lambda i: (
+                f"[{100 * i + 1}/200000] Train loss: {loss(i)}, Valid loss: {val_loss(i)}\n" + "one two | three\n" * 14
+            )
+        ),
+        roles(train_loss="Train loss", val_loss="Valid loss"),
+        axis="step",
+    ),
+    Log(
+        "sections.log",
+        lines(
+            lambda i: (
+                f"**Epoch: {i:03d}/020 | Train. Acc.: {100 * accuracy(i):.3f}% | Loss: {loss(i)}\n"
+                f"**Epoch: {i:03d}/020 | Test. Acc.: {100 * accuracy(i) - 1:.3f}% | Loss: {val_loss(i)}\n"
+                f"Test loss decreased (inf --> {val_loss(i)})."
+            )
+        ),
+        roles(train_loss="Train. Loss", train_accuracy="Train. Acc", val_loss="Test. Loss", val_accuracy="Test. Acc"),
+        axis="epoch",
+    ),
+    Log(
+        "lists.txt",
+        f"Training finished\nTrain losses: {[loss(i) for i in range(POINTS)]}\n"
+        f"Val losses: {[val_loss(i) for i in range(POINTS)]}\n",
+        roles(train_loss="Train losses", val_loss="Val losses"),
+    ),
+)
+
+TABLES = (
+    Log(
+        "one blank too many.tsv",
+        "EPOCH\tTRAIN_LOSS\tTRAIN_F1\tDEV_LOSS\n" + lines(lambda i: f"{i}\t{loss(i)}\t\t_\t{val_loss(i)}"),
+        roles(train_loss="TRAIN_LOSS", val_loss="DEV_LOSS"),
+        axis="epoch",
+    ),
+    Log(
+        "names in two rows.csv",
+        ",train,train,val,val\n,loss,acc,loss,acc\n"
+        + lines(lambda i: f"{i},{loss(i)},{accuracy(i)},{val_loss(i)},{accuracy(i) - 0.01:.4f}"),
+        roles(train_loss="train loss", train_accuracy="train acc", val_loss="val loss", val_accuracy="val acc"),
+    ),
+    Log(
+        "drawn.txt",
+        "\u250c\u2500\u252c\u2500\u2510\n\u2502 epoch \u2502 train loss \u2502\n\u251c\u2500\u253c\u2500\u2524\n"
+        + lines(lambda i: f"\u2502 {i} \u2502 {loss(i)} \u2502"),
+        roles(train_loss="train loss"),
+        axis="epoch",
+    ),
+    Log(
+        "json between messages.log",
+        lines(lambda i: f'{{"epoch": {i}, "train_loss": {loss(i)}}}\nElapsed 00:0{i % 9}\nsaved'),
+        roles(train_loss="train_loss"),
+        axis="epoch",
+    ),
 )
 
 ESPNET_TRAIN = "[train] iter_time=0.1, loss_ctc={0}, acc={1}, loss={0}, optim0_lr0=2e-4, total_count=100"
@@ -551,7 +685,21 @@ FILES = (
     ),
 )
 
-LOGS = (*FILES, *BOOSTING, *MLPERF, *NAMES, *LANGUAGES, *VALUES, *SENTENCES, *TERMS, *BYTES, *ROWS, *LISTS)
+LOGS = (
+    *FILES,
+    *BOOSTING,
+    *MLPERF,
+    *NAMES,
+    *LANGUAGES,
+    *VALUES,
+    *SENTENCES,
+    *TERMS,
+    *BYTES,
+    *ROWS,
+    *LISTS,
+    *CONSOLES,
+    *TABLES,
+)
 
 
 def written(log: Log, folder: Path) -> Path:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -118,9 +118,17 @@ def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
 
 
 def is_list(document: Document) -> bool:
-    """Whether the document starts with a list of numbers as Python, NumPy or JSON prints it."""
-    found = _LIST.match(document.head_text.lstrip("\ufeff \t\n"))
-    return found is not None and len(_numbers(found[2], _LEAST_LIST)) == _LEAST_LIST
+    """Whether the document is lists of numbers as Python, NumPy or JSON prints them, each perhaps with its name.
+
+    It starts with one, or two with the name of a metric stand among its lines.
+    """
+    head = document.head_text.lstrip("\ufeff \t\n")
+    lists = (found for found in _LIST.finditer(head) if len(_numbers(found[2], _LEAST_LIST)) == _LEAST_LIST)
+    first = next(lists, None)
+    if first is None or first.start() == 0:
+        return first is not None
+    names = [found[1] for found in chain([first], lists) if is_metric_name(found[1] or "")]
+    return len(names) == len(set(names)) > 1  # a list that comes again and again is printed for each epoch
 
 
 def _lists(text: str) -> dict[str, list[float | None]]:

@@ -30,7 +30,7 @@ _TOKEN = re.compile(
        |\d+(?:\.\d+){2,}\w*
       )
      |(?P<number>
-        [-+]?(?:(?:\d{1,3}(?:,\d{3}){1,8}(?![\d,])|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
+        [-+]?(?:(?:\d{1,3}(?:,\d{3}){1,8}(?!\d|,\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?
        |[-+]?(?:nan|inf(?:inity)?)(?:(?!\w)|(?=m?s\b))  # "nanms" is a duration
       )
       (?:(?P<percent>\s?%)|(?P<unit>[A-Za-zµ_][\w/]*)|(?:\s*/\s*|\s+(?:of|von|de|di|sur|из|van)\s+)(?P<total>\d+)(?![\w.]))?
@@ -43,7 +43,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
 _ON_SPLIT = re.compile(rf"\bon (?:the )?({_SPLIT_WORD})(?: set| data| dataset)?\s*\Z", re.IGNORECASE)
-_SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-])(?=\w)", re.IGNORECASE)
+_SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-]{{1,2}})(?=\w)", re.IGNORECASE)
 _TWO_VALUES = r"\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[/|,]\s?([-+]?\d[\d.eE+-]{0,24}%?)"
 _TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
     rf"({_SPLIT_WORD})\s?/\s?({_SPLIT_WORD})[ _]([A-Za-z]\w{{0,30}}){_TWO_VALUES}", re.IGNORECASE
@@ -61,7 +61,8 @@ _STROKE_SPLIT = re.compile(rf"/\s?{_SPLIT_WORD}", re.IGNORECASE)
 _HEADING = re.compile(
     rf"\W{{0,20}}(?:(?:start\w*|begin\w*|run\w*|now|do\w*)[ _])?({_SPLIT_WORD})"
     r"(?:[ :]{1,2}(?:phase|results?|set|metrics|epoch|error|stats|summary|performance|in|on|the|mode|data|dataset|model"
-    rf"|network|started|begins?|now|dev|test|{_SPLIT_WORD})){{0,4}}\W{{0,20}}",
+    rf"|network|started|begins?|now|dev|test|{_SPLIT_WORD})){{0,4}}\W{{0,20}}"
+    rf"|\W{{0,20}}({_SPLIT_WORD})(?: [a-z]{{1,20}}){{1,2}}:\s*",  # "Validation measures:"
     re.IGNORECASE,
 )
 
@@ -90,14 +91,17 @@ _CALL = re.compile(r"(?:(?:np|numpy|torch)\.)?(?:tensor|array|float\d*)\(\[?\Z")
 _ASIDE = re.compile(r"\(([A-Za-z][A-Za-z_ ]{1,30})\)\Z")
 _FUNCTION = re.compile(r"(?<![\w(])([A-Za-z_]\w{0,20}\([\w(]{1,20}\)+)\Z")  # GAN logs: D(G(z))
 _AXIS_OF = re.compile(rf"\b(epoch|iter)\s?\(({_SPLIT_WORD})\)\Z", re.IGNORECASE)
-_SEPARATORS = " \t:=>~-\"'([#"  # what may stand between a name and its number
-_SEGMENT = re.compile(r"[|,;\t{}\"\[\]()<>*:]|'(?!s )|\s-+(?=\s)|--+")  # LightGBM: training's auc: 0.9
+_SEPARATORS = " \t:=<>~-\"'([#"  # what may stand between a name and its number
+_SEGMENT = re.compile(
+    r"[|,;\t{}\"\[\]()<>*:\u00b7\u2022]|'(?!s )|(?:^|\s)[-/\\]+(?=\s)|--+|==+"
+)  # LightGBM: training's auc: 0.9
 _DRAWN = re.compile(r"\A[^\w(@]+|[^\w)%]+\Z")  # an emoji or arrow before or behind a name
-_BOUNDARY = re.compile(r"[|;]|\s-+\s")
+_BOUNDARY = re.compile(r"[|;\u00b7\u2022]|(?:^|\s)[-/\\]+\s")
 _LEVEL_WORDS = ("INFO", "DEBUG", "WARN", "ERROR", "NOTICE", "CRITICAL")
 _LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVEL_WORDS)}|WARNING)\b")
 _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
 _REMARK = re.compile(rf"(?<=\w) ?\((?!{_SPLIT_WORD}\b)[A-Za-z][A-Za-z ]{{2,30}}\)(?=\s+[A-Za-z])", re.IGNORECASE)
+_AND = re.compile(r"\A(?:and|at|in|of)\s+(?=\w)", re.IGNORECASE)  # "at epoch 3 and iteration 500"
 _LINKING = re.compile(r"(?:\s+(?:so far|is|was|of|at|now))+\Z", re.IGNORECASE)
 _MEASURED_AT = re.compile(r"(.*\w)\s+(?:at|after|for|in)\s+(?:the\s+)?(epoch|step|iter|iteration|batch)", re.IGNORECASE)
 _ROUNDED = 1.0  # percent by which a percentage may differ from the counts it was made of
@@ -116,7 +120,11 @@ _KERAS = re.compile(r"\s*\d+/(?:\d+|Unknown)\s+(?:\[[=>.]|[\u2500-\u257f\u2588])
 _KERAS_BAR = re.compile(r"\[[=>.]+\]?|[\u2500-\u257f]+")
 _DOTS = re.compile(r"(?<=\d)\.{2,}(?=\s|\Z)")  # "Epoch: 1/5.. Training Loss: 0.5.. "
 _ESTIMATOR = re.compile(r".*?\bSaving dict for global step (\d+): (.*)")  # TensorFlow's Estimator evaluates
+_SHORT_EPOCH = re.compile(r"\A(\W{0,3})[Ee][Pp]?(?=\d{1,5}(?:[\s|:,;\])/-]))(?!\d{4} \d\d:)")  # "E12 | loss 0.5"
 _JULIA = re.compile(r"(?<=\d)f(?=[-+]?\d)")  # 0.53f0, as Julia prints 32 bits
+_TUPLE = re.compile(r"\s*\(u?['\"].*\)\s*\Z")  # ('Epoch : ', 0, 'loss', 0.53), as Python 2 prints
+_STRING = re.compile(r"['\"]([^'\",]*)['\"],")
+_UNICODE = re.compile(r"\bu(?=['\"])")
 _COCO = re.compile(  # pycocotools' COCOeval.summarize
     r"\s*Average (?:Precision|Recall)\s+\((A[PR])\) @\[ IoU=([\d.:]+)\s*"
     r"\| area=\s*(\w+) \| maxDets=\s*(\d+) \] = (\d\.\d+)"
@@ -166,7 +174,7 @@ def heading(text: str) -> str:
         return ""
     text = _behind_level(text)
     found = _HEADING.fullmatch(text) if len(text) <= _LONGEST_NAME else None
-    return found[1] if found else ""
+    return (found[1] or found[2]) if found else ""
 
 
 def _behind_level(text: str) -> str:
@@ -191,7 +199,7 @@ def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Li
     walk.run()
     split = walk.split or (split_before if walk.follows else "") or heading_split
     line = Line(walk.places, walk.totals, split=split, bar=bar, follows=walk.follows)
-    _place(line, walk.counts)
+    _place(line, walk.counts, ahead=walk.counts_ahead)
     _name(line, walk.pairs, several=walk.several)
     return line if line.values or line.places else None
 
@@ -212,6 +220,9 @@ def _without_bar(text: str) -> tuple[str, bool]:
     Darknet's line, which puts the numbers before their names, is turned round, and that of COCO's evaluation shortened.
     Other habits of one program are spelled out too.
     """
+    text = _SHORT_EPOCH.sub(r"\1epoch ", text)
+    if _TUPLE.match(text):
+        text = _STRING.sub(r"\1 ", _UNICODE.sub("", text.strip()[1:-1]))
     if "f" in text and _JULIA.search(text):
         text = _JULIA.sub("e", text)
     if "%|" in text or "it [" in text:
@@ -324,7 +335,7 @@ def _heads(segment: str) -> re.Match[str] | None:
 
 def place_of(name: str) -> str:
     """`epoch` or `step` where that is what the name says, else ""."""
-    name = name if name.isascii() else roles.in_english(name).strip()
+    name = _AND.sub("", name if name.isascii() else roles.in_english(name).strip())
     return "epoch" if _EPOCH.fullmatch(name) else "step" if _STEP.fullmatch(name) else ""
 
 
@@ -378,6 +389,7 @@ class _Walk:
         self.text = text
         self.pairs: list[_Pair] = []
         self.counts: list[tuple[float, float | None]] = []
+        self.counts_ahead = False  # whether the first of them stands before every other place
         self.places: dict[str, float] = {}
         self.totals: dict[str, float] = {}
         self.split = ""
@@ -389,6 +401,7 @@ class _Walk:
         self._may_average = False
         self._leads = True
         self._measured = ""
+        self._in_passing: set[str] = set()  # places of a sentence such as "best model so far at epoch 3"
 
     def run(self) -> None:
         """Fill the fields."""
@@ -409,6 +422,8 @@ class _Walk:
                 elif any(map(str.isalpha, self.text[start:at])):
                     continue  # the words go on: "... the 10000 test images: 53 %"
             start = token.end()
+        if not self.pairs:
+            self.places = {kind: at for kind, at in self.places.items() if kind not in self._in_passing}
 
     def _take(self, label: _Label, token: re.Match[str]) -> None:
         _, number, percent, _, of = token.groups()
@@ -421,17 +436,24 @@ class _Walk:
             if not self._is_reference(label, number):
                 self._pair(label, value, total, bool(percent))
             return
-        if label.kind == "average":
-            if self._may_average:
-                self.pairs[-1].average = value
-        elif label.kind == "count":
+        if label.kind == "average" and self._may_average:
+            self.pairs[-1].average = value
+        elif label.kind == "count" or (label.kind == "average" and not self.pairs):  # "(3/20) loss: 0.5"
             if not self._is_ratio(value, total):
-                self._count(value, total, bool(label.split))
-        elif value.is_integer() or (label.kind == "epoch" and value == value):
-            self.places.setdefault(label.kind, value)
-            if total is not None:
-                self.totals.setdefault(label.kind, total)
+                self._count(value, total, headed=bool(label.split))
+        elif label.kind != "average":
+            self._stand(label, value, total)
         self._may_average = False
+
+    def _stand(self, label: _Label, value: float, total: float | None) -> None:
+        """A place with its name: where the line stands, or in passing where something else did."""
+        if not (value.is_integer() or (label.kind == "epoch" and value == value)):
+            return
+        self.places.setdefault(label.kind, value)
+        if label.measured and _NO_MODEL.search(label.measured):
+            self._in_passing.add(label.kind)
+        if total is not None:
+            self.totals.setdefault(label.kind, total)
 
     def _named(self, label: _Label, token: re.Match[str]) -> _Label:
         """The label with the name before the place ("Cost after iteration 100: 0.5"), or with that of a split.
@@ -439,7 +461,8 @@ class _Walk:
         A split alone names a value where the number is no count: "Train: 0.91", of the metric that stands before the
         split before it ("LOSS train 0.5 valid 0.6"). What is named before the epoch that heads a line is the model.
         """
-        measured, self._measured = self._measured, label.measured
+        measured = self._measured
+        self._measured = label.measured or (measured if label.kind in ("epoch", "step") else "")
         if measured and (label.kind == "count" or (label.kind == "name" and label.name in _LINKS)):
             return replace(label, kind="name", name=measured)
         if label.kind == "count" and label.split and (token["percent"] or not token["number"].isdecimal()):
@@ -469,10 +492,11 @@ class _Walk:
             return False
         return abs(self.pairs[-1].value - 100 * value / total) <= _ROUNDED
 
-    def _count(self, value: float, total: float | None, headed: bool) -> None:
+    def _count(self, value: float, total: float | None, *, headed: bool) -> None:
         """A counter without a name: it says how many there are, or is all that stands before the values."""
         leads = self._leads and not self.pairs and not self.places
         if value.is_integer() and value >= 0 and (total is not None or headed or leads):
+            self.counts_ahead = self.counts_ahead or not (self.places or self.counts)
             self.counts.append((value, total))
 
     def _pair(self, label: _Label, value: float, total: float | None, percent: bool) -> None:
@@ -492,8 +516,14 @@ class _Walk:
         self.pairs.append(_Pair(label.name, value, percent, exact, owner, self._near, self._section))
 
 
-def _place(line: Line, counts: list[tuple[float, float | None]]) -> None:
-    """Say what the counters without a name count: in "[1/5][20/300]" epochs, then steps; one alone stays a `count`."""
+def _place(line: Line, counts: list[tuple[float, float | None]], *, ahead: bool) -> None:
+    """Say what the counters without a name count: in "[1/5][20/300]" epochs, then steps; one alone stays a `count`.
+
+    ahead: the first stands before a step that has a name ("[1/5] batch 20"), and counts epochs unless it is that step.
+    """
+    step = line.places.get("step")
+    if ahead and step is not None and "epoch" not in line.places and counts[0][1] and counts[0][0] != step:
+        _set(line, "epoch", counts.pop(0))
     if len(counts) > 1 and "epoch" not in line.places:
         _set(line, "epoch", counts.pop(0))
     if not counts:
@@ -526,6 +556,16 @@ def _takes_split(pair: _Pair) -> bool:
     return facets.quantity != "learning_rate" and not (pair.exact and (facets.split or not facets.is_metric))
 
 
+def _of_one_split(pairs: list[_Pair]) -> bool:
+    """Whether a line tells of one split, which its first metric names, and of each quantity but once.
+
+    "Validation loss: 0.5 | acc: 0.9" does; "val_loss: 0.5 | loss: 0.4" does not.
+    """
+    facets = [found for found in (roles.parse(pair.name) for pair in pairs) if found.is_metric]
+    splits, quantities = {found.split for found in facets} - {""}, {found.quantity for found in facets}
+    return len(splits) == 1 and bool(facets[0].split) and len(quantities) == len(facets)
+
+
 def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
     """Give every value its full name.
 
@@ -537,13 +577,14 @@ def _name(line: Line, pairs: list[_Pair], *, several: bool) -> None:
     several: the line has a section for each of several splits.
     """
     owned_some = any(pair.owner for pair in pairs)
+    whole = owned_some and _of_one_split(pairs)
     names = Counter(pair.name for pair in pairs) if owned_some else Counter()
     spelled = {pair.name.casefold() for pair in pairs} if owned_some else set()
     copies: dict[str, int] = {}  # name -> the last number behind it
     for pair in pairs:
         name = pair.name
         section = pair.split if several else line.split
-        shares = pair.owner and (pair.near or names[name] > 1) and is_metric_name(name)
+        shares = pair.owner and (pair.near or names[name] > 1 or whole) and is_metric_name(name)
         if shares and (pair.owner + name).casefold() not in spelled:
             name = pair.owner + name
         elif is_held_out(section) and _takes_split(pair):

@@ -49,7 +49,7 @@ _HINTS = (
         "f1",
         "auc",
     ),
-    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "l2", "ndcg", "cycle"),
+    *("mse", "mae", "bleu", "nll", "elbo", "top", "prec", "recon", "gan", "l1", "l2", "ndcg", "cycle", "xent", "l_"),
     *(
         "verlust",
         "genauigkeit",
@@ -63,16 +63,19 @@ _HINTS = (
         "perdita",
     ),
     *("accuratezza", "потер", "точность", "strata", "doğruluk", "akurasi", "verlies"),
+    *("utility", "fitness"),
     *("损失", "損失", "손실", "准确率", "準確率", "精度", "정확도"),
 )
 _BARE = ("learn", "train", "val", "test", "total")
 """Sets of data and a total, which name a value where nothing else does; each stands right before it."""
 _HINT = re.compile(  # of a line in lower case
-    rf"\b(?:{'|'.join(_BARE)})[\s:=]{{1,2}}\d+\.\d|(?:{'|'.join(_HINTS)}),?[^\d,;]{{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
+    rf"\b(?:{'|'.join(_BARE)})\w{{0,20}}[\s:=>'\"-]{{1,9}}\d+\.\d|(?:{'|'.join(_HINTS)}),?(?:[^\d,;]|',){{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _OF_NUMBERS = str.maketrans("", "", "0123456789.,;|:+-eE \t\n")  # what a table of numbers is made of
 _FIRST_LOOK = 400  # lines that decide where they can
-_OTHER_LANGUAGE = re.compile(r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?a-zA-Z]|#!)")  # JSON, markup, a script
+_OTHER_LANGUAGE = re.compile(
+    r"\s*(?:[\[{]\s*(?:[\"\[{\]}\n]|\Z)|<[!?]|</?[a-zA-Z][\w:-]*(?:\s+[\w:-]+=|\s*/?>)|#!)"
+)  # JSON, markup, a script
 _COMMA_DECIMAL = re.compile(r"(?<=[=: (])([-+]?\d{1,9}),(\d{1,20})(?=[,;)%|\s]|\Z)")
 _POINT_DECIMAL = re.compile(r"(?<=[=: (])[-+]?\d{1,9}\.\d")
 _THOUSANDS = 3  # digits behind a comma that may group a whole number
@@ -89,16 +92,16 @@ def recognise(document: Document) -> bool:
     texts = list(_with_points(lines))
     if _OTHER_LANGUAGE.match("\n".join(texts[:2]).lstrip("\ufeff")):
         return False
-    if not _has_hints(texts) and not printed_table.repeated(texts):
+    if not _has_hints(texts) and not printed_table.headers_of(texts):
         return False
     return _is_log(texts[:_FIRST_LOOK]) or (len(texts) > _FIRST_LOOK and _is_log(texts))
 
 
 def _is_log(texts: Sequence[str]) -> bool:
     """Whether these lines hold points of a curve, and are no prose or code that happens to name numbers."""
-    lines = list(_parse(texts, printed_table.repeated(texts)))
+    lines = _counted(list(_parse(texts, printed_table.headers_of(texts))))
     main = _main_kinds(lines)
-    if any(places & {"epoch", "step"} for places, *_ in main):
+    if any(places for places, *_ in main):
         return True
     least = _LEAST_SHARE_ANNOUNCED if _announced(lines) else _LEAST_SHARE
     return bool(main) and sum(_kind(line) in main for line in lines if line.values) >= least * len(texts)
@@ -109,8 +112,9 @@ def read(document: Document) -> list[Table]:
 
     Raises ReadError where too few lines are alike.
     """
-    raw = _under_headings(list(_parse(_with_points(document.lines()), printed_table.repeated(document.head_lines))))
-    lines = _evaluations_apart(_without_states(raw))
+    headers = printed_table.headers_of(document.head_lines)
+    raw = _counted(_under_headings(list(_parse(_with_points(document.lines()), headers))))
+    lines = _evaluations_apart(_without_states(_with_epochs(raw)))
     main = _main_kinds(lines)
     if not main:  # one progress bar over the whole training: its states are the curve
         lines = _last_of_each_count(raw)
@@ -125,6 +129,7 @@ def read(document: Document) -> list[Table]:
     _number_silent_epochs(rows)
     _count_through(rows)
     _place_by_epoch(rows)
+    _spread(rows, _axis_of(rows) or "")
     percent = {name for line in lines for name, (_, sign) in line.values.items() if sign}
     table = table_from_records(
         (row.places | row.values for row in rows),
@@ -170,7 +175,7 @@ def _has_hints(texts: Sequence[str]) -> bool:
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
 
 
-def _parse(texts: Iterable[str], headers: Collection[str] = ()) -> Iterator[Line]:
+def _parse(texts: Iterable[str], headers: Mapping[str, Sequence[str]]) -> Iterator[Line]:
     """The lines that say anything, each under the heading above it; a backspace starts the line anew.
 
     headers: the rows of names that stand again and again above a row of values.
@@ -257,6 +262,45 @@ def _under_headings(lines: list[Line]) -> list[Line]:
         else line
         for line in lines
     ]
+
+
+def _with_epochs(lines: list[Line]) -> list[Line]:
+    """The lines with a counter without a name called an epoch where it has the total of the epochs of other lines.
+
+    That is so of "[3/8] val_loss: 0.5" among lines such as "[3/8][20/300] loss: 0.4".
+    """
+    epochs = {line.totals["epoch"] for line in lines if "step" in line.places and "epoch" in line.totals}
+    epochs -= {line.totals["step"] for line in lines if "step" in line.totals}
+    return (
+        [
+            replace(line, places={"epoch": line.places["count"]}, totals={"epoch": line.totals["count"]})
+            if not line.bar and line.places.keys() == {"count"} and line.totals.get("count") in epochs
+            else line
+            for line in lines
+        ]
+        if epochs
+        else lines
+    )
+
+
+def _counted(lines: list[Line]) -> list[Line]:
+    """The lines with a counter of an unknown name as their step ("after cycle=3 ..."), where none says where it stands.
+
+    It is the first value of lines of one kind, and grows by the same from each of them to the next.
+    """
+    if any(line.places for line in lines if line.values):
+        return lines
+    alike: dict[_Kind, list[Line]] = defaultdict(list)
+    for line in lines:
+        if len(line.values) > 1:
+            alike[_kind(line)].append(line)
+    for kind, found in alike.items():
+        counts = [line.values[kind[2]][0] for line in found]
+        ticks = {later - former for former, later in pairwise(counts)}
+        if len(found) >= _LEAST_LINES and len(ticks) == 1 and min(ticks) >= 1 and not _is_metric(kind[2]):
+            for line in found:
+                line.places["step"] = line.values.pop(kind[2])[0]
+    return lines
 
 
 def _split_named(name: str) -> str:
@@ -463,7 +507,8 @@ def _rows(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> list[_Row
         carried |= own
         values = {name: value for name, (value, _) in line.values.items()} | line.averages
         if line.follows and rows and not own:
-            rows[-1].values.update(values)
+            spelled = {name.casefold(): name for name in rows[-1].values}
+            rows[-1].values.update({spelled.get(name.casefold(), name): value for name, value in values.items()})
             continue
         total = line.totals.get("step", line.totals.get("count")) if line.totals else None
         rows.append(_Row(dict(carried), values, frozenset(own), None if line.held_out else total, line.number))
@@ -570,6 +615,33 @@ def _between(epoch: float, epochs: Sequence[float], steps: Sequence[float]) -> f
     after = min(max(bisect_left(epochs, epoch), 1), len(epochs) - 1)
     rate = (steps[after] - steps[after - 1]) / (epochs[after] - epochs[after - 1])
     return steps[after] + (epoch - epochs[after]) * rate
+
+
+_OFTEN = 3  # values at a place that they name, in the mean, from which on they are those of its parts
+
+
+def _spread(rows: Sequence[_Row], axis: str) -> None:
+    """Spread the values that follow one another at one place evenly over the way to the next.
+
+    That is so of batches that are printed without their number, under the epoch or the step that was named last or
+    will be named first.
+    """
+    alike: dict[tuple[str, ...], list[_Row]] = defaultdict(list)
+    for row in rows:
+        if axis == "epoch" or "step" not in row.own:
+            alike[tuple(row.values)].append(row)
+    for found in alike.values():
+        groups = [(place, list(group)) for place, group in groupby(found, key=lambda row: row.places.get(axis, -1.0))]
+        places = [place for place, _ in groups]
+        often = len(found) >= _OFTEN * len(groups) if found[-1].own else len(found) > len(groups)
+        if len(places) < 2 or not often or places != sorted(set(places)):
+            continue
+        ways = [later - former for former, later in pairwise(places)]
+        if places[0] < 0:
+            places[0], ways[0] = 0.0, places[1]
+        for place, (_, group), way in zip(places, groups, [*ways, ways[-1]], strict=True):
+            for i, row in enumerate(group):
+                row.places[axis] = place + way * i / len(group)
 
 
 def _count_through(rows: Sequence[_Row]) -> None:

@@ -35,7 +35,7 @@ class _Seen:
     """What the values of a column say.
 
     low, high: of the finite values.
-    falls, rises: by the medians of the first and the last part; last: the latter median.
+    falls, rises: by the medians of the first and the last part, which are `first` and `last`.
     drops: the first value is among the highest, as at the start of a training that soon goes wrong.
     constant: all are the same. whole: all are whole numbers, as counts and labels are.
     """
@@ -44,6 +44,7 @@ class _Seen:
     high: float
     falls: bool
     rises: bool
+    first: float
     last: float
     drops: bool
     constant: bool
@@ -119,7 +120,17 @@ def _look(column: Column) -> _Seen:
     values = column.values[column.logged]
     finite = values[np.isfinite(values)]
     if finite.size < 2:
-        return _Seen(np.nan, np.nan, falls=False, rises=False, last=np.nan, drops=False, constant=False, whole=False)
+        return _Seen(
+            np.nan,
+            np.nan,
+            falls=False,
+            rises=False,
+            first=np.nan,
+            last=np.nan,
+            drops=False,
+            constant=False,
+            whole=False,
+        )
     thin = finite[:: max(1, finite.size // _ENOUGH)]
     part = max(1, thin.size // _ENDS)
     first, last = statistics.median(thin[:part]), statistics.median(thin[-part:])
@@ -128,6 +139,7 @@ def _look(column: Column) -> _Seen:
         float(finite.max()),
         falls=last < first,
         rises=last > first,
+        first=first,
         last=last,
         drops=bool(np.mean(thin > thin[0]) < _HIGHEST),
         constant=bool(np.all(finite == finite[0])),
@@ -170,11 +182,11 @@ def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str
 
 
 def _totals(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
-    """A `total` that falls is the loss of a log without another."""
-    losses = _losses(facets)
+    """A `total` that falls is the loss of a log without another, but for those that are terms of one."""
+    losses = [name for name in _losses(facets) if facets[name].kind != "term"]
     names = [name for name, values in seen.items() if values.falls and not values.whole]
     totals = [name for name in names if set(facets[name].words) - set(roles.SPLITS) == {_TOTAL}]
-    return {} if losses else {name: replace(facets[name], quantity="loss", kind="error") for name in totals}
+    return {} if losses else {name: replace(facets[name], quantity="loss", kind="loss") for name in totals}
 
 
 def _bare_splits(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
@@ -198,7 +210,8 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     """Columns of a table without names.
 
     In a file called after a loss or an accuracy the first one is that; else one that falls is the loss where the other
-    is a share that rises. The split is the one in the name of the file.
+    is a share that rises. The split is the one in the name of the file. Of two that fall from the same height, as a
+    loss does on two sets, the first is the training loss and the second the validation loss.
     """
     pair = set(facets) == {INDEX, stem}  # the one curve without a name is called as its file
     names = [name for name in seen if _UNNAMED.fullmatch(name) or (pair and name == stem)]
@@ -206,6 +219,14 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
         return {}
     curves = [name for name in names if not seen[name].constant and not seen[name].whole]
     said = roles.parse(stem)
+    if (
+        len(curves) == 2
+        and not said.split
+        and said.quantity != "accuracy"
+        and _are_one_loss(*(seen[c] for c in curves))
+    ):
+        train = _meaning(said, "loss", "loss")
+        return {curves[0]: replace(train, split="train"), curves[1]: replace(train, split="val")}
     if said.quantity in ("loss", "accuracy") and curves:
         return {curves[0]: _meaning(said, said.quantity, said.kind, said.preference)}
     losses = [name for name in curves if seen[name].falls or (pair and seen[name].drops)]
@@ -213,6 +234,11 @@ def _unnamed(seen: Mapping[str, _Seen], facets: Mapping[str, Facets], stem: str)
     if len(losses) == len(shares) == 1 and len(curves) == 2:
         return {losses[0]: _meaning(said, "loss", "loss"), shares[0]: _meaning(said, "accuracy", "accuracy")}
     return {losses[0]: _meaning(said, "loss", "loss")} if len(losses) == len(curves) == 1 else {}
+
+
+def _are_one_loss(one: _Seen, other: _Seen) -> bool:
+    """Whether two curves fall from about the same height, as a loss on the training and on other data."""
+    return one.falls and other.falls and min(one.low, other.low) > 0 and 0.5 < one.first / other.first < 2.0
 
 
 def _meaning(file: Facets, quantity: str, kind: str, preference: int = 0) -> Facets:

@@ -174,6 +174,10 @@ class _Cut:
     def is_text(self, cell: str) -> bool:
         return cell not in NOT_LOGGED and number(cell, self.decimal) is None
 
+    def is_row(self, row: Sequence[str]) -> bool:
+        """Whether half of the cells are numbers, as in no sentence."""
+        return 2 * sum(map(self.is_number, row)) >= len(row)
+
     def are_numbers(self, column: Sequence[str]) -> bool:
         """Whether most cells of a column, of which none is blank, are numbers; of none, they are."""
         return not column or numbers(column, self.decimal) > 0.5 * len(column)
@@ -297,7 +301,9 @@ def _describe(best: _Cut, preamble: _Preamble, *, stem: str, tensors: bool, whol
 
 def _header_row(best: _Cut, preamble: _Preamble) -> int | None:
     """Index of the row that holds the names: the last row of words above the first numbers."""
-    first = next((i for i, row in enumerate(best.rows) if any(map(best.is_number, row))), len(best.rows))
+    first = next((i for i, row in enumerate(best.rows) if best.is_row(row)), len(best.rows))
+    if first == len(best.rows):
+        first = next((i for i, row in enumerate(best.rows) if any(map(best.is_number, row))), len(best.rows))
     if first == len(best.rows):  # no numbers at all: a header may stand alone
         return None if any(map(best.is_text, chain.from_iterable(best.rows[1:]))) else 0
     for i in range(first - 1, -1, -1):
@@ -351,9 +357,13 @@ def _header_cells(best: _Cut, at: int | None, preamble: _Preamble) -> tuple[str,
         header = wide if len(wide) == best.width else header
     while len(header) > best.width and not header[-1]:
         header = header[:-1]
-    ends = [row[-1] for row in best.rows[at + 1 :] if len(row) == best.width]
-    if len(header) == best.width - 1 and any(ends):  # else the rows end in a delimiter
-        header = ["", *header]  # R and pandas leave out the name of the index
+    rows = [row for row in best.rows[at + 1 :] if len(row) == best.width]
+    if len(header) == best.width - 1 and any(row[-1] for row in rows):  # else the rows end in a delimiter
+        blank = next((j for j, cells in enumerate(zip(*rows, strict=True)) if not any(cells)), 0)
+        header = [*header[:blank], "", *header[blank:]]  # R and pandas leave out the name of the index
+    above = best.rows[at - 1] if at else []
+    if len(header) != len(set(header)) and len(above) == len(header) and not any(map(best.is_number, above)):
+        header = [f"{folder} {name}".strip() for folder, name in zip(above, header, strict=True)]  # names in two rows
     return tuple(header)
 
 

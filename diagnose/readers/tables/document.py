@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from diagnose import files, limits
 from diagnose.errors import LimitError, ReadError
 from diagnose.names import roles
+from diagnose.readers.tables import prefix
 
 if TYPE_CHECKING:
     from diagnose.readers.tables.dialect import Dialect
@@ -63,6 +65,9 @@ _MAGIC = (
     (b"ARROW1", "an Arrow file; export it as CSV"),
 )
 
+_VERTICALS = "\u2502\u2503\u2551"
+_DRAWN = {code: "|" if chr(code) in _VERTICALS else "-" for code in range(0x2500, 0x2580)}  # boxes, in plain signs
+_OF_TABLE = re.compile(rf"[{_VERTICALS}]|\A[\s\u2500-\u257f]+\Z")  # and no bar of progress
 _CONTROL = dict.fromkeys({*range(32)} - {*b"\t\n\r\f\x1b\b"})  # for `str.translate`, which leaves them out
 
 
@@ -123,6 +128,24 @@ class Document:
             document._beginning = head
         document._start(path.name, None, path if document._packed is None else None, ())
         return document
+
+    def bare(self) -> Document:
+        """The document without what stands around a log and says nothing of the training; itself where nothing does.
+
+        That is what a logger wrote before every line (see `tables.prefix`), and the lines drawn around tables.
+        """
+        if b"\0" in self.head_bytes[:64]:
+            return self
+        drawn = not self.head_text.isascii() and any(mark in self.head_text for mark in _VERTICALS)
+        beginning = prefix.pattern(self.head_lines)
+        if (beginning is None and not drawn) or self.size > limits.current().held_bytes:
+            return self
+        lines = self.lines()
+        if beginning is not None:
+            lines = (beginning.sub("", line, count=1) for line in lines)
+        if drawn:
+            lines = (line.translate(_DRAWN) if _OF_TABLE.search(line) else line for line in lines)
+        return Document(self.name, "\n".join(lines).encode() + b"\n", notes=self.notes)
 
     @property
     def stem(self) -> str:

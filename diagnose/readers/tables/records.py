@@ -177,11 +177,12 @@ def _complete_objects(text: str, start: int) -> tuple[list[Any], bool]:
 def head_records(document: Document, limit: int = 20) -> list[dict[str, Any]]:
     """The JSON objects on the first lines, at most `limit` of them; [] where the document is no JSON Lines.
 
-    It is taken for JSON Lines where at least two of the first lines are an object each and so are most of them.
+    It is taken for JSON Lines where at least two of the first lines are an object each, and so is one in four: a
+    console has messages between them.
     """
     lines = [line for line in document.head_lines[: 4 * limit] if line and not line.isspace()][:limit]
     records = [record for record in map(parse_line, lines) if record is not None]
-    return records if len(records) >= max(2, len(lines) / 2) else []
+    return records if len(records) >= max(2, len(lines) / 4) else []
 
 
 def parse_line(line: str) -> dict[str, Any] | None:
