@@ -74,7 +74,7 @@ def milestone(
     if train is None and val is None and accuracy is None and val_accuracy is None:
         return Milestone("unknown", "the log has no curve to tell it from")
     loss = curve_of("train_loss" if train is not None else "val_loss") if train or val else None
-    if loss is not None and not _falls(loss) and not _rises(accuracy or val_accuracy):
+    if loss is not None and not _rises(accuracy or val_accuracy) and not _falls(loss):
         which = "training" if train is not None else "validation"
         return Milestone("learn-anything", f"the {which} loss has not fallen beyond its noise")
     if "non-convergence" in problems:

@@ -200,7 +200,7 @@ def _values(run: Run, role: str) -> Array:
 
 
 def _is_still(values: Array) -> bool:
-    return values.size >= 5 and float(np.ptp(values)) <= STILL * max(abs(float(np.median(values))), 1e-12)
+    return values.size >= 5 and float(np.ptp(values)) <= STILL * max(abs(statistics.median(values)), 1e-12)
 
 
 def _still_loss(context: Context) -> Iterator[Sign]:
@@ -231,7 +231,7 @@ def _overshot(context: Context) -> Iterator[Sign]:
 
 def _noisy(values: Array) -> bool:
     """Whether the batches alone move a loss: a frozen network's training loss may."""
-    return statistics.jitter(values) > 1e-4 * max(abs(float(np.median(values))), 1e-12)
+    return statistics.jitter(values) > 1e-4 * max(abs(statistics.median(values)), 1e-12)
 
 
 def _still_accuracy(context: Context) -> Iterator[Sign]:
@@ -261,7 +261,7 @@ def _classes(run: Run) -> int | None:
     if said is not None and said >= 2:
         return int(said)
     scores = [_values(run, role) for role in ("val_accuracy", "train_accuracy")]
-    levels = [float(np.median(values)) for values in scores if values.size >= 4]
+    levels = [statistics.median(values) for values in scores if values.size >= 4]
     levels = [level for level in levels if 0.0 < level <= 0.55]
     return max(round(1.0 / levels[0]), 2) if levels else None
 
@@ -320,10 +320,10 @@ def _no_gradient(context: Context) -> Iterator[Sign]:
     norm = _values(context.run, "grad_norm")
     if norm.size == 0:
         yield Sign("missing", "gradient norm")
-    elif float(np.median(norm)) == 0.0:
+    elif statistics.median(norm) == 0.0:
         yield Sign("for", "the gradient norm is 0")
     else:
-        yield Sign("against", f"the gradient norm is {np.median(norm):.3g}")
+        yield Sign("against", f"the gradient norm is {statistics.median(norm):.3g}")
 
 
 def _growing_gradient(context: Context) -> Iterator[Sign]:
@@ -477,7 +477,7 @@ def _early_gap(context: Context) -> Iterator[Sign]:
 def _nothing_left_to_learn(context: Context) -> Iterator[Sign]:
     """A validation that is all but perfect beside a training that is not."""
     train, val = _values(context.run, "train_accuracy"), _values(context.run, "val_accuracy")
-    if train.size >= 5 and val.size >= 5 and float(np.median(val[-3:])) >= 0.99 > 0.97 > float(np.median(train[-3:])):
+    if train.size >= 5 and val.size >= 5 and statistics.median(val[-3:]) >= 0.99 > 0.97 > statistics.median(train[-3:]):
         yield Sign("for", "val_accuracy is all but perfect and train_accuracy is not")
 
 
@@ -497,7 +497,7 @@ def _against_entropy(context: Context) -> tuple[float, float, float] | None:
     loss = loss if loss.size else _values(context.run, "train_loss")
     if values.size < 3 or loss.size < 3 or float(loss.min()) < 0.0:
         return None
-    share = float(np.median(values[values.size // 2 :]))
+    share = statistics.median(values[values.size // 2 :])
     if not 0.3 < share < 1.0:
         return None
     # Of more classes the rest is spread wider; two give the lowest loss that one answer can have.
@@ -532,15 +532,15 @@ def _majority(context: Context) -> Iterator[Sign]:
     """An accuracy that stands far above chance is the share of one class."""
     accuracy = next((name for name in context.finding.series if name.endswith("accuracy")), "")
     values = _values(context.run, accuracy)
-    if values.size >= 3 and float(np.median(values)) >= 0.6:
-        yield Sign("for", f"{accuracy} stays at {np.median(values):.3g}, as the share of a largest class would")
+    if values.size >= 3 and statistics.median(values) >= 0.6:
+        yield Sign("for", f"{accuracy} stays at {statistics.median(values):.3g}, as the share of a largest class would")
 
 
 def _no_accuracy_at_all(context: Context) -> Iterator[Sign]:
     accuracy = next((name for name in context.finding.series if name.endswith("accuracy")), "")
     values = _values(context.run, accuracy)
-    if values.size >= 3 and float(np.median(values)) in (0.0, 1.0):
-        yield Sign("for", f"{accuracy} is exactly {np.median(values):g}, which no class has as its share")
+    if values.size >= 3 and statistics.median(values) in (0.0, 1.0):
+        yield Sign("for", f"{accuracy} is exactly {statistics.median(values):g}, which no class has as its share")
 
 
 def _still_decisions(context: Context) -> Iterator[Sign]:
@@ -578,7 +578,7 @@ def _comes_back(context: Context) -> Iterator[Sign]:
     if before.size < 3 or after.size < 3:
         return
     soon = after[: max(5, after.size // 10)]
-    if float(soon.min()) <= float(np.median(before[-5:])) + 2.0 * statistics.jitter(before):
+    if float(soon.min()) <= statistics.median(before[-5:]) + 2.0 * statistics.jitter(before):
         yield Sign("for", "the loss is soon back where it was")
 
 

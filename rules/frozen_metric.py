@@ -123,7 +123,7 @@ def _fitted(train_accuracy: Series | None, steps: Array, least: float) -> bool:
     if train_accuracy is None or not steps.size or len(finite := train_accuracy.finite()) == 0:
         return False
     meanwhile = finite.values[(finite.steps >= steps[0]) & (finite.steps <= steps[-1])]
-    return meanwhile.size > 0 and float(np.median(meanwhile)) >= least
+    return meanwhile.size > 0 and statistics.median(meanwhile) >= least
 
 
 RULE = Rule(

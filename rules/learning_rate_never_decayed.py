@@ -46,7 +46,7 @@ def check(
     noise = statistics.spread(tail - statistics.rolling_median(tail, min(25, tail.size // 2) | 1))
     half = tail.size // 2
     moved = statistics.level(tail, 0, half) - statistics.level(tail, half, tail.size)
-    improvement = statistics.level(loss.values, 0, statistics.ends(size, 0.05)) - float(np.median(tail))
+    improvement = statistics.level(loss.values, 0, statistics.ends(size, 0.05)) - statistics.median(tail)
     if improvement <= 0.0 or noise < noise_least * improvement or abs(moved) > noise:
         return None
     share = noise / improvement

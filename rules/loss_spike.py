@@ -80,6 +80,10 @@ class Spikes(NamedTuple):
     settled: np.ndarray
 
 
+NO_SPIKES = Spikes(np.empty(0, dtype=np.intp), np.empty(0), np.empty(0), np.empty(0, dtype=np.bool_))
+"""Of a curve without any."""
+
+
 class Limits(NamedTuple):
     """The thresholds of `check`."""
 
@@ -150,15 +154,19 @@ def find_spikes(curve: Curve, learning_rate: Series | None, limits: Limits) -> S
     inside = (index >= max(2, math.ceil(limits.skip_start * size))) & (index < size - (2 if size >= LOCAL else 1))
     window = _window(size)
     middle = statistics.rolling_median(curve.values, window)
-    seen = _excursions(values, np.log(middle) if curve.positive else middle, window, inside)  # a log keeps the order
-    share = _share(seen, curve.values, curve.positive)
+    level = np.log(middle) if curve.positive else middle  # a log keeps the order
+    around = _around(values, level, window)
+    share = _share(around, curve.values, curve.positive)
+    tall = inside & (share >= limits.height_warning) & ~_rising_rate(curve, learning_rate, window)
+    if not tall.any():  # then none of them is a spike, however far it stands out
+        return NO_SPIKES
+    seen = _excursions(values, level, around, window, inside)
     z, high = _far_out(curve, seen, middle, inside, limits) if size >= LOCAL else _far_out_of_few(curve, inside, limits)
-    candidate = inside & high & (share >= limits.height_warning) & ~_rising_rate(curve, learning_rate, window)
-    starts, stops = statistics.stretches(_close_gaps(candidate, window // 2))
+    starts, stops = statistics.stretches(_close_gaps(tall & high, window // 2))
     peaks = np.array([a + int(np.argmax(share[a:b])) for a, b in zip(starts, stops, strict=True)], dtype=np.intp)
     if _phase_locked(peaks):
         peaks = peaks[share[peaks] >= PHASE_LOCKED_HEIGHT]
-    shift = _levels_later(values, peaks, window) - seen.before[peaks]
+    shift = _levels_later(values, peaks, window) - around.before[peaks]
     settled = (shift > 5.0 * seen.noise[peaks]) & (shift > 0.5 * math.log1p(limits.height_warning))
     spikes = Spikes(peaks, z[peaks], share[peaks], settled)
     visible = _in_sight(curve, spikes, limits.sight, limits.doubled)
@@ -175,7 +183,8 @@ def _far_out(
     high = z >= max(limits.z_warning, gaussian, tails * seen.deepest)
     if not (curve.positive and size <= PLAIN_MOST):
         return z, high
-    plain = _excursions(curve.values, middle, _window(size), inside)
+    window = _window(size)
+    plain = _excursions(curve.values, middle, _around(curve.values, middle, window), window, inside)
     tenth = float(np.partition(plain.z[inside], -min(10, size // 10))[-min(10, size // 10)])
     far = plain.z >= max(limits.z_plain, limits.dip_factor * plain.deepest, 2.5 * tenth)
     return np.where(far, np.maximum(z, plain.z), z), high | far
@@ -203,12 +212,12 @@ def _in_sight(curve: Curve, spikes: Spikes, share: float, height: float) -> npt.
     return np.asarray((spikes.height >= height) | (peak - around >= share * (curve.start - around)))
 
 
-def _share(seen: _Excursions, loss: Array, positive: bool) -> Array:
+def _share(around: _Around, loss: Array, positive: bool) -> Array:
     """Height as a share of the level; a loss that crosses zero has none, and its range stands in."""
     if positive:
-        return np.expm1(np.minimum(seen.height, 50.0))
+        return np.expm1(np.minimum(around.height, 50.0))
     span = float(np.quantile(loss, 0.95) - np.quantile(loss, 0.05))
-    return seen.height / np.maximum(np.maximum(np.abs(seen.before), np.abs(seen.after)), max(span, 1e-300))
+    return around.height / np.maximum(np.maximum(np.abs(around.before), np.abs(around.after)), max(span, 1e-300))
 
 
 def _levels_later(values: Array, peaks: npt.NDArray[np.intp], window: int) -> Array:
@@ -223,30 +232,43 @@ def _levels_later(values: Array, peaks: npt.NDArray[np.intp], window: int) -> Ar
     return np.array(levels, dtype=np.float64)
 
 
-class _Excursions(NamedTuple):
+class _Around(NamedTuple):
     """Each point against the medians of the points before and after it, all of shape (n,).
 
-    before, after: those medians. height: over the higher of them. noise: local standard deviation. z: height / noise.
-    deepest: the deepest dip below the lower of them, in standard deviations.
+    before, after: those medians. height: over the higher of them.
     """
 
     before: Array
     after: Array
     height: Array
+
+
+def _around(values: Array, middle: Array, window: int) -> _Around:
+    half = window // 2
+    index = np.arange(values.size)
+    before = middle[np.maximum(index - 1 - half, 0)]
+    after = middle[np.minimum(index + 1 + half, values.size - 1)]
+    return _Around(before, after, values - np.maximum(before, after))
+
+
+class _Excursions(NamedTuple):
+    """What each point does against the noise around it.
+
+    noise: local standard deviation, shape (n,). z: height / noise, shape (n,).
+    deepest: the deepest dip below the lower of the medians before and after it, in standard deviations.
+    """
+
     noise: Array
     z: Array
     deepest: float
 
 
-def _excursions(values: Array, middle: Array, window: int, inside: npt.NDArray[np.bool_]) -> _Excursions:
-    half = window // 2
-    index = np.arange(values.size)
+def _excursions(
+    values: Array, middle: Array, around: _Around, window: int, inside: npt.NDArray[np.bool_]
+) -> _Excursions:
     noise = _noise(values - middle, window, values)
-    before = middle[np.maximum(index - 1 - half, 0)]
-    after = middle[np.minimum(index + 1 + half, values.size - 1)]
-    height = values - np.maximum(before, after)
-    dips = ((np.minimum(before, after) - values) / noise)[inside]
-    return _Excursions(before, after, height, noise, height / noise, float(dips.max()) if dips.size else 0.0)
+    dips = ((np.minimum(around.before, around.after) - values) / noise)[inside]
+    return _Excursions(noise, around.height / noise, float(dips.max()) if dips.size else 0.0)
 
 
 def _noise(residuals: Array, window: int, values: Array) -> Array:

@@ -41,8 +41,10 @@ def check(
     if rise is None or rise.lost < lost_least:
         return None
     gl = 100.0 * rise.size
+    if gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning):
+        return None
     certain = rise.certain
-    if certain < sure or (gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning)):
+    if certain < sure:
         return None
     change = val_accuracy.moved(float(val_loss.steps[rise.best]))
     if change < -accuracy_held:

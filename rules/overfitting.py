@@ -67,6 +67,9 @@ def check(
     rise = judged.rise if val_loss is not None else judged.flipped.rise
     if rise is None or rise.lost < lost_least:
         return None
+    gl = 100.0 * rise.size
+    if val_loss is not None and gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning):
+        return None
     certain = rise.certain
     if certain < sure:
         return None
@@ -80,9 +83,6 @@ def check(
             training = "train_accuracy" if held else ""
         found = _of_accuracy(judged, rise, certain, points_warning, sure, axis, training)
         return None if found is None or not training else replace(found, cause=cause)
-    gl = 100.0 * rise.size
-    if gl < gl_warning and not (gl >= 0.5 * gl_warning and rise.lost >= lost_warning):
-        return None
     if train_rise is not None and train_rise > train_share * (rise.end - judged.at(float(judged.smooth[rise.turn]))):
         return None
     best = float(judged.steps[rise.best])

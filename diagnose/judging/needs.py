@@ -83,12 +83,18 @@ def _needs(check: Callable[..., Any], rule: str, not_for: tuple[str, ...]) -> tu
 
 def compares_runs(rule: Rule) -> bool:
     """Whether the rule is one of `judge_together`."""
-    return any(need.name == "runs" for need in needs(rule))
+    return _is_given(rule, "runs")
 
 
 def needs_baseline(rule: Rule) -> bool:
     """Whether the rule holds a run against earlier ones."""
-    return any(need.name == "baseline" for need in needs(rule))
+    return _is_given(rule, "baseline")
+
+
+def _is_given(rule: Rule, name: str) -> bool:
+    """Whether the rule asks for this one of `GIVEN`."""
+    plan = _plan(rule.check, rule.id, tuple(rule.not_for))
+    return any(need.name == name for need in plan.given)
 
 
 @functools.cache
@@ -133,8 +139,8 @@ def arguments(rule: Rule, known: Known) -> dict[str, Any]:
     plan = _plan(rule.check, rule.id, tuple(rule.not_for))
     given = {need.name: _supplied(need, known) for need in plan.given}
     run = known[RUN]
-    curves = [series for name, _ in plan.curves if (series := run.curve(name)) is not None]
-    if len(curves) < len(plan.curves) and (reason := _without_curve(plan, plays(run))):
+    curves = {name: found for name, _ in plan.curves if (found := run.curve(name)) is not None}
+    if len(curves) < len(plan.curves) and (reason := _without_curve(plan, curves.keys())):
         raise CannotJudge(reason)
     for need in plan.others:
         given[need.name] = _supplied(need, known)
@@ -144,7 +150,7 @@ def arguments(rule: Rule, known: Known) -> dict[str, Any]:
     for name in plan.models:
         if (count := len(given[name])) < rule.min_points:
             raise CannotJudge(f"only {count} points of {plain(name)}; needs {rule.min_points}")
-    if curves and (longest := max(map(len, curves))) < rule.min_points:
+    if curves and (longest := max(map(len, curves.values()))) < rule.min_points:
         raise CannotJudge(f"only {longest} points; needs {rule.min_points}")
     return given
 

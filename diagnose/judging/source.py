@@ -6,6 +6,7 @@ outcome(source, asked).diagnoses                          # whatever goes wrong 
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from diagnose.measure.between_runs import CURVES
 from diagnose.names import config as configuration
 from diagnose.names.roles import AXES, METRICS, ROLES, parse
 from diagnose.readers import Source, read
-from diagnose.rule import Diagnosis
+from diagnose.rule import Diagnosis, Rule
 from diagnose.settings import Settings
 
 Keep = Literal["whole", "drawn", "extent"]
@@ -175,13 +176,18 @@ def _judge(run: Run, wanted: Wanted) -> Diagnosis:
     left_out = wanted.settings.ignored_for(run.source)
     if wanted.config:
         run = replace(run, config={**run.config, **wanted.config})
-    rules = [known_rules()[name] for name in wanted.rules if name not in left_out]
     return judge(
         run,
-        [rule for rule in rules if not compares_runs(rule)],
+        [rule for rule in _of_one_run(wanted.rules) if rule.id not in left_out],
         thresholds=wanted.thresholds,
         baseline=[other for other in wanted.baseline if (other.source, other.name) != (run.source, run.name)],
     )
+
+
+@functools.lru_cache(maxsize=16)  # an audit asks for the same ones of every run
+def _of_one_run(names: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The rules of these ids that judge one run by itself."""
+    return tuple(rule for name in names if not compares_runs(rule := known_rules()[name]))
 
 
 def _not_judged(diagnosis: Diagnosis) -> str:

@@ -315,14 +315,17 @@ class Curve:
         noise = self.noise(1, max(int(np.argmin(self.smooth)) + 1, min(size, LONG + 1)))
         memory = max(noise.memory if size >= LONG else 1.0, width)
         lowest = np.minimum.accumulate(self.smooth[::-1])[::-1]
+        of_lowest = noise.of_mean(width)
+        spread = math.sqrt(float(noise.weight @ of_lowest))
+        usual = noise.size
         first, falls = max(1, size // 50), []
         while first <= max(size // 3, 2):
             level, low = statistics.median(self.scaled[:first]), float(lowest[first])
-            near = np.count_nonzero(self.scaled[first:] <= low + 2.5 * noise.size)
-            bias = _lowest_of(near / memory) * math.sqrt(float(noise.weight @ noise.of_mean(width)))
-            errors = np.sqrt(noise.of_mean(first) + noise.of_mean(width))
+            near = np.count_nonzero(self.scaled[first:] <= low + 2.5 * usual)
+            bias = _lowest_of(near / memory) * spread
+            errors = np.sqrt(noise.of_mean(first) + of_lowest)
             estimate = Estimate(level - low - bias, errors, noise.weight, noise.degrees)
-            falls.append(Fall(first, self.at(level), self.at(low), noise.size, estimate))
+            falls.append(Fall(first, self.at(level), self.at(low), usual, estimate))
             first *= 2
         return tuple(falls)
 
@@ -466,13 +469,14 @@ def _noise(stretches: list[Array], *, falling: bool) -> Noise:
         even = _without_outliers(stretch)
         even = even if falling or measured else _without_step(even)
         blocks = even[stretch.size - count * size :].reshape(count, size)
-        levels = blocks.mean(axis=1)
+        levels = blocks.sum(axis=1) / size
         likelihood, variance, degrees = _likelihoods(levels, falling or bool(measured))
         weight = weight + likelihood
-        measured.append((variance, float(((blocks - levels[:, None]) ** 2).mean()), degrees, size))
-    variance, within, degrees, size = measured[0]
+        within = (blocks - levels[:, None]).ravel()
+        measured.append((variance, float(within @ within) / within.size, degrees, size))
+    variance, of_block, degrees, size = measured[0]
     weight = np.exp(weight - weight.max())
-    of_point = variance + within
+    of_point = variance + of_block
     time = variance / np.maximum(of_point, 1e-300) * size * (1.0 + _PHI) / (1.0 - _PHI)
     return Noise(weight / weight.sum(), np.sqrt(of_point), time, degrees)
 
@@ -481,6 +485,7 @@ def _likelihoods(y: Array, falling: bool) -> tuple[Array, Array, float]:
     """For each phi of the grid the restricted log-likelihood and the variance of a point; the degrees of freedom."""
     basis = _basis(y.size, falling)
     gram, inverse, logarithm = _gram(y.size, falling)
+    weighted = gram
     degrees = float(y.size - basis.shape[1])
     white = _without_memory(y)
     shared = white[:, 1:] @ basis[1:] - _PHI[:, None] * (white[:, 1:] @ basis[:-1])
@@ -494,11 +499,12 @@ def _likelihoods(y: Array, falling: bool) -> tuple[Array, Array, float]:
         weighted = gram - missing @ trend
         fitted = np.linalg.solve(weighted, shared[:, :, None] - missing @ white[:, places, None])
         residual = _without_memory(y - fitted[:, :, 0] @ basis.T)
-        logarithm = np.linalg.slogdet(weighted)[1]
         anew, far = _drawn_in(residual)
         if not far:
             break
         weight = anew
+    if weighted is not gram:
+        logarithm = np.linalg.slogdet(weighted)[1]
     innovation = np.maximum((weight * residual**2).sum(axis=1) / degrees, 1e-300)
     likelihood = -0.5 * degrees * np.log(innovation) + np.log(_FIRST) - 0.5 * logarithm
     return likelihood, innovation / _FIRST**2, degrees
@@ -519,10 +525,11 @@ def _drawn_in(residual: Array) -> tuple[Array, bool]:
 
 def _without_memory(y: Array) -> Array:
     """The values with the memory of each phi taken out, shape (phi, n); y: shape (n,), or (phi, n)."""
-    y = np.atleast_2d(y)
+    y = y if y.ndim == 2 else y[None]
     white = np.empty((_PHI.size, y.shape[1]))
     white[:, 0] = _FIRST * y[:, 0]
-    white[:, 1:] = y[:, 1:] - _PHI[:, None] * y[:, :-1]
+    rest = np.multiply(_PHI[:, None], y[:, :-1], out=white[:, 1:])
+    np.subtract(y[:, 1:], rest, out=rest)
     return white
 
 

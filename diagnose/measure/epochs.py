@@ -25,7 +25,7 @@ def finest(train_loss: Series | None, train_loss_step: Series | None) -> tuple[s
 
 def within_epochs(steps: Array, axis: str) -> bool:
     """Whether the points lie closer than one per epoch, as far as the axis says."""
-    return axis != "epoch" or (steps.size > 1 and float(np.median(np.diff(steps))) < 0.5)
+    return axis != "epoch" or (steps.size > 1 and statistics.median(np.diff(steps)) < 0.5)
 
 
 def starts(steps: Array, epoch: Series | None, axis: str) -> Indices:
@@ -85,4 +85,4 @@ def settling(values: Array, firsts: Indices) -> float:
     late = change[inside & (phase >= 0.75 - 1.0 / lengths[place])]
     if not early.size or not late.size:
         return 1.0
-    return float(np.median(early)) / max(float(np.median(late)), 1e-12 * float(np.abs(values).max()), 1e-300)
+    return statistics.median(early) / max(statistics.median(late), 1e-12 * float(np.abs(values).max()), 1e-300)

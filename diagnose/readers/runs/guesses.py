@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diagnose.measure import statistics
 from diagnose.names import roles
 from diagnose.names.roles import Facets
 from diagnose.readers.tables.names import INDEX
@@ -81,11 +82,11 @@ def readings(columns: Mapping[str, Column], facets: Mapping[str, Facets], stem: 
 
 def of_file(facets: Mapping[str, Facets], stem: str) -> dict[str, Facets]:
     """The metrics of a file that is called after held-out data (`val_log.csv`), where none of them says a split."""
-    split = held_out(stem)
     metrics = {name: f for name, f in facets.items() if f.quantity in roles.METRICS}
-    if not split or any(f.split for f in metrics.values()):
+    if any(f.split for f in metrics.values()):
         return {}
-    return {name: replace(f, split=split) for name, f in metrics.items()}
+    split = held_out(stem)
+    return {name: replace(f, split=split) for name, f in metrics.items()} if split else {}
 
 
 def held_out(stem: str) -> str:
@@ -132,7 +133,7 @@ def _look(column: Column) -> _Seen:
         )
     thin = finite[:: max(1, finite.size // _ENOUGH)]
     part = max(1, thin.size // _ENDS)
-    first, last = float(np.median(thin[:part])), float(np.median(thin[-part:]))
+    first, last = statistics.median(thin[:part]), statistics.median(thin[-part:])
     return _Seen(
         float(finite.min()),
         float(finite.max()),

@@ -267,9 +267,9 @@ def _describe(best: _Cut, preamble: _Preamble, *, stem: str, tensors: bool, whol
     at = _header_row(best, preamble)
     if at is not None and len(best.rows[at : at + 2]) == 2 and len(best.rows[at]) == len(best.rows[at + 1]):
         best = replace(best, width=len(best.rows[at]))  # more usual further down: another log was appended
-    data = [i for i, row in enumerate(best.rows) if any(map(best.is_number, row))]
-    start = at if at is not None else (data[0] if data else 0)
-    if start > _LONGEST_PREAMBLE or (at is None and not data):
+    data = next((i for i, row in enumerate(best.rows) if any(map(best.is_number, row))), None)
+    start = at if at is not None else data
+    if start is None or start > _LONGEST_PREAMBLE:
         return None
     body = best.rows[start if at is None else at + 1 :]
     header = _header_cells(best, at, preamble)
