@@ -285,8 +285,8 @@ _DECOMPOSABLE = tuple(
 
 _FOREIGN = _table(
     loss="pérdida perdida perte verlust perda perdita verlies потери потеря strata kerugian",
-    trainloss="trainingsverlust trainverlust",
-    valloss="validierungsverlust valverlust",
+    trainloss="trainingsverlust trainverlust trl",
+    valloss="validierungsverlust valverlust tel",
     testloss="testverlust",
     accuracy="exactitud exactitude précision precisión precisão genauigkeit acurácia acuracia accuratezza "
     "nauwkeurigheid точность dokładność doğruluk akurasi",
@@ -299,7 +299,7 @@ _FOREIGN = _table(
     val="validación validacion validierung validação validacao validazione валидация валидации",
     epoch="época epoca époque epoche эпоха",
 )
-"""Words of languages that write blanks between their words -> the English one."""
+"""Words of languages that write blanks between their words, and llm.c's of three letters -> the English one."""
 _FOREIGN_WITHIN = {
     "learning rate": "学习率 學習率 学習率 학습률",
     "train": "训练 訓練 学習 훈련 학습",

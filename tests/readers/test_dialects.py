@@ -363,6 +363,47 @@ CONSOLES = (
         first=loss(0),
     ),
     Log(
+        "of two sets.log",
+        lines(
+            lambda i: (
+                f"2024-03-01 12:00:00,123 - INFO - a.board -      Training |  Validation\n"
+                f"2024-03-01 12:00:00,123 - INFO - a.board - accuracy  |   {accuracy(i)}  |  {accuracy(i) - 0.01:.4f}\n"
+                f"2024-03-01 12:00:00,123 - INFO - a.board - loss      |   {loss(i)}  |  {val_loss(i)}\n"
+                f"2024-03-01 12:00:00,124 - INFO - a.trainer - Epoch {i}/19"
+            )
+        ),
+        roles(
+            train_loss="Training loss",
+            val_loss="Validation loss",
+            train_accuracy="Training accuracy",
+            val_accuracy="Validation accuracy",
+        ),
+        axis="epoch",
+        first=loss(0),
+    ),
+    Log(
+        "in three letters.log",
+        lines(lambda i: f"s:{100 * i} tel:{val_loss(i)}\ns:{100 * i} trl:{loss(i)}"),
+        roles(train_loss="trl", val_loss="tel"),
+        axis="step",
+    ),
+    Log(
+        "equal signs.log",
+        lines(
+            lambda i: (
+                f"[Epoch {i}] train=accuracy: {accuracy(i)}, loss: {loss(i)}\n"
+                f"[Epoch {i}] validation: accuracy: {accuracy(i) - 0.01:.4f} loss: {val_loss(i)}"
+            )
+        ),
+        roles(
+            train_loss="train loss",
+            train_accuracy="train accuracy",
+            val_loss="validation loss",
+            val_accuracy="validation accuracy",
+        ),
+        axis="epoch",
+    ),
+    Log(
         "cycles.log",
         lines(lambda i: f"after cycle={i} avg(utility)={10 * i} avg(num_wins)=0.35"),
         roles(reward="avg(utility)"),

@@ -43,6 +43,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPLIT_WORD = rf"(?:{'|'.join(roles.SPLIT_WORDS)})"
 _SPLIT = re.compile(rf"\W{{0,20}}({_SPLIT_WORD})(?![A-Za-z_])", re.IGNORECASE)
 _ON_SPLIT = re.compile(rf"\bon (?:the )?({_SPLIT_WORD})(?: set| data| dataset)?\s*\Z", re.IGNORECASE)
+_SPLIT_OF = re.compile(rf"\b({_SPLIT_WORD})=(?=[A-Za-z])", re.IGNORECASE)
 _SPLIT_AND_JOINT = re.compile(rf"({_SPLIT_WORD})([ _/.-]{{1,2}})(?=\w)", re.IGNORECASE)
 _TWO_VALUES = r"\W{1,3}([-+]?\d[\d.eE+-]{0,24}%?)\s?[/|,]\s?([-+]?\d[\d.eE+-]{0,24}%?)"
 _TWO_SPLITS = re.compile(  # "train/val loss: 0.5/0.6"
@@ -307,7 +308,8 @@ def _last_name(bare: str, last: str) -> str:
     """What stands right before the number, without the level of a message, links and drawings; last: its segment."""
     if function := _FUNCTION.search(bare):
         return function[1]
-    name = _LINKING.sub("", _SETTINGS.sub("", _behind_level(last)).strip(" .#:=_")).strip()
+    last = _SPLIT_OF.sub(r"\1 ", _behind_level(last))  # "train=accuracy: 0.9"
+    name = _LINKING.sub("", _SETTINGS.sub("", last).strip(" .#:=_")).strip()
     name = name if name.isascii() else _DRAWN.sub("", name)
     aside = None if name else _ASIDE.search(bare)  # "perda total (loss): 0.5"
     return aside[1] if aside and is_metric_name(aside[1]) else name
@@ -484,7 +486,8 @@ class _Walk:
     def _is_reference(self, label: _Label, number: str) -> bool:
         """Whether a leading `train.py:417` is a line of a program and no value."""
         leads = not self.pairs and not self.places
-        return leads and label.adjoined and number.isdecimal() and not is_metric_name(label.name)
+        program = label.adjoined and len(label.name) > 1  # "s:100" is no line of one
+        return leads and program and number.isdecimal() and not is_metric_name(label.name)
 
     def _is_ratio(self, value: float, total: float | None) -> bool:
         """Whether two counts are what the percentage before them was made of: `24.24%, (597769/2466093)`."""

@@ -47,7 +47,16 @@ def pieces(texts: Iterable[str], headers: Mapping[str, Sequence[str]]) -> Iterat
     """
     box: _Box | None = None
     names: Sequence[str] = ()
+    splits: Sequence[str] = ()
     for text in texts:
+        if "|" in text and len(text) < _LONGEST:
+            if found := _splits(text):
+                splits = found
+                yield ""
+                continue
+            if splits and (line := _of_splits(splits, text)) is not None:
+                yield line
+                continue
         row = _BOX.fullmatch(text) if "|" in text and len(text) < _LONGEST else None
         if row is not None and _belongs(row[1].strip(), row[2].strip()):
             box = box or _Box()
@@ -67,6 +76,26 @@ def pieces(texts: Iterable[str], headers: Mapping[str, Sequence[str]]) -> Iterat
             yield line
         else:
             yield text
+
+
+def _splits(text: str) -> Sequence[str]:
+    """The sets of data above a table of metrics ("| metric | Training | Validation |"); none where there are none."""
+    cells = [cell for cell in next(_cuts(text)) if cell]
+    splits = [cell for cell in cells if roles.parse(cell).only_split]
+    return splits if len(splits) > 1 and len(cells) - len(splits) <= 1 and cells[-len(splits) :] == splits else ()
+
+
+def _of_splits(splits: Sequence[str], text: str) -> Line | None:
+    """The point that a row of a metric's values on each set of data is; None where it is no such row."""
+    name, *values = next(_cuts(text))
+    numbers = [number(value) for value in values]
+    if len(numbers) != len(splits) or not _NAME.fullmatch(name) or not any(value is not None for value in numbers):
+        return None
+    line = Line()
+    for split, value, cell in zip(splits, numbers, values, strict=True):
+        if value is not None:
+            line.values[f"{split} {name}"] = (value, cell.endswith("%"))
+    return line
 
 
 def _belongs(name: str, value: str) -> bool:

@@ -63,7 +63,7 @@ _HINTS = (
         "perdita",
     ),
     *("accuratezza", "потер", "точность", "strata", "doğruluk", "akurasi", "verlies"),
-    *("utility", "fitness"),
+    *("utility", "fitness", "trl", "tel"),
     *("损失", "損失", "손실", "准确率", "準確率", "精度", "정확도"),
 )
 _BARE = ("learn", "train", "val", "test", "total")
@@ -285,7 +285,7 @@ def _with_epochs(lines: list[Line]) -> list[Line]:
 def _counted(lines: list[Line]) -> list[Line]:
     """The lines with a counter of an unknown name as their step ("after cycle=3 ..."), where none says where it stands.
 
-    It is the first value of lines of one kind, and grows by the same from each of them to the next.
+    It is the first value of lines of one kind, a whole number that never falls and mostly grows.
     """
     if any(line.places for line in lines if line.values):
         return lines
@@ -295,8 +295,8 @@ def _counted(lines: list[Line]) -> list[Line]:
             alike[_kind(line)].append(line)
     for kind, found in alike.items():
         counts = [line.values[kind[2]][0] for line in found]
-        ticks = {later - former for former, later in pairwise(counts)}
-        if len(found) >= _LEAST_LINES and len(ticks) == 1 and min(ticks) >= 1 and not _is_metric(kind[2]):
+        counts_up = all(count.is_integer() for count in counts) and counts == sorted(counts)
+        if counts_up and len(set(counts)) >= max(_LEAST_LINES, len(counts) // 4) and not _is_metric(kind[2]):
             for line in found:
                 line.places["step"] = line.values.pop(kind[2])[0]
     return lines
@@ -493,6 +493,7 @@ def _rows(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> list[_Row
     """
     rows: list[_Row] = []
     carried: dict[str, float] = {}
+    lines = _closed(lines, accepted, axes)
     for line, ahead in zip(lines, _places_ahead(lines, accepted), strict=True):
         if not line.values:
             for kind, at in line.places.items():
@@ -512,6 +513,20 @@ def _rows(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> list[_Row
         total = line.totals.get("step", line.totals.get("count")) if line.totals else None
         rows.append(_Row(dict(carried), values, frozenset(own), None if line.held_out else total, line.number))
     return rows
+
+
+def _closed(lines: Sequence[Line], accepted: set[_Kind], axes: _Axes) -> Sequence[Line]:
+    """The lines with those that announce a place before the points that they close, where they come after them.
+
+    That is so where points come before the first of them, and none after the last ("Epoch 3 done" below the values).
+    """
+    points = [i for i, line in enumerate(lines) if line.values and _kind(line) in accepted]
+    saying = [i for i, line in enumerate(lines) if not line.values and line.places.keys() & axes.announced]
+    if not saying or not points or not (points[0] < saying[0] and points[-1] < saying[-1]):
+        return lines
+    starts = [0, *(at + 1 for at in saying)]
+    parts = [[lines[at], *lines[start:at]] for start, at in zip(starts, saying, strict=False)]
+    return [*chain.from_iterable(parts), *lines[saying[-1] + 1 :]]
 
 
 def _restore_epochs(rows: Sequence[_Row]) -> None:

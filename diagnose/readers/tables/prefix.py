@@ -28,7 +28,7 @@ _PATTERNS = {
     "colour": r"\x1b\[[\d;]*m",
     "clock": rf"[IWEF]\d{{4}}\ {_TIME}|{_DATE}(?:[T ]{_TIME}(?:\ \d{{4}}\b)?)?|{_TIME}|\d+(?:\.\d+)?\ ?s(?:ec)?\b",
     "level": rf"{_LEVELS}\b(?::[\w.]+:)?",
-    "place": r"[\w/.-]+\.(?:py|cpp|cc|cu|c|go|jl|java)(?::\d+)?|[\w.]+:[\w<>]+:\d+",
+    "place": r"[\w/.-]+\.(?:py|cpp|cc|cu|c|go|jl|java)(?::\d+)?|[\w.]+:[\w<>]+:\d+|[A-Za-z_]\w*(?:\.\w+)+(?=\s+-\s)",
     "word": r"[^\W\d][\w.@/-]*",
     "number": r"\d+(?:\.\d+)?",
     "space": r"[ \t]+",
