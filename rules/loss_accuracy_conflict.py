@@ -36,6 +36,8 @@ from diagnose.measure import shapes, statistics
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
 LEAST_POINTS = 8
+NEAR_ONE = 0.1  # missing to 1, below which what is still goes with what is missing
+LEAST_GAIN = 0.05  # of what an accuracy could still gain; near 1, two points are all of it
 
 
 class Conflict(NamedTuple):
@@ -136,10 +138,11 @@ def _conflict(
             return Conflict("falls", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
         if num_classes is not None and num_classes > 1 and _below_chance(loss, after, num_classes, *chance):
             return Conflict("chance", change, before, after, trend.tau, (float(step[0]), float(step[-1])))
-    if change >= loss_fall and _fall(loss, halved) and _unmoved(accuracy, accuracy_fall):
+    rises = _rises(accuracy, trend_p)
+    if change >= loss_fall and _fall(loss, halved) and not rises and _unmoved(accuracy, accuracy_fall):
         held = statistics.median(accuracy)
         return Conflict("stays", change, held, held, 0.0, (float(step[0]), float(step[-1])))
-    start, stop = shapes.longest_still(accuracy, accuracy_still)
+    start, stop = shapes.longest_still(accuracy, accuracy_still * min(1.0, (1.0 - after) / NEAR_ONE))
     if shapes.settled(accuracy, start, stop):
         return None
     if stop - start < max(still_share * accuracy.size, LEAST_POINTS - 2):
@@ -149,6 +152,16 @@ def _conflict(
         return None
     held = statistics.median(accuracy[start:stop])
     return Conflict("stays", change, held, held, 0.0, (float(step[start]), float(step[stop - 1])))
+
+
+def _rises(accuracy: Array, p: float) -> bool:
+    """Whether an accuracy rises for sure, and by what is seen of all that it could still gain."""
+    count = statistics.ends(accuracy.size)
+    before, after = (
+        statistics.level(accuracy, 0, count),
+        statistics.level(accuracy, accuracy.size - count, accuracy.size),
+    )
+    return after - before > LEAST_GAIN * (1.0 - before) and statistics.mann_kendall(accuracy).p_rising < p
 
 
 def _unmoved(accuracy: Array, least: float) -> bool:

@@ -63,6 +63,7 @@ FIXES_OF: Mapping[str, tuple[str, ...]] = {
 }
 """What most likely keeps a network from learning -> the fixes in the order to try."""
 
+MOST_TOLD = 25  # classes; every share is that of some larger number of classes, to 2 %
 R2_KNOWN = 0.1  # share of the variance; a network that has learned nothing explains none
 
 
@@ -215,13 +216,22 @@ def _classes(end: float, score: Series, num_classes: int | None) -> int | None:
     accuracy = _end(score)
     if num_classes is not None or not 1e-4 < accuracy <= 0.55 or end <= 0.0:
         return num_classes if num_classes is not None and num_classes > 1 else None
+    if roles.parse(score.name).kind not in ("accuracy", ""):
+        return None  # a precision, a recall or an overlap has no level of chance
     classes = round(1.0 / accuracy)
-    if abs(accuracy * classes - 1.0) <= 0.02 and end >= math.log(classes):
+    told = classes <= MOST_TOLD or _is_still(score, accuracy)
+    if told and abs(accuracy * classes - 1.0) <= 0.02 and end >= math.log(classes):
         return classes
     # A small set's accuracy is a fifth off by chance; of the numbers of classes that it may be, the loss tells one.
     classes = min(round(math.exp(end)), round(1.25 / accuracy)) if end < 20.0 else classes
     at_chance = classes > 1 and abs(end / math.log(classes) - 1.0) <= 0.01
     return classes if at_chance and 0.8 <= accuracy * classes <= 1.25 else None
+
+
+def _is_still(score: Series, accuracy: float) -> bool:
+    """Whether the second half of an accuracy stays at its end, as the share of one class of many does."""
+    values = score.finite().values
+    return bool(np.all(np.abs(values[values.size // 2 :] - accuracy) <= 0.02 * accuracy))
 
 
 def _end(accuracy: Series | None) -> float:

@@ -33,6 +33,9 @@ from diagnose.names import traits
 from diagnose.names.columns import keeps_margin
 from diagnose.rule import CannotJudge, Case, Evidence, Finding, Rule, Severity
 
+FITTED = 1e-3
+"""Share of the first loss that is nearly nothing: as many digits as most logs print."""
+
 
 class Seen(NamedTuple):
     """Non-finite values of one curve.
@@ -66,7 +69,7 @@ def check(
     seen = [hit for role, s in losses if (hit := _plain(role, s) or _blank(role, s, last_step))]
     if not seen and train_loss is not None:
         others = [s for s in (grad_norm, val_loss) if s is not None]
-        masked = _masked(train_loss, others, zero_tail)
+        masked = None if _fitted(train_loss, val_loss) else _masked(train_loss, others, zero_tail)
         seen = [masked] if masked else []
     if not seen:
         return None
@@ -125,9 +128,19 @@ def _blank(role: str, curve: Series, last_step: float) -> Seen | None:
     """A loss whose cells stay blank while the other columns of its rows go on."""
     if curve.blank_from is None or not np.isfinite(curve.values).any():
         return None
+    if float(curve.steps[-1]) >= curve.blank_from:
+        return None  # other rows than those of the training, of a test at the end, say, have other columns
     share = (last_step - curve.blank_from) / max(last_step - float(curve.steps[0]), 1e-12)
     what = "is blank, while other columns go on,"
     return Seen(role, what, min(max(share, 0.0), 1.0), curve.blank_from, last_step, True, 0.9)
+
+
+def _fitted(train_loss: Series, val_loss: Series | None) -> bool:
+    """Whether the validation loss ends at nearly nothing of what the training loss began with, so that the training
+    loss may, too, and be rounded to 0.
+    """
+    end = np.abs(val_loss.finite().values[-3:]) if val_loss is not None else np.empty(0)
+    return end.size > 0 and float(end.max()) < FITTED * float(np.abs(train_loss.values).max())
 
 
 def _masked(train_loss: Series, others: list[Series], zero_tail: int) -> Seen | None:
@@ -142,7 +155,7 @@ def _masked(train_loss: Series, others: list[Series], zero_tail: int) -> Seen | 
     if not witness and keeps_margin(train_loss.name):
         return None
     fell = statistics.level(train_loss.values, max(0, start - 5), start)
-    if not witness and fell < 1e-3 * float(np.abs(train_loss.values).max()):
+    if not witness and fell < FITTED * float(np.abs(train_loss.values).max()):
         return None  # a loss that had already fallen to nothing may round to 0.0
     confidence = 0.97 if witness else 0.8
     share = float(zeros[start:].size / zeros.size)

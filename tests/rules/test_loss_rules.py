@@ -193,6 +193,41 @@ def test_a_loss_that_rounds_to_zero_is_no_hidden_nan() -> None:
     assert found("non-finite", with_curve(synthetic.healthy(), "train_loss", fade)) is None
 
 
+def test_a_loss_of_zero_beside_a_validation_loss_of_nothing_is_fitted() -> None:
+    zero = with_curve(synthetic.healthy(), "train_loss", lambda values: np.where(np.arange(values.size) < 1, values, 0))
+    assert found("non-finite", zero) is not None
+    assert found("non-finite", with_curve(zero, "val_loss", lambda v: v * np.geomspace(1, 1e-6, v.size))) is None
+
+
+def test_rows_of_a_test_without_a_training_loss_are_no_blanks() -> None:
+    run = synthetic.blank_tail()
+    train = replace(run.series["train_loss"], blank_from=20.0)  # rows that stand below, at an earlier step
+    assert found("non-finite", run) is not None
+    assert found("non-finite", replace(run, series={**run.series, "train_loss": train})) is None
+
+
+def test_a_precision_is_no_share_of_a_class_at_random() -> None:
+    def of_detection(name: str) -> Run:
+        run = synthetic.stuck(epochs=70)
+        fall = 7.0 + 10.0 * np.exp(-np.arange(70) / 5.0)
+        precision = 0.001 * (1.5 + np.sin(np.arange(70)))
+        run = with_curve(with_curve(run, "train_loss", lambda _: fall), "train_accuracy", lambda _: precision)
+        score = replace(run.series["train_accuracy"], name=name)
+        series = {"train_loss": run.series["train_loss"], name: score}
+        return replace(run, series=series, roles={"train_loss": "train_loss", "train_accuracy": name}, config={})
+
+    assert found("non-convergence", of_detection("precision")) is None
+    assert found("non-convergence", of_detection("accuracy")) is None, "it moves, so it is not that of one class"
+
+
+def test_near_one_an_accuracy_is_still_where_what_it_lacks_is() -> None:
+    rising = with_curve(synthetic.imbalanced(), "val_accuracy", lambda v: np.linspace(0.960, 0.9635, v.size))
+    rising = replace(rising, series={name: s for name, s in rising.series.items() if name != "train_accuracy"})
+    assert found("loss-accuracy-conflict", rising) is None
+    still = with_curve(rising, "val_accuracy", lambda v: np.full(v.size, 0.96))
+    assert found("loss-accuracy-conflict", still) is not None
+
+
 def test_an_initial_loss_is_held_against_the_number_of_classes() -> None:
     finding = found("initial-loss", synthetic.unlearned())
     assert finding is not None

@@ -129,7 +129,6 @@ def read(document: Document) -> list[Table]:
     _number_silent_epochs(rows)
     _count_through(rows)
     _place_by_epoch(rows)
-    _spread(rows, _axis_of(rows) or "")
     percent = {name for line in lines for name, (_, sign) in line.values.items() if sign}
     table = table_from_records(
         (row.places | row.values for row in rows),
@@ -615,33 +614,6 @@ def _between(epoch: float, epochs: Sequence[float], steps: Sequence[float]) -> f
     after = min(max(bisect_left(epochs, epoch), 1), len(epochs) - 1)
     rate = (steps[after] - steps[after - 1]) / (epochs[after] - epochs[after - 1])
     return steps[after] + (epoch - epochs[after]) * rate
-
-
-_OFTEN = 3  # values at a place that they name, in the mean, from which on they are those of its parts
-
-
-def _spread(rows: Sequence[_Row], axis: str) -> None:
-    """Spread the values that follow one another at one place evenly over the way to the next.
-
-    That is so of batches that are printed without their number, under the epoch or the step that was named last or
-    will be named first.
-    """
-    alike: dict[tuple[str, ...], list[_Row]] = defaultdict(list)
-    for row in rows:
-        if axis == "epoch" or "step" not in row.own:
-            alike[tuple(row.values)].append(row)
-    for found in alike.values():
-        groups = [(place, list(group)) for place, group in groupby(found, key=lambda row: row.places.get(axis, -1.0))]
-        places = [place for place, _ in groups]
-        often = len(found) >= _OFTEN * len(groups) if found[-1].own else len(found) > len(groups)
-        if len(places) < 2 or not often or places != sorted(set(places)):
-            continue
-        ways = [later - former for former, later in pairwise(places)]
-        if places[0] < 0:
-            places[0], ways[0] = 0.0, places[1]
-        for place, (_, group), way in zip(places, groups, [*ways, ways[-1]], strict=True):
-            for i, row in enumerate(group):
-                row.places[axis] = place + way * i / len(group)
 
 
 def _count_through(rows: Sequence[_Row]) -> None:
