@@ -89,9 +89,9 @@ class Run:
 
     def family(self, name: str) -> dict[str, Series]:
         """The series of the columns `name/...`, or `.../name/...`, by what comes after the name, in order."""
-        found = {}
+        found, inside = {}, f"/{name}/"
         for column, series in self.series.items():
-            _, here, member = f"/{column}".partition(f"/{name}/")
+            _, here, member = f"/{column}".partition(inside)
             if here and member:
                 found[member] = series
         return found

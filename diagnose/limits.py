@@ -69,6 +69,8 @@ def current() -> Limits:
 
 def changed(values: Mapping[str, float]) -> Limits:
     """The limits with some set, by their names in settings."""
+    if not values:
+        return DEFAULTS
     known = {name.replace("-", "_"): value for name, value in values.items()}
     return replace(DEFAULTS, **{name: type(getattr(DEFAULTS, name))(value) for name, value in known.items()})
 

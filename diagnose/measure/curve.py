@@ -377,7 +377,7 @@ class Curve:
 
     def moved(self, since: float) -> float:
         """By how much the level at the end is above that around the step `since`, in the unit of the values."""
-        place = int(np.clip(np.searchsorted(self.steps, since, side="right") - 1, 0, len(self) - 1))
+        place = max(int(self.steps.searchsorted(since, side="right")) - 1, 0)
         half = self.window // 2
         tail = max(1, round((len(self) - 1 - place) / 10))
         around = self.scaled[max(0, place - half) : place + half + 1]
@@ -567,8 +567,9 @@ def _basis(n: int, falling: bool) -> Array:
 def _without_outliers(y: Array) -> Array:
     """The points with those more than four standard deviations off a running median of five drawn in to there."""
     middle = statistics.rolling_median(y, 5)
-    limit = 4.0 * statistics.spread(y - middle) / 0.8  # a point is part of its own median
-    return np.asarray(middle + np.clip(y - middle, -limit, limit))
+    away = y - middle
+    limit = 4.0 * statistics.spread(away) / 0.8  # a point is part of its own median
+    return np.asarray(middle + np.minimum(np.maximum(away, -limit), limit))
 
 
 def _without_step(y: Array) -> Array:

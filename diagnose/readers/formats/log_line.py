@@ -99,7 +99,7 @@ _SEGMENT = re.compile(
 _DRAWN = re.compile(r"\A[^\w(@]+|[^\w)%]+\Z")  # an emoji or arrow before or behind a name
 _BOUNDARY = re.compile(r"[|;\u00b7\u2022]|(?:^|\s)[-/\\]+\s")
 _LEVEL_WORDS = ("INFO", "DEBUG", "WARN", "ERROR", "NOTICE", "CRITICAL")
-_LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVEL_WORDS)}|WARNING)\b")
+_UP_TO_LEVEL = re.compile(rf".*\b(?:{'|'.join(_LEVEL_WORDS)}|WARNING)\b", re.DOTALL)  # of several the last
 _SETTINGS = re.compile(r".*=[^\s=]+\s+(?=[^=]*\Z)")  # what stands before: "level=info msg=train epoch"
 _REMARK = re.compile(rf"(?<=\w) ?\((?!{_SPLIT_WORD}\b)[A-Za-z][A-Za-z ]{{2,30}}\)(?=\s+[A-Za-z])", re.IGNORECASE)
 _AND = re.compile(r"\A(?:and|at|in|of)\s+(?=\w)", re.IGNORECASE)  # "at epoch 3 and iteration 500"
@@ -182,8 +182,8 @@ def _behind_level(text: str) -> str:
     """What follows the level of a message, of several the last; the whole text where there is none."""
     if not any(word in text for word in _LEVEL_WORDS):
         return text
-    ends = [found.end() for found in _LEVEL.finditer(text)]
-    return text[ends[-1] :] if ends else text
+    found = _UP_TO_LEVEL.match(text)
+    return text[found.end() :] if found else text
 
 
 def parse_line(text: str, heading_split: str = "", split_before: str = "") -> Line | None:

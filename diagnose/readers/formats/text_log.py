@@ -395,13 +395,13 @@ def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:
             mains_so_far += "epoch" in line.places
             continue
         kind = _kind(line)
-        seen[kind].add(tuple(value for name, (value, _) in line.values.items() if _is_metric(name)))
         if kind in main:
             mains_so_far += 1
             main_columns.update(line.values)
         else:
             at[kind].append(mains_so_far)
             columns[kind].update(line.values)
+            seen[kind].add(tuple(value for name, (value, _) in line.values.items() if _is_metric(name)))
     main_places = frozenset[str]().union(*(kind[0] for kind in main))
     return {
         kind

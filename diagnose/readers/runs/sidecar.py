@@ -56,6 +56,6 @@ def _own(path: Path, format: str) -> Iterator[str]:
     if format in _STORES:
         return
     for suffix in OWN_SUFFIXES:
-        beside = path.with_suffix(suffix)
-        if beside != path and os.path.isfile(beside):  # noqa: PTH113 - never raises, not for a name that is too long
-            yield beside.name
+        name = path.name.removesuffix(path.suffix) + suffix
+        if name != path.name and os.path.isfile(path.parent / name):  # noqa: PTH113 - never raises, however long the name
+            yield name

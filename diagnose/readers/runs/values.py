@@ -29,9 +29,9 @@ lies beyond them in a training that computes in 32 bits."""
 def bounded(column: Column) -> tuple[Column, bool]:
     """The column with finite values beyond `LARGEST` made that, and those below `SMALLEST` made 0; whether any was."""
     size = np.abs(column.values)
-    beyond = np.isfinite(size) & (size > LARGEST) & column.logged
+    beyond = (size > LARGEST) & (size < np.inf) & column.logged
     below = (size < SMALLEST) & (size > 0) & column.logged
-    if not beyond.any() and not below.any():
+    if not (beyond | below).any():
         return column, False
     kept = np.where(beyond, np.copysign(LARGEST, column.values), np.where(below, 0.0, column.values))
     return replace(column, values=kept), bool(beyond.any())

@@ -274,15 +274,16 @@ def _describe(best: _Cut, preamble: _Preamble, *, stem: str, tensors: bool, whol
     body = best.rows[start if at is None else at + 1 :]
     header = _header_cells(best, at, preamble)
     first = best.ends[at] if at is not None else (best.ends[start - 1] if start else preamble.body[0][0])
-    numeric = _numeric_columns(best, body)
-    if not _is_table(best, header, body, numeric):
+    columns = _columns(body, best.width)
+    numeric = tuple(map(best.are_numbers, columns))
+    if not _is_table(best, header, body, columns, numeric):
         return None
     across = "" if header or not whole else _across(best, body, numeric)
     if across:
         names = unique([stem] if across == "values" else [row[0] for row in body])
         numeric = (True,) * len(names)
     else:
-        names = unique(_names(best, header, body, numeric, stem))
+        names = unique(_names(best, header, columns, numeric, stem))
         numeric = (numeric + (True,) * len(names))[: len(names)]
     return Dialect(
         best.delimiter,
@@ -374,13 +375,14 @@ def _columns(rows: list[list[str]], width: int) -> list[list[str]]:
     return filled + [[] for _ in range(width - len(filled))]
 
 
-def _numeric_columns(best: _Cut, body: list[list[str]]) -> tuple[bool, ...]:
-    return tuple(map(best.are_numbers, _columns(body, best.width)))
-
-
-def _is_table(best: _Cut, header: tuple[str, ...], body: list[list[str]], numeric: tuple[bool, ...]) -> bool:
+def _is_table(
+    best: _Cut,
+    header: tuple[str, ...],
+    body: list[list[str]],
+    columns: list[list[str]],
+    numeric: tuple[bool, ...],
+) -> bool:
     """Tell a table from lines of text that happen to have as many delimiters each."""
-    columns = _columns(body, best.width)
     filled = [(column, is_numeric) for column, is_numeric in zip(columns, numeric, strict=True) if column]
     if not body:
         return best.width > 1 and best.delimiter != WHITESPACE and bool(header)
@@ -416,13 +418,12 @@ def _named_rows(best: _Cut, body: list[list[str]]) -> bool:
 
 
 def _names(
-    best: _Cut, header: tuple[str, ...], body: list[list[str]], numeric: tuple[bool, ...], stem: str
+    best: _Cut, header: tuple[str, ...], columns: list[list[str]], numeric: tuple[bool, ...], stem: str
 ) -> list[str]:
     """The names of the columns; numbers are no names, and a single curve without a name is called as its file."""
     names = [name if best.is_text(name) else "" for name in header]
     if len(names) == 1 and _PLACE.fullmatch(names[0]):
         names = [""]
-    columns = _columns(body, best.width)
     names += [""] * (best.width - len(names))
     if any(names[1:]) or (names[0] and len(names) > 1):
         return names
