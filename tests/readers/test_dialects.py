@@ -68,6 +68,8 @@ def mllog(key: str, value: object, **metadata: object) -> str:
     return f":::MLLOG {json.dumps(message | {'metadata': {'file': 'train.py', 'lineno': 1} | metadata})}"
 
 
+EPOCHS = "epoch,train_loss,val_loss\n"
+
 BOTH = roles(train_loss="train_loss", val_loss="val_loss")
 
 BOOSTING = (
@@ -404,6 +406,27 @@ CONSOLES = (
         axis="epoch",
     ),
     Log(
+        "without a name.txt",
+        lines(lambda i: f"epoch {i // 5}, batch {i % 5}: {loss(i)}"),
+        roles(train_loss="value"),
+        axis="step",
+    ),
+    Log(
+        "list so far.txt",
+        "[]\n" + lines(lambda i: f"{[loss(k) for k in range(i + 1)]}", range(4, POINTS)),
+        roles(train_loss="value"),
+    ),
+    Log(
+        "below a text.log",
+        "Model: sequential\n"
+        + "______\nlayer (Dense), 128\n" * 15
+        + "\n"
+        + EPOCHS
+        + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}"),
+        BOTH,
+        axis="epoch",
+    ),
+    Log(
         "cycles.log",
         lines(lambda i: f"after cycle={i} avg(utility)={10 * i} avg(num_wins)=0.35"),
         roles(reward="avg(utility)"),
@@ -603,7 +626,6 @@ BYTES = (
 )
 
 UP_AND_DOWN = [(7 * i) % POINTS for i in range(POINTS)]  # every point once, in another order
-EPOCHS = "epoch,train_loss,val_loss\n"
 
 ROWS = (
     Log(

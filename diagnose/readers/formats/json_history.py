@@ -48,6 +48,7 @@ _REPR = re.compile(r"\s*(?:\w+\s*=\s*)?\{\s*'[^'\n]{1,80}'\s*:\s*(?:(?:np\.)?arr
 _LIST = re.compile(  # numbers between brackets that end the line, or the file, and perhaps a name before them
     r"(?:\A|(?<=\n))[ \t]*(?:([A-Za-z][\w /.-]{0,60})[:=][ \t]*)?\[([^\[\]]*)(?:\][ \t]*,?[ \t]*(?=\n|\Z)|\Z)"
 )
+_EMPTY_LISTS = re.compile(r"\A\ufeff?\s*(?:\[\]\s*)*")  # as a history is before the first epoch
 _LEAST_LIST = 5  # numbers; `[1, 2000] loss: 2.187` is a line of a log
 _LIST_TOKEN = re.compile(r"[^,\s]+")
 _ONLY = "value"
@@ -104,7 +105,7 @@ def of_value(value: Any, format: str = "", *, notes: tuple[str, ...] = ()) -> li
 def _load(document: Document) -> tuple[Any, tuple[str, ...]]:
     """The JSON value and notes; a printed Python dict, or printed lists, are translated first."""
     if is_list(document):
-        return _lists(document.text.lstrip("\ufeff \t\n")), ()
+        return _lists(_EMPTY_LISTS.sub("", document.text)), ()
     if not _REPR.match(document.head_text.lstrip("\ufeff")):
         return load_json(document)
     text = document.json_text("json_values")
@@ -122,7 +123,7 @@ def is_list(document: Document) -> bool:
 
     It starts with one, or two with the name of a metric stand among its lines.
     """
-    head = document.head_text.lstrip("\ufeff \t\n")
+    head = _EMPTY_LISTS.sub("", document.head_text)
     lists = (found for found in _LIST.finditer(head) if len(_numbers(found[2], _LEAST_LIST)) == _LEAST_LIST)
     first = next(lists, None)
     if first is None or first.start() == 0:
@@ -135,6 +136,9 @@ def _lists(text: str) -> dict[str, list[float | None]]:
     """The lists of numbers that a text prints one after another, each by the name before it, or by its place."""
     found = [((list_[1] or "").strip(), _numbers(list_[2])) for list_ in _LIST.finditer(text)]
     found = [(name, numbers) for name, numbers in found if numbers]
+    whole = [later[: len(former)] == former for (_, former), (_, later) in pairwise(found)]
+    if whole and all(whole) and not any(name for name, _ in found):
+        found = found[-1:]  # the list so far, printed after every epoch
     unnamed = sum(not name for name, _ in found)
     names = unique(name or (_ONLY if unnamed == 1 else f"column {i}") for i, (name, _) in enumerate(found, 1))
     return dict(zip(names, (numbers for _, numbers in found), strict=True))

@@ -15,6 +15,9 @@ from diagnose.names import roles
 from diagnose.names.roles import is_metric_name
 from diagnose.readers.tables.names import printable
 
+UNNAMED = "value"
+"""What a number is called that is all that a line says."""
+
 LONGEST_LINE = 20_000  # characters; a longer line is data, not a message
 _LONGEST_LABEL = 160  # characters between two numbers that are looked at
 _LONGEST_NAME = 60
@@ -463,6 +466,8 @@ class _Walk:
         A split alone names a value where the number is no count: "Train: 0.91", of the metric that stands before the
         split before it ("LOSS train 0.5 valid 0.6"). What is named before the epoch that heads a line is the model.
         """
+        if label.kind == "count" and self._is_all(token):
+            return replace(label, kind="name", name=UNNAMED)
         measured = self._measured
         self._measured = label.measured or (measured if label.kind in ("epoch", "step") else "")
         if measured and (label.kind == "count" or (label.kind == "name" and label.name in _LINKS)):
@@ -476,6 +481,11 @@ class _Walk:
         if label.kind == "name" and not (self.pairs or self.places) and _names_model(label.name):
             return replace(label, kind="epoch", name="")
         return label
+
+    def _is_all(self, token: re.Match[str]) -> bool:
+        """Whether a number is all that a line says of a place ("epoch 3, batch 20: 0.53")."""
+        alone = bool(self.places) and not (self.pairs or self._measured or token["number"].isdecimal())
+        return alone and self.text[: token.start()].rstrip().endswith(":") and not self.text[token.end() :].strip()
 
     def _announce(self, split: str) -> None:
         """What follows was measured on this split; a line of several sections has no head."""

@@ -18,7 +18,7 @@ from itertools import chain, groupby, islice, pairwise
 from diagnose.errors import ReadError
 from diagnose.names.roles import SPLITS, is_metric_name, parse
 from diagnose.readers.formats import printed_table
-from diagnose.readers.formats.log_line import Line, heading, is_held_out, parse_line
+from diagnose.readers.formats.log_line import UNNAMED, Line, heading, is_held_out, parse_line
 from diagnose.readers.tables.document import Document
 from diagnose.readers.tables.records import table_from_records
 from diagnose.readers.tables.table import Table
@@ -68,7 +68,10 @@ _HINTS = (
 )
 _BARE = ("learn", "train", "val", "test", "total")
 """Sets of data and a total, which name a value where nothing else does; each stands right before it."""
+_PLACES = ("epoch", "batch", "step", "iter")
+"""What a number stands behind that is all that a line says."""
 _HINT = re.compile(  # of a line in lower case
+    rf"(?:{'|'.join(_PLACES)})\w*[ :#]{{0,3}}\d+:\s*-?\d+\.\d+\s*\Z|"
     rf"\b(?:{'|'.join(_BARE)})\w{{0,20}}[\s:=>'\"-]{{1,9}}\d+\.\d|(?:{'|'.join(_HINTS)}),?(?:[^\d,;]|',){{0,60}}?[\s:\uff1a=(\[\"'](?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf)"
 )
 _OF_NUMBERS = str.maketrans("", "", "0123456789.,;|:+-eE \t\n")  # what a table of numbers is made of
@@ -170,7 +173,7 @@ def _has_words(texts: Sequence[str]) -> bool:
 def _has_hints(texts: Sequence[str]) -> bool:
     """A cheap first look: as many lines where a metric's name stands before a number as make a curve."""
     lower = map(str.lower, texts)
-    likely = (text for text in lower if any(hint in text for hint in (*_HINTS, *_BARE)))
+    likely = (text for text in lower if any(hint in text for hint in (*_HINTS, *_BARE, *_PLACES)))
     return len(list(islice(filter(_HINT.search, likely), _LEAST_LINES))) == _LEAST_LINES
 
 
@@ -376,7 +379,7 @@ def _main_kinds(lines: Sequence[Line]) -> set[_Kind]:
 @lru_cache(maxsize=1024)
 def _is_metric(name: str) -> bool:
     """Whether a name is that of a metric, or of a set of data or a total, of which the values tell the metric."""
-    return is_metric_name(name) or name.casefold() in SPLITS or name.casefold() == "total"
+    return is_metric_name(name) or name.casefold() in SPLITS or name.casefold() in ("total", UNNAMED)
 
 
 def _kinds_between(lines: Sequence[Line], main: set[_Kind]) -> set[_Kind]:

@@ -20,7 +20,7 @@ from diagnose.readers.tables.table import Column
 
 _FRACTION = 1.0 + 1e-6
 _PERCENT = 100.5  # a percentage that was rounded up
-_TOTAL = "total"
+_TOTAL = frozenset({"total", "value"})
 _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
 _ENOUGH = 10_000  # values that say where a long curve goes
 _HIGHEST = 0.05  # share of values above one that is still among the highest
@@ -103,7 +103,7 @@ def held_out(stem: str) -> str:
 def _is_open(name: str, facets: Facets, stem: str) -> bool:
     """Whether the values of a column are worth a look: a million of them take their time."""
     plain = not facets.quantity and not facets.counts and (name == stem or bool(_UNNAMED.fullmatch(name)))
-    bare = bool(facets.words) and all(word in roles.SPLITS or word == _TOTAL for word in facets.words)
+    bare = bool(facets.words) and all(word in roles.SPLITS or word in _TOTAL for word in facets.words)
     return facets.quantity == "accuracy" or plain or bare or _EVAL_SETS.match(name) is not None
 
 
@@ -182,10 +182,11 @@ def _scores(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str
 
 
 def _totals(seen: Mapping[str, _Seen], facets: Mapping[str, Facets]) -> dict[str, Facets]:
-    """A `total` that falls is the loss of a log without another, but for those that are terms of one."""
+    """A `total`, or a value without a name, that falls is the loss of a log without another that is no term of one."""
     losses = [name for name in _losses(facets) if facets[name].kind != "term"]
     names = [name for name, values in seen.items() if values.falls and not values.whole]
-    totals = [name for name in names if set(facets[name].words) - set(roles.SPLITS) == {_TOTAL}]
+    said = {name: set(facets[name].words) - set(roles.SPLITS) for name in names}
+    totals = [name for name, words in said.items() if len(words) == 1 and words <= _TOTAL]
     return {} if losses else {name: replace(facets[name], quantity="loss", kind="loss") for name in totals}
 
 

@@ -26,6 +26,7 @@ _DELIMITERS = ("\t", ";", ",", "|", WHITESPACE)  # of equally good ones the firs
 _COMMENT = ("#", "%", "//")
 _LEAST_CONSISTENT = 0.5  # share of rows with the usual number of cells; ragged logs are still tables, prose is not
 _CERTAIN = 0.98  # score from which no other delimiter is tried
+_LEAST_ROWS = 6  # of a table at the end of a text, its names among them
 _LONGEST_PREAMBLE = 20  # lines of other text before the table
 _COMMA_DECIMAL = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?\s*%?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
@@ -97,6 +98,27 @@ def sniff(lines: Sequence[str], *, stem: str = "", whole: bool = True) -> Dialec
     lines: the first lines of a text, all of them where `whole` is True.
     stem: what a curve without a name is called.
     """
+    found = _sniff(lines, stem, whole)
+    start = _below_text(lines) if found is None else 0
+    if not start or (below := _sniff(lines[start:], stem, whole)) is None:
+        return found
+    note = f"the {start} lines before the table were left out"
+    return replace(below, first=start + below.first, across="", notes=(note, *below.notes))
+
+
+def _below_text(lines: Sequence[str]) -> int:
+    """Where a table begins that ends a text of other lines: the first of those that have one mark equally often."""
+    for mark in _DELIMITERS[:-1]:
+        counts = [line.count(mark) for line in lines if line.strip()]
+        last = counts[-1] if counts else 0
+        rows = next((i for i, count in enumerate(reversed(counts)) if count != last), len(counts))
+        if last and _LEAST_ROWS <= rows < len(counts):
+            return [i for i, line in enumerate(lines) if line.strip()][-rows]
+    return 0
+
+
+def _sniff(lines: Sequence[str], stem: str, whole: bool) -> Dialect | None:
+    """How these lines are a table from the first of them on, a few others apart."""
     preamble = _Preamble.of(lines)
     if not preamble.body or preamble.body[0][1].lstrip("\ufeff \t")[:1] in ("{", "<"):  # JSON, HTML, XML
         return None
