@@ -464,6 +464,27 @@ CONSOLES = (
 
 TABLES = (
     Log(
+        "merged.csv",
+        EPOCHS
+        + "<<<<<<< HEAD\n"
+        + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}")
+        + "=======\n>>>>>>> 0123abc (other)\n",
+        BOTH,
+        axis="epoch",
+    ),
+    Log(
+        "between texts.log",
+        "Model: sequential\n"
+        + "______\n" * 20
+        + EPOCHS
+        + lines(lambda i: f"{i},{loss(i)},{val_loss(i)}")
+        + "\n\nResults:\n tp fp fn\n"
+        + "-----\n"
+        + "advise 19 12 119 61.3%\n" * 4,
+        BOTH,
+        axis="epoch",
+    ),
+    Log(
         "one blank too many.tsv",
         "EPOCH\tTRAIN_LOSS\tTRAIN_F1\tDEV_LOSS\n" + lines(lambda i: f"{i}\t{loss(i)}\t\t_\t{val_loss(i)}"),
         roles(train_loss="TRAIN_LOSS", val_loss="DEV_LOSS"),

@@ -27,6 +27,7 @@ LARGE = 2_000_000
 """Bytes from which pyarrow is worth its import (about 0.1 s)."""
 
 _CHUNK = 20_000  # rows that are held as strings at a time
+_MARKS = tuple("<=>")  # of a merge conflict
 _MOST_EXTRA = 64  # cells beyond the header that a row may have and still be kept
 
 
@@ -181,7 +182,7 @@ def _data_lines(document: Document, dialect: Dialect) -> Iterator[str]:
     comment = "#" if not any(name.startswith("#") for name in dialect.header) else "\0"
     ruled = dialect.delimiter in "| "
     for line in lines:
-        if line.startswith(comment) or (ruled and is_rule(line)):
+        if line.startswith(comment) or ((ruled or line[:1] in _MARKS) and is_rule(line)):
             yield "\n"
         else:
             yield (unwrap_tensors(line) if dialect.tensors else line) + "\n"

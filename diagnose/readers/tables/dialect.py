@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, pairwise, zip_longest
+from itertools import chain, groupby, pairwise, zip_longest
 from typing import Any
 
 from diagnose.readers.tables.cells import NOT_LOGGED, number, numbers, unwrap_tensors
@@ -26,7 +26,8 @@ _DELIMITERS = ("\t", ";", ",", "|", WHITESPACE)  # of equally good ones the firs
 _COMMENT = ("#", "%", "//")
 _LEAST_CONSISTENT = 0.5  # share of rows with the usual number of cells; ragged logs are still tables, prose is not
 _CERTAIN = 0.98  # score from which no other delimiter is tried
-_LEAST_ROWS = 6  # of a table at the end of a text, its names among them
+_CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
+_LEAST_ROWS = 6  # of a table within a text, its names among them
 _LONGEST_PREAMBLE = 20  # lines of other text before the table
 _COMMA_DECIMAL = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?\s*%?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
@@ -88,7 +89,9 @@ def cut(lines: Iterable[str], delimiter: str, quoted: bool = True) -> Iterator[t
 
 
 def is_rule(line: str) -> bool:
-    """True for the line of dashes that a table for people has under its header."""
+    """True for the line of dashes that a table for people has under its header, and for what marks a merge conflict."""
+    if line.startswith(_CONFLICT):
+        return True
     return len(line) > 2 and not line.strip("-=+|: \t") and ("--" in line or "==" in line)
 
 
@@ -107,14 +110,18 @@ def sniff(lines: Sequence[str], *, stem: str = "", whole: bool = True) -> Dialec
 
 
 def _below_text(lines: Sequence[str]) -> int:
-    """Where a table begins that ends a text of other lines: the first of those that have one mark equally often."""
+    """Where a table begins among other lines: the first of the most that follow one another with as many of one mark.
+
+    0 where there is none, or where nothing stands before it.
+    """
+    filled = [i for i, line in enumerate(lines) if line.strip()]
+    longest, start = _LEAST_ROWS - 1, 0
     for mark in _DELIMITERS[:-1]:
-        counts = [line.count(mark) for line in lines if line.strip()]
-        last = counts[-1] if counts else 0
-        rows = next((i for i, count in enumerate(reversed(counts)) if count != last), len(counts))
-        if last and _LEAST_ROWS <= rows < len(counts):
-            return [i for i, line in enumerate(lines) if line.strip()][-rows]
-    return 0
+        for count, group in groupby(filled, key=lambda i: lines[i].count(mark)):
+            rows = list(group) if count else []
+            if len(rows) > longest:
+                longest, start = len(rows), rows[0]
+    return start
 
 
 def _sniff(lines: Sequence[str], stem: str, whole: bool) -> Dialect | None:
