@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+# Read when NumPy and PyTorch are loaded, here and in every process that a test starts. The tests run side by side: more
+# threads than cores wait for each other, at three times the cost.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
@@ -48,6 +55,14 @@ def interruptible(*arguments: str | Path, **options: Any) -> subprocess.Popen[st
         return subprocess.Popen(command, text=True, **options)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def wait_until(ready: Callable[[], object], seconds: float = 120.0) -> None:
+    """Return when `ready` is true, and fail where it is not within so many seconds."""
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
 from diagnose import cli, synthetic
 from diagnose.judging.installed import load_rules
 from diagnose.judging.needs import compares_runs, needs_baseline
-from tests.conftest import interruptible
+from tests.conftest import interruptible, wait_until
 from tests.written import write_csv
 
 ONLY = ("--select", "overfitting,loss-spike")
@@ -513,9 +513,11 @@ def test_an_interrupt_is_one_line_and_130() -> None:
     child = interruptible("-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stderr is not None
-    time.sleep(1.5)  # until it waits for its input
+    child.stdin.write("epoch,loss\n" + 100_000 * "0,1\n")  # more than a pipe holds: written once it is being read
+    child.stdin.flush()
+    wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING)  # all is read, and it wants more
     child.send_signal(signal.SIGINT)
-    child.wait(timeout=20)
+    child.wait(timeout=60)
     assert (child.returncode, child.stderr.read()) == (130, "diagnose: interrupted\n")
     child.stdin.close()
     child.stderr.close()

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from diagnose.judging.engine import judge
 from diagnose.measure import downsample
 from diagnose.reports.context import Context
 from diagnose.settings import Settings
-from tests.conftest import interruptible
+from tests.conftest import interruptible, wait_until
 from tests.written import write_csv
 
 ROOT = Path(__file__).parents[1]
@@ -192,15 +192,12 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
     file, elsewhere = tmp_path / "scheduler.json", tmp_path / "elsewhere"
     elsewhere.mkdir()
     start = [sys.executable, "-m", "dask"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     quiet = {"env": env, "cwd": elsewhere, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [*start, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     running = [subprocess.Popen(command, **quiet)]  # type: ignore[call-overload]
     try:
-        end = time.monotonic() + 120.0
-        while not file.exists() or not file.read_text():
-            assert time.monotonic() < end, "no scheduler came up"
-            time.sleep(0.1)
+        wait_until(lambda: file.exists() and file.read_text())
         address = json.loads(file.read_text())["address"]
         for _ in range(2):
             worker = [*start, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
@@ -272,18 +269,35 @@ def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
         os.mkfifo(folder / f"pipe{place}.csv")  # reading blocks until someone writes
     pipes = sorted(map(str, folder.glob("pipe*")))
     child = interruptible(*pipes, "--jobs", "2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    time.sleep(4)  # until its processes wait
+    ends = [_other_end(pipe) for pipe in pipes[:2]]
     os.killpg(child.pid, signal.SIGINT)
-    _, said = child.communicate(timeout=20)
+    _, said = child.communicate(timeout=60)
     assert (child.returncode, said) == (130, "diagnose: interrupted\n")
-    with pytest.raises(ProcessLookupError):
-        _wait_for_the_end_of(child.pid)
+    wait_until(lambda: not _is_there(child.pid))
+    for end in ends:
+        os.close(end)
 
 
-def _wait_for_the_end_of(group: int) -> None:
-    for _ in range(100):
+def _other_end(pipe: str) -> int:
+    """The end to write to of a pipe, once a process reads it, which then waits for as long as this end is open."""
+    found: list[int] = []
+
+    def opened() -> bool:
+        with suppress(OSError):  # nobody reads it yet
+            found.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(found)
+
+    wait_until(opened)
+    return found[0]
+
+
+def _is_there(group: int) -> bool:
+    """Whether a group has processes."""
+    try:
         os.killpg(group, 0)
-        time.sleep(0.1)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 # --- what is kept of many runs

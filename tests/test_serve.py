@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import pytest
 from diagnose import synthetic
 from diagnose.cli.serve.desk import Sent
 from diagnose.cli.serve.server import parts
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_until
 from tests.written import write_csv
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -199,10 +198,10 @@ def test_logs_that_grow_are_judged_anew(tmp_path: Path) -> None:
     (tmp_path / "run.csv").write_bytes(b"".join(lines[:20]))
     serving = started(tmp_path, "run.csv")
     try:
-        wait(lambda: json.loads(serving.ask("state")[1]) == {"0": 1})
+        wait_until(lambda: json.loads(serving.ask("state")[1]) == {"0": 1})
         assert "overfitting since" not in serving.ask("report/0.text")[1]
         (tmp_path / "run.csv").write_bytes(b"".join(lines))
-        wait(lambda: json.loads(serving.ask("state")[1]) == {"0": 2})
+        wait_until(lambda: json.loads(serving.ask("state")[1]) == {"0": 2})
         assert "overfitting since epoch 31" in serving.ask("report/0.text")[1]
     finally:
         serving.process.kill()
@@ -223,14 +222,6 @@ def test_a_port_that_is_taken_is_one_line(serving: Serving, tmp_path: Path) -> N
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr == f"diagnose: --port {serving.port}: cannot be used (address already in use)\n"
-
-
-def wait(done: object, seconds: float = 60.0) -> None:
-    assert callable(done)
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def browsing(*, scripts: bool = True) -> Any:
@@ -254,10 +245,10 @@ def test_in_a_browser_without_scripts(serving: Serving, tmp_path: Path) -> None:
         browser.get(serving.address)
         browser.find_element("id", "files").send_keys(str(tmp_path / "größe.csv"))
         browser.find_element("css selector", "#drop button").click()
-        wait(lambda: "shown=1" in browser.current_url)
+        wait_until(lambda: "shown=1" in browser.current_url)
         assert "größe.csv: 1 run: 1 with errors" in browser.find_element("tag name", "nav").text
         browser.switch_to.frame("report")
-        wait(lambda: "overfitting" in browser.find_element("tag name", "body").text)
+        wait_until(lambda: "overfitting" in browser.find_element("tag name", "body").text)
     finally:
         browser.quit()
 
@@ -270,9 +261,9 @@ def test_in_a_browser(serving: Serving, tmp_path: Path) -> None:
         write_csv(synthetic.overfit(), tmp_path / "chosen.csv")
         browser.find_element("id", "files").send_keys(str(tmp_path / "chosen.csv"))
         browser.find_element("css selector", "#drop button").click()
-        wait(lambda: "shown=1" in browser.current_url)
+        wait_until(lambda: "shown=1" in browser.current_url)
         browser.switch_to.frame("report")
-        wait(lambda: "overfitting" in browser.find_element("tag name", "body").text)
+        wait_until(lambda: "overfitting" in browser.find_element("tag name", "body").text)
         browser.switch_to.default_content()
         browser.execute_script(
             """
@@ -283,12 +274,12 @@ def test_in_a_browser(serving: Serving, tmp_path: Path) -> None:
             f"{EVIL}.csv",
             overfitting().decode(),
         )
-        wait(lambda: "shown=2" in browser.current_url)
+        wait_until(lambda: "shown=2" in browser.current_url)
         assert browser.execute_script("return window.evil") is None
         assert "img src=x" in browser.find_element("tag name", "nav").text.replace("_", "=").replace(
             "img=src", "img src"
         )
         browser.find_element("css selector", "#drop button").click()
-        wait(lambda: "Choose a log first" in browser.find_element("id", "state").text)
+        wait_until(lambda: "Choose a log first" in browser.find_element("id", "state").text)
     finally:
         browser.quit()

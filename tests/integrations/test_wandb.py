@@ -12,7 +12,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,7 +32,7 @@ from diagnose.reports import FORMATS, render
 from diagnose.reports import json as json_report
 from diagnose.reports.context import Context
 from diagnose.reports.page import Page
-from tests.conftest import interruptible
+from tests.conftest import interruptible, wait_until
 from tests.wandb_server import KEY, Fault, StubRun, WandbServer, flaky
 
 
@@ -472,9 +471,7 @@ def test_a_kill_loses_no_run_that_was_judged(tmp_path: Path) -> None:
         environment = {**os.environ, **server.variables(tmp_path)}
         command = [sys.executable, "-m", "diagnose", "wandb", "team/project", "--jobs", "1"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60.0
-        while server.operations["RunParquetHistory"] < 6 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: server.operations["RunParquetHistory"] >= 6)
         process.kill()
         process.wait(timeout=30)
         again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
@@ -595,9 +592,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
         environment = {**os.environ, **server.variables(tmp_path)}
         arguments = ("wandb", "team/project", "--jobs", "2")
         process = interruptible(*arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60.0
-        while server.operations["RunParquetHistory"] < 12 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: server.operations["RunParquetHistory"] >= 12)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err

@@ -27,7 +27,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def reference(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """`diagnose reference ARGUMENTS`."""
     command = [str(DIAGNOSE), "reference", *arguments]
-    environment = {**os.environ, "COLUMNS": "100", "OMP_NUM_THREADS": "1", **(env or {})}
+    environment = {**os.environ, "COLUMNS": "100", **(env or {})}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 

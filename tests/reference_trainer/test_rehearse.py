@@ -25,7 +25,7 @@ SAMPLES = ROOT / "samples"
 
 def rehearse(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """`diagnose rehearse ARGUMENTS`."""
-    environment = {**os.environ, "COLUMNS": "90", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "COLUMNS": "90"}
     command = [str(DIAGNOSE), "rehearse", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
 

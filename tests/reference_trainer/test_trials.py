@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from reference_trainer.ledger import LedgerError
 from reference_trainer.outcomes import Outcome
 from reference_trainer.recipe import Recipe
 from reference_trainer.trials import Training, Trial, TrialsError
-from tests.conftest import ROOT, typed
+from tests.conftest import ROOT, typed, wait_until
 
 DIAGNOSE = Path(sys.executable).with_name("diagnose")
 
@@ -290,13 +289,13 @@ def test_a_dask_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(tmp
     port = tmp_path / "scheduler.json"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     start = [sys.executable, "-m", "dask"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     file = ["--scheduler-file", str(port)]
     running = [
         subprocess.Popen([*start, "scheduler", "--port", "0", "--no-dashboard", *file], env=env, cwd=tmp_path, **quiet)  # type: ignore[call-overload]
     ]
     try:
-        _wait(port.exists)
+        wait_until(port.exists)
         import json
 
         address = json.loads(port.read_text())["address"]
@@ -308,7 +307,7 @@ def test_a_dask_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(tmp
         command = [DIAGNOSE, "reference", "trials", "--backend", "dask", "--scheduler", address, *wanted]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         done = subprocess.Popen(command, text=True, env=env, cwd=tmp_path, **pipes)  # type: ignore[call-overload]
-        _wait(lambda: ledger_path.exists() and ledger_path.read_text().count("\n") > 4)
+        wait_until(lambda: ledger_path.exists() and ledger_path.read_text().count("\n") > 4)
         running[1].kill()
         _, said = done.communicate(timeout=300)
         assert done.returncode == 0, said
@@ -321,14 +320,6 @@ def test_a_dask_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(tmp
     assert len(keys) == len(set(keys))
     assert len(keys) == 3 * len(BENCHES[SURE]) * 4  # before, and three advices
     assert {row.trials for row in outcomes.table(trials.read(ledger_path))} == {1, 2}
-
-
-def _wait(ready: object, seconds: float = 120.0) -> None:
-    assert callable(ready)
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, "it did not come up"
-        time.sleep(0.05)
 
 
 # --- the shipped table ------------------------------------------------------------------------------------------------
