@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 # Read when NumPy and PyTorch are loaded, here and in every process that a test starts. The tests run side by side: more
 # threads than cores wait for each other, at three times the cost.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Where the environment forbids that compiled modules are kept, each process that a test starts compiles the package
+# anew, for as long as it works.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 from hypothesis import settings
