@@ -408,7 +408,7 @@ CONSOLES = (
     Log(
         "without a name.txt",
         lines(lambda i: f"epoch {i // 5}, batch {i % 5}: {loss(i)}"),
-        roles(train_loss="value"),
+        roles(train_loss="unnamed"),
         axis="step",
     ),
     Log(

@@ -15,7 +15,7 @@ from diagnose.names import roles
 from diagnose.names.roles import is_metric_name
 from diagnose.readers.tables.names import printable
 
-UNNAMED = "value"
+UNNAMED = "unnamed"
 """What a number is called that is all that a line says."""
 
 LONGEST_LINE = 20_000  # characters; a longer line is data, not a message

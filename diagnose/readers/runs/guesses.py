@@ -20,7 +20,7 @@ from diagnose.readers.tables.table import Column
 
 _FRACTION = 1.0 + 1e-6
 _PERCENT = 100.5  # a percentage that was rounded up
-_TOTAL = frozenset({"total", "value"})
+_TOTAL = frozenset({"total", "unnamed"})
 _ENDS = 3  # parts of a curve, of which the first and the last say where it goes
 _ENOUGH = 10_000  # values that say where a long curve goes
 _HIGHEST = 0.05  # share of values above one that is still among the highest
